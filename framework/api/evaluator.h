@@ -1,0 +1,71 @@
+#pragma once
+// Evaluators and probes: they see a handle, never an objective or a model.
+#include "api/model.h"
+#include "api/recorder.h"
+#include "api/tokenizer.h"
+
+namespace xp {
+
+class Batch;
+
+/// Loss of a text under a model, with what is needed for any unit.
+struct Score {
+  double nats = 0;
+  std::int64_t tokens = 0, bytes = 0;
+};
+
+/// A trained model (whole or a view) with its tokenizer and, if it needs one, its objective's way to use it.
+class XP_API Handle {
+ public:
+  virtual ~Handle();
+  virtual const Encoder* tokenizer() const = 0;  ///< null: the model does not read text
+  virtual ModelShape shape() const = 0;
+  /// "encode" "logits" "score" "generate" "predict"; the others throw Error. A causal model scores and generates by
+  /// itself; predict needs an objective with a head.
+  virtual bool can(std::string_view what) const = 0;
+  /// The model's capability, as model.h lists them ("bidirectional", ...).
+  virtual bool has(std::string_view capability) const = 0;
+  virtual ForwardOutput encode(const Batch& batch, const ForwardRequest& want) = 0;  ///< reads `ids`, `input.mask`
+  virtual at::Tensor logits(const at::Tensor& hidden) = 0;                           ///< [n, w] -> [n, classes]
+  virtual std::vector<Score> score(const Batch& batch) = 0;  ///< of "target" given the rest, else of "ids"; one per item
+  virtual Strings generate(const Batch& batch, const Table& sampling, RandomStream random) = 0;
+  /// Scores of classes, [items, classes]; `field` names them in Checkpoint::categories.
+  virtual at::Tensor predict(const Batch& batch, std::string_view field) = 0;
+  virtual const Strings& categories(std::string_view field) const = 0;
+};
+
+/// The examples of a split in order, tokenized and collated for the handle's model: `ids`, `begin`, `end`, `word` (axis
+/// "input"; specials have begin = end and word -1), `text`, `id`, `language`, `source` (strings), and the documents' own
+/// fields as strings.
+class XP_API BatchReader {
+ public:
+  virtual ~BatchReader();
+  virtual bool next(Batch& batch) = 0;  ///< false at the end
+  virtual void rewind() = 0;
+};
+
+struct ReadRequest {
+  std::int64_t max_time = 0;   ///< tokens per item; 0: what the model takes
+  bool windows = true;         ///< longer texts give several items; false: they are cut
+  std::int64_t most = 0;       ///< items; 0: all. The first ones by a hash of their id, so any subset is a fair one
+};
+
+class XP_API EvaluationContext {
+ public:
+  virtual ~EvaluationContext();
+  virtual std::unique_ptr<BatchReader> read(const Reference& data, const ReadRequest& request) = 0;
+  virtual std::shared_ptr<const DataSource> documents(const Reference& data) = 0;  ///< of the named split
+  virtual const RandomStreams& random() const = 0;
+  virtual Recorder& recorder() = 0;  ///< names are put behind the evaluator's: "top10" becomes "retrieval.top10"
+};
+
+/// "evaluator". A probe is an evaluator that fits something on a `train` reference first. Grad mode is off. The batch
+/// size changes no result. metrics are declared in describe() with gives("metric", name, unit).
+class XP_API Evaluator : public Component {
+ public:
+  static constexpr const char* kInterface = "evaluator";
+  ~Evaluator() override;
+  virtual void evaluate(Handle& subject, EvaluationContext& context) = 0;
+};
+
+}  // namespace xp

@@ -1,0 +1,100 @@
+#pragma once
+// Nodes of the experiment's graph. Ports are declared in describe(): artifact fields are inputs, gives("output", name,
+// kind) are outputs, draws() puts the seed into the digest.
+#include <filesystem>
+#include <optional>
+
+#include "api/constraint.h"
+#include "api/evaluator.h"
+#include "api/objective.h"
+#include "api/optimizer.h"
+#include "api/strategy.h"
+#include "schema/quantity.h"
+
+namespace xp {
+
+/// One source of training data; weight is its share of the draws.
+struct DataPart {
+  Reference dataset = {};
+  double weight = 1;
+};
+
+/// An evaluator in a stage, under the name that metric paths use.
+struct NamedEvaluator {
+  std::string name;
+  std::unique_ptr<Evaluator> evaluator;
+};
+
+/// Size of one logical batch: input tokens without padding or items, whichever is given, and the length of an item.
+struct BatchSize {
+  std::int64_t tokens = 0, items = 0;
+  std::int64_t length = 0;  ///< tokens per item; 0: the model's max_time, or 128 if it has none
+};
+
+/// Everything that one training run needs. References are frozen models by role.
+struct TrainRequest {
+  std::variant<ModelSpec, Reference> model;
+  std::optional<Reference> tokenizer = {};  ///< needed for a new model that reads text; else the checkpoint's
+  std::vector<DataPart> data = {};
+  std::unique_ptr<Objective> objective = {};
+  std::unique_ptr<Optimizer> optimizer = {};
+  std::unique_ptr<Schedule> schedule = {};  ///< of the learning rate; null: constant
+  std::unique_ptr<TrainingStrategy> strategy = {};
+  std::vector<std::unique_ptr<Constraint>> constraints = {};
+  std::vector<std::unique_ptr<Callback>> callbacks = {};
+  std::vector<std::unique_ptr<Transform>> transforms = {};  ///< before the objective's own
+  std::map<std::string, Reference> references = {};
+  Quantity stop = {};
+  BatchSize batch = {};
+  std::int64_t micro_batch = 0;  ///< items per pass; 0: as many as fit the default of the loader
+  double clip = 1.0;             ///< largest gradient norm; 0: none
+  std::optional<Quantity> evaluate_every = {};
+  std::vector<NamedEvaluator> evaluators = {};
+  std::optional<Quantity> checkpoint_every = {};
+  std::int64_t keep_best = 0;  ///< 1: the best checkpoint by `keep_by` is the output instead of the last
+  std::string keep_by = {};    ///< "dev.accuracy"
+  bool keep_higher = true;
+  std::string output = {};     ///< name of the stage's output that gets the checkpoint; empty: the first
+};
+
+/// What a stage may do. Inputs are read, outputs are written under a temporary name and become an artifact as a whole
+/// when run() returns; a stage that was killed finds what it wrote so far in output() and goes on from there.
+class XP_API StageContext {
+ public:
+  virtual ~StageContext();
+  virtual const RandomStreams& random() const = 0;
+  virtual Recorder& recorder() = 0;
+  virtual const PartMaker& parts() const = 0;
+
+  virtual std::filesystem::path input(const Reference& artifact) const = 0;  ///< its folder, or the outside file
+  virtual std::filesystem::path output(std::string_view name = {}) = 0;      ///< a folder, made when first asked for
+
+  virtual Checkpoint checkpoint(const Reference& artifact) = 0;  ///< weights are private copies
+  virtual std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) = 0;  ///< of a tokenizer or checkpoint
+  virtual State state(const Reference& artifact) = 0;                               ///< of a fitted artifact
+  /// Documents of the reference's split in a fixed order; with the dataset's `sampling`, repeated accordingly.
+  virtual std::shared_ptr<const DataSource> documents(const Reference& dataset) = 0;
+
+  /// `tokenizer_from` is the tokenizer artifact or checkpoint whose tokenizer goes into the directory.
+  virtual void save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output = {}) = 0;
+  virtual void save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output = {}) = 0;
+  virtual void save(const State& state, std::string_view output = {}) = 0;
+
+  virtual void train(TrainRequest request) = 0;
+  virtual std::unique_ptr<Handle> handle(const Reference& checkpoint, View view = {}) = 0;
+  virtual void evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view = {}) = 0;
+
+  /// For long work: shows `done` of `total`, and throws (to a good end) if the run was asked to stop.
+  virtual void progress(double done, double total, std::string_view what) = 0;
+  virtual int threads() const = 0;
+};
+
+/// "stage": train, evaluate, transfer, generate, fit, transform are all stages.
+class XP_API Stage : public Component {
+ public:
+  static constexpr const char* kInterface = "stage";
+  ~Stage() override;
+  virtual void run(StageContext& context) = 0;
+};
+
+}  // namespace xp

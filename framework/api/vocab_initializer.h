@@ -1,0 +1,67 @@
+#pragma once
+// Rows of a new vocabulary from those of an old one.
+#include "api/tokenizer.h"
+
+namespace xp {
+
+class Handle;
+struct Parameters;
+
+struct MixPart {
+  TokenId source = 0;
+  double weight = 0;
+};
+
+/// One target row: a weighted sum of source rows, or numbers by table role, and the rule that set it.
+struct MixRow {
+  bool set = false;
+  std::vector<MixPart> parts = {};
+  std::map<std::string, std::vector<float>, std::less<>> dense = {};  ///< by role, e.g. "vocab.input"
+  std::string rule = {};  ///< "copy", "similarity", "pieces", "random", ...
+  std::string note = {};  ///< why a fallback was used; empty: the method's own rule
+};
+
+/// Each target row as data: written to the ledger, then applied to every table with role "vocab.*".
+class XP_API MixPlan {
+ public:
+  MixPlan(std::int64_t source_size, std::int64_t target_size);
+  std::int64_t source_size() const { return source_size_; }
+  std::int64_t target_size() const { return static_cast<std::int64_t>(rows_.size()); }
+
+  std::vector<TokenId> open_rows() const;  ///< not set yet, in order
+  /// Throws Error if the row is set, out of range, has no part, a part out of range, or a weight that is not finite.
+  void set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note = {});
+  /// `role` is the table that the numbers are for; a row may be given for several roles, each once.
+  void set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
+                     std::string_view note = {});
+  const std::vector<MixRow>& rows() const { return rows_; }
+
+ private:
+  MixRow& open(TokenId row);
+  std::int64_t source_size_;
+  std::vector<MixRow> rows_;
+};
+
+/// What an initializer may look at. Pointers are null unless the recipe provides the thing.
+struct VocabSetting {
+  const Encoder& source;
+  const Encoder& target;
+  const Parameters* weights = nullptr;  ///< the source model's; tables by role "vocab.*"
+  const State* vectors = nullptr;       ///< static word vectors
+  const DataSource* corpus = nullptr;
+  Handle* subject = nullptr;  ///< the source model, for contextual averages
+  RandomStreams random;       ///< draw per token: random.stream(0, token), so that no order matters
+};
+
+/// "vocab_initializer". Sets open rows only, so initializers chain; what stays open is the next one's. Rows that both
+/// vocabularies share are copied by the framework before, when the recipe asks for it.
+class XP_API VocabInitializer : public Component {
+ public:
+  static constexpr const char* kInterface = "vocab_initializer";
+  ~VocabInitializer() override;
+  virtual void plan(const VocabSetting& setting, MixPlan& plan) = 0;
+  /// True if plan() reads VocabSetting::vectors; then the stage needs `vectors`.
+  virtual bool wants_vectors() const { return false; }
+};
+
+}  // namespace xp
