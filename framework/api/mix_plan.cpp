@@ -1,0 +1,50 @@
+#include <cmath>
+
+#include "api/vocab_initializer.h"
+#include "base/text.h"
+
+namespace xp {
+
+MixPlan::MixPlan(std::int64_t source_size, std::int64_t target_size)
+    : source_size_(source_size), rows_(static_cast<std::size_t>(target_size)) {}
+
+std::vector<TokenId> MixPlan::open_rows() const {
+  std::vector<TokenId> open;
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    if (!rows_[i].set) open.push_back(static_cast<TokenId>(i));
+  return open;
+}
+
+MixRow& MixPlan::open(TokenId row) {
+  if (row < 0 || row >= target_size())
+    throw Error("row " + std::to_string(row) + " is outside the target vocabulary of " + std::to_string(target_size()));
+  return rows_[static_cast<std::size_t>(row)];
+}
+
+void MixPlan::set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note) {
+  auto& into = open(row);
+  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + quoted(into.rule) + " already");
+  if (parts.empty()) throw Error("row " + std::to_string(row) + " was given no parts by rule " + quoted(rule));
+  for (const auto& part : parts)
+    if (part.source < 0 || part.source >= source_size_ || !std::isfinite(part.weight))
+      throw Error("row " + std::to_string(row) + ": rule " + quoted(rule) + " gave source " +
+                  std::to_string(part.source) + " the weight " + number_text(part.weight) + "; sources are 0 to " +
+                  std::to_string(source_size_ - 1) + ", weights finite");
+  into.set = true, into.parts = std::move(parts), into.rule = rule, into.note = note;
+}
+
+void MixPlan::set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
+                            std::string_view note) {
+  auto& into = open(row);
+  if (into.set && (into.dense.empty() || into.dense.contains(role)))
+    throw Error("row " + std::to_string(row) + " was set by rule " + quoted(into.rule) + " already");
+  for (const float number : numbers)
+    if (!std::isfinite(number))
+      throw Error("row " + std::to_string(row) + ": rule " + quoted(rule) + " gave a number that is not finite");
+  into.set = true, into.rule = rule, into.note = note;
+  into.dense.emplace(role, std::vector<float>(numbers.begin(), numbers.end()));
+}
+
+VocabInitializer::~VocabInitializer() = default;
+
+}  // namespace xp

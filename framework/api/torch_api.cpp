@@ -1,0 +1,91 @@
+// Out-of-line parts of the interfaces that meet tensors.
+#include <ATen/ops/ones_like.h>
+
+#include "api/evaluator.h"
+#include "api/format.h"
+#include "api/objective.h"
+#include "api/stage.h"
+#include "base/text.h"
+
+namespace xp {
+
+Model::~Model() = default;
+StepContext::~StepContext() = default;
+Objective::~Objective() = default;
+Handle::~Handle() = default;
+BatchReader::~BatchReader() = default;
+EvaluationContext::~EvaluationContext() = default;
+Evaluator::~Evaluator() = default;
+StageContext::~StageContext() = default;
+Stage::~Stage() = default;
+Format::~Format() = default;
+
+double Model::flops(const ForwardInput&, const ForwardRequest&) const { return 0; }
+std::optional<Checkpoint> Model::exported(Weights) const { return std::nullopt; }
+std::unique_ptr<Transform> Objective::input_transform() { return nullptr; }
+std::unique_ptr<Handle> Objective::handle(std::shared_ptr<StepContext>, Handle&) { return nullptr; }
+
+bool matches(const ParameterInfo& info, std::string_view pattern) {
+  const auto fits = [](std::string_view text, std::string_view p) {
+    return p.ends_with('*') ? text.starts_with(p.substr(0, p.size() - 1)) : text == p;
+  };
+  if (pattern.starts_with("role:")) return fits(info.role, pattern.substr(5));
+  if (pattern.starts_with("name:")) return fits(info.name, pattern.substr(5));
+  if (pattern.starts_with("layer:")) return std::to_string(info.layer) == pattern.substr(6);
+  return fits(info.name, pattern);
+}
+
+Param Parameters::find(std::string_view name) const {
+  for (Param i = 0; i < info.size(); ++i)
+    if (info[i].name == name) return i;
+  Strings names;
+  for (const auto& one : info) names.push_back(one.name);
+  const auto near = nearest(name, names);
+  throw Error("no parameter " + quoted(name) + (near ? "; did you mean " + quoted(*near) + "?" : ""));
+}
+std::vector<Param> Parameters::select(std::string_view pattern) const {
+  std::vector<Param> found;
+  for (Param i = 0; i < info.size(); ++i)
+    if (matches(info[i], pattern)) found.push_back(i);
+  return found;
+}
+std::vector<Param> Parameters::distinct() const {
+  std::map<const void*, Param> first;
+  std::vector<Param> found;
+  for (Param i = 0; i < values.size(); ++i)
+    if (first.emplace(values[i].unsafeGetTensorImpl(), i).second) found.push_back(i);
+  return found;
+}
+
+ForwardOutput serve(const ForwardOutput& full, const at::Tensor& mask, const ForwardRequest& want) {
+  ForwardOutput out;
+  at::Tensor hidden = want.view.layers ? full.layers.at(static_cast<std::size_t>(want.view.layers)) : full.tokens;
+  if (want.view.width) hidden = hidden.narrow(-1, 0, want.view.width);
+  if (want.tokens) out.tokens = hidden;
+  if (want.layers) out.layers = full.layers;
+  if (want.at.defined()) out.picked = hidden.flatten(0, 1).index_select(0, want.at);
+  const auto keep = mask.defined() ? mask.unsqueeze(-1).to(hidden.dtype()) : at::ones_like(hidden.narrow(-1, 0, 1));
+  switch (want.pooling) {
+    case Pooling::none: break;
+    case Pooling::first: out.pooled = hidden.select(1, 0); break;
+    case Pooling::mean: out.pooled = (hidden * keep).sum(1) / keep.sum(1).clamp_min(1); break;
+    case Pooling::last: {
+      const auto last = (keep.squeeze(-1).sum(1) - 1).clamp_min(0).to(at::kLong).view({-1, 1, 1});
+      out.pooled = hidden.gather(1, last.expand({-1, 1, hidden.size(-1)})).squeeze(1);
+    }
+  }
+  return out;
+}
+
+void append(StepResult& into, StepResult child, std::string_view name, double weight) {
+  const std::string front = std::string(name) + ".";
+  for (auto& term : child.terms) into.terms.push_back({front + term.name, term.sum, term.weight * weight});
+  for (auto& metric : child.metrics) into.metrics.push_back({front + metric.name, metric.sum, metric.count});
+  for (auto& message : child.feedback) into.feedback.push_back(std::move(message));  // topics are not name-spaced
+  for (auto& [key, tensor] : child.published) into.published[front + key] = tensor;
+}
+void append(Counts& into, const Counts& child, std::string_view name) {
+  for (const auto& [key, count] : child) into[std::string(name) + "." + key] = count;
+}
+
+}  // namespace xp

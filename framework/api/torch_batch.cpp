@@ -1,0 +1,62 @@
+#include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+
+#include <span>
+
+#include "api/batch.h"
+#include "base/text.h"
+
+namespace xp {
+namespace {
+
+template <class T>
+const T& column(const Batch& batch, std::string_view field, const char* kind) {
+  const auto found = batch.columns().find(field);
+  if (found == batch.columns().end()) {
+    Strings names;
+    for (const auto& [name, value] : batch.columns()) names.push_back(name);
+    throw Error("no field " + quoted(field) + " in the batch; there is " + listed(names));
+  }
+  if (const T* value = std::get_if<T>(&found->second)) return *value;
+  throw Error("field " + quoted(field) + " of the batch is not " + kind);
+}
+
+}  // namespace
+
+const at::Tensor& Batch::dense(std::string_view f) const { return column<at::Tensor>(*this, f, "dense"); }
+const Ragged& Batch::ragged(std::string_view f) const { return column<Ragged>(*this, f, "ragged"); }
+const Strings& Batch::strings(std::string_view f) const { return column<Strings>(*this, f, "strings"); }
+const Graphs& Batch::graphs(std::string_view f) const { return column<Graphs>(*this, f, "graphs"); }
+
+Batch Batch::select(const at::Tensor& rows) const {
+  Batch out;
+  out.sample_id = sample_id.index_select(0, rows);
+  out.group_id = group_id.index_select(0, rows);
+  const auto pick = rows.to(at::kCPU).contiguous();
+  const std::span<const std::int64_t> wanted(pick.const_data_ptr<std::int64_t>(),
+                                             static_cast<std::size_t>(pick.numel()));
+  for (const auto& [name, column] : columns_) {
+    if (const auto* tensor = std::get_if<at::Tensor>(&column)) out.set(name, tensor->index_select(0, rows));
+    if (const auto* strings = std::get_if<Strings>(&column)) {
+      Strings some;
+      for (const auto row : wanted) some.push_back(strings->at(static_cast<std::size_t>(row)));
+      out.set(name, std::move(some));
+    }
+    if (const auto* ragged = std::get_if<Ragged>(&column)) {
+      std::vector<at::Tensor> parts{ragged->values.narrow(0, 0, 0)};
+      std::vector<std::int64_t> offsets{0};
+      for (const auto row : wanted) {
+        const auto begin = ragged->offsets[row].item<std::int64_t>(),
+                   end = ragged->offsets[row + 1].item<std::int64_t>();
+        parts.push_back(ragged->values.narrow(0, begin, end - begin));
+        offsets.push_back(offsets.back() + end - begin);
+      }
+      out.set(name, Ragged{at::cat(parts), at::tensor(offsets, at::kLong)});
+    }
+    if (std::holds_alternative<Graphs>(column)) throw Error("selecting graphs is not part of this sketch");
+  }
+  return out;
+}
+
+}  // namespace xp

@@ -1,0 +1,1 @@
+# Install tree and find_package(xp) for plugins outside this one.
