@@ -72,10 +72,10 @@ const Wanted& field_of(const Example& example, std::string_view name, std::strin
   if (found == example.fields.end()) {
     Strings names;
     for (const auto& [key, value] : example.fields) names.push_back(key);
-    throw Error("no field " + quoted(name) + " in the example; there is " + listed(names));
+    throw Error("no field " + backquoted(name) + " in the example; there is " + listed(names));
   }
   if (const auto* values = std::get_if<Wanted>(&found->second)) return *values;
-  throw Error("field " + quoted(name) + " of the example does not hold " + std::string(kind));
+  throw Error("field " + backquoted(name) + " of the example does not hold " + std::string(kind));
 }
 
 }  // namespace

@@ -23,11 +23,11 @@ MixRow& MixPlan::open(TokenId row) {
 
 void MixPlan::set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note) {
   auto& into = open(row);
-  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + quoted(into.rule) + " already");
-  if (parts.empty()) throw Error("row " + std::to_string(row) + " was given no parts by rule " + quoted(rule));
+  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + backquoted(into.rule) + " already");
+  if (parts.empty()) throw Error("row " + std::to_string(row) + " was given no parts by rule " + backquoted(rule));
   for (const auto& part : parts)
     if (part.source < 0 || part.source >= source_size_ || !std::isfinite(part.weight))
-      throw Error("row " + std::to_string(row) + ": rule " + quoted(rule) + " gave source " +
+      throw Error("row " + std::to_string(row) + ": rule " + backquoted(rule) + " gave source " +
                   std::to_string(part.source) + " the weight " + number_text(part.weight) + "; sources are 0 to " +
                   std::to_string(source_size_ - 1) + ", weights finite");
   into.set = true, into.parts = std::move(parts), into.rule = rule, into.note = note;
@@ -37,10 +37,10 @@ void MixPlan::set_dense_row(TokenId row, std::string_view role, std::span<const 
                             std::string_view note) {
   auto& into = open(row);
   if (into.set && (into.dense.empty() || into.dense.contains(role)))
-    throw Error("row " + std::to_string(row) + " was set by rule " + quoted(into.rule) + " already");
+    throw Error("row " + std::to_string(row) + " was set by rule " + backquoted(into.rule) + " already");
   for (const float number : numbers)
     if (!std::isfinite(number))
-      throw Error("row " + std::to_string(row) + ": rule " + quoted(rule) + " gave a number that is not finite");
+      throw Error("row " + std::to_string(row) + ": rule " + backquoted(rule) + " gave a number that is not finite");
   into.set = true, into.rule = rule, into.note = note;
   into.dense.emplace(role, std::vector<float>(numbers.begin(), numbers.end()));
 }

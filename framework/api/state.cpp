@@ -16,7 +16,7 @@ Strings keys(const Map& map) {
 template <class Wanted>
 const Wanted& kind_of(const Values& values, std::string_view name, std::string_view kind) {
   if (const auto* wanted = std::get_if<Wanted>(&values)) return *wanted;
-  throw Error("values " + quoted(name) + " of the state are not " + std::string(kind));
+  throw Error("values " + backquoted(name) + " of the state are not " + std::string(kind));
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ bool State::has(std::string_view name) const {
 const Values& State::values(std::string_view name) const {
   const auto found = impl_->values.find(name);
   if (found == impl_->values.end())
-    throw Error("no values " + quoted(name) + " in the state; there is " + listed(keys(impl_->values)));
+    throw Error("no values " + backquoted(name) + " in the state; there is " + listed(keys(impl_->values)));
   return found->second;
 }
 const Ints& State::ints(std::string_view name) const { return kind_of<Ints>(values(name), name, "integers"); }
@@ -53,7 +53,7 @@ State& State::child(std::string_view name) {
 const State& State::child(std::string_view name) const {
   const auto found = impl_->children.find(name);
   if (found == impl_->children.end())
-    throw Error("no part " + quoted(name) + " in the state; there is " + listed(keys(impl_->children)));
+    throw Error("no part " + backquoted(name) + " in the state; there is " + listed(keys(impl_->children)));
   return found->second;
 }
 

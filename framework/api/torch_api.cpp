@@ -1,5 +1,5 @@
 // Out-of-line parts of the interfaces that meet tensors.
-#include <ATen/ops/ones_like.h>
+#include <ATen/ATen.h>
 
 #include "api/evaluator.h"
 #include "api/format.h"
@@ -41,7 +41,7 @@ Param Parameters::find(std::string_view name) const {
   Strings names;
   for (const auto& one : info) names.push_back(one.name);
   const auto near = nearest(name, names);
-  throw Error("no parameter " + quoted(name) + (near ? "; did you mean " + quoted(*near) + "?" : ""));
+  throw Error("no parameter " + backquoted(name) + (near ? "; did you mean " + backquoted(*near) + "?" : ""));
 }
 std::vector<Param> Parameters::select(std::string_view pattern) const {
   std::vector<Param> found;
@@ -67,6 +67,7 @@ ForwardOutput serve(const ForwardOutput& full, const at::Tensor& mask, const For
   const auto keep = mask.defined() ? mask.unsqueeze(-1).to(hidden.dtype()) : at::ones_like(hidden.narrow(-1, 0, 1));
   switch (want.pooling) {
     case Pooling::none: break;
+    case Pooling::own: throw Error("serve() does not know the pooling of a model's own; the model fills `pooled`");
     case Pooling::first: out.pooled = hidden.select(1, 0); break;
     case Pooling::mean: out.pooled = (hidden * keep).sum(1) / keep.sum(1).clamp_min(1); break;
     case Pooling::last: {

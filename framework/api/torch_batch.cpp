@@ -16,10 +16,10 @@ const T& column(const Batch& batch, std::string_view field, const char* kind) {
   if (found == batch.columns().end()) {
     Strings names;
     for (const auto& [name, value] : batch.columns()) names.push_back(name);
-    throw Error("no field " + quoted(field) + " in the batch; there is " + listed(names));
+    throw Error("no field " + backquoted(field) + " in the batch; there is " + listed(names));
   }
   if (const T* value = std::get_if<T>(&found->second)) return *value;
-  throw Error("field " + quoted(field) + " of the batch is not " + kind);
+  throw Error("field " + backquoted(field) + " of the batch is not " + kind);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ void State::set(std::string_view name, const at::Tensor& tensor) {
 const at::Tensor& State::tensor(std::string_view name) const {
   const auto found = impl_->tensors.find(name);
   if (found == impl_->tensors.end())
-    throw Error("no tensor " + quoted(name) + " in the state; there is " + listed(tensor_names()));
+    throw Error("no tensor " + backquoted(name) + " in the state; there is " + listed(tensor_names()));
   return *static_cast<const at::Tensor*>(found->second.get());
 }
 

@@ -51,7 +51,7 @@ std::string count(std::size_t n, std::string_view noun) {
   return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
 }
 
-std::string quoted(std::string_view name) { return "`" + std::string(name) + "`"; }
+std::string backquoted(std::string_view name) { return "`" + std::string(name) + "`"; }
 
 std::string listed(const std::vector<std::string>& names, std::size_t most) {
   if (names.empty()) return "nothing";
@@ -59,7 +59,7 @@ std::string listed(const std::vector<std::string>& names, std::size_t most) {
   const std::size_t shown = std::min(most, names.size());
   for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) out += i + 1 == names.size() ? " and " : ", ";
-    out += quoted(names[i]);
+    out += backquoted(names[i]);
   }
   if (shown < names.size()) out += " and " + std::to_string(names.size() - shown) + " more";
   return out;

@@ -13,7 +13,7 @@ namespace xp {
 /// "1 error", "3 errors".
 XP_API std::string count(std::size_t n, std::string_view noun);
 /// `name` in backquotes.
-XP_API std::string quoted(std::string_view name);
+XP_API std::string backquoted(std::string_view name);
 /// "a", "b" and "c" in backquotes, for messages; at most `most`, then "and 12 more".
 XP_API std::string listed(const std::vector<std::string>& names, std::size_t most = 12);
 XP_API std::string join(const std::vector<std::string>& parts, std::string_view between);

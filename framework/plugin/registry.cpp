@@ -9,8 +9,8 @@ namespace xp {
 void Catalogue::add(ComponentInfo info) {
   const auto key = std::pair(info.interface, info.type);
   if (const auto found = components_.find(key); found != components_.end())
-    throw Error(info.interface + " " + quoted(info.type) + " of plugin " + quoted(info.plugin) + " (" + info.library +
-                    ") is already offered by plugin " + quoted(found->second.plugin) + " (" + found->second.library + ")",
+    throw Error(info.interface + " " + backquoted(info.type) + " of plugin " + backquoted(info.plugin) + " (" + info.library +
+                    ") is already offered by plugin " + backquoted(found->second.plugin) + " (" + found->second.library + ")",
                 Exit::plugin);
   components_.emplace(key, std::move(info));
 }
@@ -49,16 +49,16 @@ std::unique_ptr<Component> Registry::make_part(std::string_view interface, const
   if (!type) throw Error("a " + std::string(interface) + " needs a `type`; there is " + listed(catalogue_.types(interface)));
   const auto found = makers_.find(std::pair(std::string(interface), *type));
   if (found == makers_.end())
-    throw Error("no " + std::string(interface) + " " + quoted(*type) + " is loaded; there is " +
+    throw Error("no " + std::string(interface) + " " + backquoted(*type) + " is loaded; there is " +
                     listed(catalogue_.types(interface)),
                 Exit::plugin);
   Table settings = table;
   settings.erase("type");
   const auto& info = *catalogue_.find(interface, *type);
-  const std::string owner = std::string(interface) + " " + quoted(*type);
+  const std::string owner = std::string(interface) + " " + backquoted(*type);
   Problems problems;
   for (const auto& [key, value] : settings)
-    if (!info.schema.find(key)) problems.error("unknown-key", quoted(key) + " is not a parameter of " + owner, value.key);
+    if (!info.schema.find(key)) problems.error("unknown-key", backquoted(key) + " is not a parameter of " + owner, value.key);
   problems.raise("nothing was made");
   for (const auto& field : info.schema.fields)
     if (field.fallback) settings.try_emplace(field.name, *field.fallback);
