@@ -1,0 +1,71 @@
+#pragma once
+// Byte streams from files, plain and compressed; read_file and read_text_file are made of these.
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace xp::detail {
+
+/// A plain file; throws Error (Exit::data) if it cannot be read or is a folder.
+class Input {
+ public:
+  explicit Input(const std::filesystem::path& file);
+  ~Input();
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  std::size_t read(char* to, std::size_t most);  ///< 0 at the end
+
+ private:
+  std::filesystem::path file_;
+  int descriptor_ = -1;
+};
+
+/// Decompresses zstd frames; throws Error (Exit::data) on damaged or cut files.
+class ZstdInput {
+ public:
+  explicit ZstdInput(const std::filesystem::path& file);
+  ~ZstdInput();
+  std::size_t read(char* to, std::size_t most);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Decompresses gzip members; throws Error (Exit::data) on damaged or cut files.
+class GzipInput {
+ public:
+  explicit GzipInput(const std::filesystem::path& file);
+  ~GzipInput();
+  std::size_t read(char* to, std::size_t most);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+[[noreturn]] void too_large(const std::filesystem::path& file, std::uint64_t limit);
+
+/// Everything a stream gives; never asks for memory by a size that the file states.
+template <class Source>
+std::string read_all(Source& source, const std::filesystem::path& file, std::uint64_t limit) {
+  constexpr std::size_t kChunk = std::size_t{1} << 18;
+  std::string out;
+  std::size_t size = 0;
+  for (;;) {
+    if (out.size() - size < kChunk) out.resize(std::max(out.size() * 2, size + kChunk));
+    const auto n = source.read(out.data() + size, out.size() - size);
+    if (n == 0) break;
+    size += n;
+    if (size > limit) too_large(file, limit);
+  }
+  out.resize(size);
+  if (out.capacity() - size > size / 2) out.shrink_to_fit();
+  return out;
+}
+
+}  // namespace xp::detail
