@@ -1,0 +1,54 @@
+#pragma once
+// Paths to numbers: `stage.counter`, `stage.evaluator.metric[view]`, curve forms, means.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "results/record.h"
+
+namespace xp {
+
+/// How one number is made of a curve; `none`: a final value, or the curve's last point where there is no final value.
+enum class CurveForm { none, final, best, area, at };
+
+/// One of: a path to a number, or the mean of several.
+struct MetricPath {
+  std::string text;   ///< as written
+  std::string stage;  ///< "score", "tuned[duplicates]", may hold `*`
+  std::string name;   ///< "similarity.spearman", "tokens", "loss"; may hold `*`
+  std::string view;   ///< "" or "1x32" or "*" for all views
+  CurveForm form = CurveForm::none;
+  std::string over;   ///< area(over=bytes): the counter of the x axis; at(tokens=0): "tokens"
+  double at = 0;
+  bool mix = false;                ///< mean(..., mix = true): unlike signatures may meet
+  std::vector<MetricPath> parts;   ///< not empty: the mean of these
+};
+
+/// Reads a path; a mistake becomes a problem at `span` and gives nothing.
+XP_API std::optional<MetricPath> parse_metric_path(std::string_view text, const SourceSpan& span, Problems& problems);
+
+/// Counter names that paths and tables may use: "steps" "tokens" "supervised_tokens" "items" "bytes" "epochs" "flops"
+/// "flops_effective" "seconds" "memory", and "seconds_per_step".
+XP_API const std::vector<std::string>& counter_names();
+XP_API double counter(const Counters& counters, std::string_view name);
+
+struct MetricValue {
+  double value = 0;
+  MetricSignature what;
+};
+
+/// The number of one member (arm and seed): `record_of` gives a stage's record by node name, or null. Area is the
+/// trapezoid over the counter divided by its length: the mean height, in the metric's unit. Nothing if it is not there
+/// (a reason in `why`); throws Error if signatures of a mean differ without `mix`.
+class RecordSource {
+ public:
+  virtual ~RecordSource() = default;
+  virtual std::vector<std::string> nodes() const = 0;
+  virtual const StageRecord* record(std::string_view node) const = 0;
+};
+XP_API std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records, std::string* why = nullptr);
+
+}  // namespace xp

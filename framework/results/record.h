@@ -1,0 +1,42 @@
+#pragma once
+// What one stage left behind: curves, final values, items, ledgers. Kept with its artifact in the cache, folded into every
+// result file whose run used the stage.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "api/recorder.h"
+
+namespace xp {
+
+struct CurvePoint {
+  Counters at;
+  double value = 0;
+};
+struct Curve {
+  MetricSignature what;
+  std::vector<CurvePoint> points;  ///< in the order recorded, steps not falling
+};
+struct FinalValue {
+  double value = 0;
+  MetricSignature what;
+};
+struct ItemTable {
+  std::vector<std::string> ids;                        ///< in the order first seen
+  std::map<std::string, std::vector<double>> columns;  ///< NaN where an id has no value
+};
+struct LedgerTable {
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+};
+
+struct StageRecord {
+  std::map<std::string, Curve> curves;
+  std::map<std::string, FinalValue> finals;
+  std::map<std::string, ItemTable> items;
+  std::map<std::string, LedgerTable> ledgers;
+  Counters counters;
+  std::vector<std::string> notes;
+};
+
+}  // namespace xp

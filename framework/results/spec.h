@@ -1,0 +1,49 @@
+#pragma once
+// [[claim]], [[table]] and [[figure]] as values: declared once, checked by the recipe reader, stored in result files.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/fields.h"
+
+namespace xp {
+
+struct ControlSpec {
+  std::string arm;
+  std::string expect = "no_gain";  ///< "no_gain": the control must not beat the baseline by more than `margin`
+  double margin = 0;
+  static void describe(Fields<ControlSpec>& f);
+};
+
+struct SlopeSpec {
+  std::string over;  ///< "log(stage.synthetic.stop)"
+  static void describe(Fields<SlopeSpec>& f);
+};
+
+struct ClaimSpec {
+  std::string id, says, paper, metric, better = "higher", arm;
+  std::vector<std::string> baseline;
+  std::string test;  ///< "sign_flip" "paired_t" "wilcoxon" "paired_bootstrap" "mcnemar" "exact"; empty: by unit
+  std::string unit = "seed";
+  double alpha = 0.05, margin = 0;
+  bool primary = false, exclusive = false;
+  std::optional<ControlSpec> control;
+  std::optional<SlopeSpec> slope;
+  std::vector<std::string> gate;  ///< "pretrain.accuracy > 0.5", must hold in every arm of the claim
+  static void describe(Fields<ClaimSpec>& f);
+};
+
+struct TableSpec {
+  std::string id, title;
+  std::string rows = "arm";  ///< "arm" "seed" "stage", or a key of the recipe
+  std::vector<std::string> columns;
+  static void describe(Fields<TableSpec>& f);
+};
+
+struct FigureSpec {
+  std::string id, title, x, y, by = "arm";
+  bool log_x = false, log_y = false;
+  static void describe(Fields<FigureSpec>& f);
+};
+
+}  // namespace xp
