@@ -13,6 +13,7 @@ RIGHT = {
     "framework/results/hdf5.h": "#include <hdf5.h>\n",
     "framework/results/store.cpp": '#include "results/hdf5.h"\n',
     "framework/api/tensor.h": "#include <ATen/core/Tensor.h>\n",
+    "framework/api/torch_batch.cpp": "#include <ATen/ops/cat.h>\n",
     "framework/api/model.h": '#include "api/tensor.h"\n#include "schema/value.h"\n',
     "framework/kit/losses.cpp": '#include <ATen/ops/exp.h>\n#include "api/model.h"\n',
     "framework/engine/open.h": '#include "recipe/plan.h"\n',
