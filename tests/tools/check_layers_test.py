@@ -11,6 +11,8 @@ RIGHT = {
     "framework/plugin/plugin.h": '#include <boost/dll/alias.hpp>\n#include "schema/value.h"\n',
     "framework/recipe/parser.cpp": '#include <toml++/toml.h>\n#include "plugin/plugin.h"\n',
     "framework/results/hdf5.h": "#include <hdf5.h>\n",
+    "framework/results/record.h": '#include "api/recorder.h"\n',
+    "framework/api/recorder.h": "#include <string>\n",
     "framework/results/store.cpp": '#include "results/hdf5.h"\n',
     "framework/api/tensor.h": "#include <ATen/core/Tensor.h>\n",
     "framework/api/torch_batch.cpp": "#include <ATen/ops/cat.h>\n",
@@ -99,6 +101,11 @@ class CheckLayers(ScratchTest):
             '#include "api/model.h"\n',
             "tools/xp/run.cpp:1: tools/xp -> LibTorch",
             "framework/engine/open.h -> framework/api/model.h -> framework/api/tensor.h",
+        )
+        self.refused(
+            "framework/api/recorder.h",
+            '#include "api/tensor.h"\n',
+            "framework/results/record.h:1: results -> LibTorch",
         )
 
 
