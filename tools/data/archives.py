@@ -13,7 +13,7 @@ import tempfile
 import tomllib
 import zipfile
 
-_MAX_UNPACKED_BYTES = 2 << 30
+MAX_UNPACKED_BYTES = 2 << 30
 
 
 class ArchiveError(Exception):
@@ -96,11 +96,11 @@ def _ar_member(path, prefix):
             if len(header) != 60 or header[58:] != b"`\n" or not header[48:58].strip().isdigit():
                 raise ArchiveError(f"{path}: broken ar header at byte {file.tell() - len(header)}")
             name, size = header[:16].decode("ascii", "replace").strip().rstrip("/"), int(header[48:58])
+            there = os.fstat(file.fileno()).st_size - file.tell()
+            if size > there:
+                raise ArchiveError(f"{path}: member `{name}` says {size} bytes, {there} are there")
             if name.startswith(prefix):
-                data = file.read(size)
-                if len(data) != size:
-                    raise ArchiveError(f"{path}: member `{name}` says {size} bytes, {len(data)} are there")
-                return name, data
+                return name, file.read(size)
             file.seek(size + size % 2, os.SEEK_CUR)
     raise ArchiveError(f"{path}: no member `{prefix}*`")
 
@@ -115,8 +115,8 @@ def _tar_members(path, stream, patterns):
             if not member.isreg():
                 raise ArchiveError(f"{path}: member `{name}` is a link or a device; only plain files are accepted")
             total += member.size
-            if total > _MAX_UNPACKED_BYTES:
-                raise ArchiveError(f"{path}: more than {_MAX_UNPACKED_BYTES} bytes unpacked")
+            if total > MAX_UNPACKED_BYTES:
+                raise ArchiveError(f"{path}: more than {MAX_UNPACKED_BYTES} bytes unpacked")
             yield name, tar.extractfile(member).read()
 
 
@@ -130,8 +130,8 @@ def _zip_members(path, patterns):
             if (info.external_attr >> 16) & 0o170000 == 0o120000:
                 raise ArchiveError(f"{path}: member `{name}` is a link; only plain files are accepted")
             total += info.file_size
-            if total > _MAX_UNPACKED_BYTES:
-                raise ArchiveError(f"{path}: more than {_MAX_UNPACKED_BYTES} bytes unpacked")
+            if total > MAX_UNPACKED_BYTES:
+                raise ArchiveError(f"{path}: more than {MAX_UNPACKED_BYTES} bytes unpacked")
             yield name, archive.read(info)
 
 

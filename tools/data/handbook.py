@@ -46,6 +46,7 @@ class _Page(HTMLParser):
         self._open_units = []
         self._text = []
         self._code_letters = 0
+        self._category_seen = False
 
     def handle_starttag(self, tag, attrs):
         if tag in _VOID:
@@ -60,7 +61,10 @@ class _Page(HTMLParser):
             self._flush()
         skipped = bool(self._stack and self._stack[-1][2]) or tag in ("head", "pre") or bool(classes & _SKIPPED_CLASSES)
         skipped = skipped or attributes.get("id") in ("banner", "title")
-        skipped = skipped or (tag == "em" and self._inside_title() and "emphasis" in self._stack[-1][1])
+        # A sidebar's title begins with its category ("TIP"), which says nothing about its content.
+        category = tag == "em" and self._inside_title() and "emphasis" in self._stack[-1][1]
+        if category and not self._category_seen:
+            skipped = self._category_seen = True
         unit = tag == "body" or (tag == "div" and bool(classes & _UNIT_CLASSES))
         if unit:
             self.units.append([])
@@ -94,6 +98,7 @@ class _Page(HTMLParser):
     def _flush(self):
         text, self._text = "".join(self._text), []
         code_letters, self._code_letters = self._code_letters, 0
+        self._category_seen = False
         inside = {entry[0] for entry in self._stack}
         if not self._open_units or not text.strip() or inside & {"td", "th"} and "div" not in inside:
             return
@@ -157,10 +162,14 @@ def _untranslated(text, english):
     return common * 2 > sum(pairs.values())
 
 
+# What remains of tables of variables and of sentences around a code block.
+_FRAGMENT_BEGINS = tuple("$%<>=^{}.,;:،؛、。：；")
+
+
 def _usable(block, english, latin_script):
     text = block.text
     letters = sum(char.isalpha() for char in text)
-    if letters * (1 if latin_script else 2) < 16 or block.code_share > 0.5 or text.startswith("::") or ("://" in text and len(text) < 120):
+    if letters * (1 if latin_script else 2) < 16 or block.code_share > 0.5 or text.startswith(_FRAGMENT_BEGINS) or ("://" in text and len(text) < 120):
         return False
     if english is not None and _untranslated(text, english.text):
         return False
