@@ -88,26 +88,28 @@ XP_API Table take_weight(const Value& value, double& weight);
 template <class P>
 class Fields {
  public:
-  /// Returned by add(): what only some fields have.
+  /// Returned by add(): what only some fields have. Bounds, choices, units and any_of of a list hold for its elements.
   class Entry {
    public:
     Entry(Fields& owner, std::size_t index) : owner_(owner), index_(index) {}
-    Entry min(double v) { return info().min = v, *this; }
-    Entry max(double v) { return info().max = v, *this; }
-    Entry above(double v) { return info().min = v, info().above_min = true, *this; }
-    Entry below(double v) { return info().max = v, info().below_max = true, *this; }
+    Entry min(double v) { return innermost().min = v, *this; }
+    Entry max(double v) { return innermost().max = v, *this; }
+    Entry above(double v) { return innermost().min = v, innermost().above_min = true, *this; }
+    Entry below(double v) { return innermost().max = v, innermost().below_max = true, *this; }
     Entry required() { return info().required = true, info().fallback.reset(), *this; }
     Entry optional() { return info().required = false, info().fallback.reset(), *this; }
     Entry schedulable() { return info().schedulable = true, *this; }
-    Entry choices(std::vector<std::string> names) { return info().choices = std::move(names), info().kind = Kind::choice, *this; }
-    Entry units(std::vector<Unit> units) { return info().units = std::move(units), *this; }
+    Entry choices(std::vector<std::string> names) {
+      return innermost().choices = std::move(names), innermost().kind = Kind::choice, *this;
+    }
+    Entry units(std::vector<Unit> units) { return innermost().units = std::move(units), *this; }
     /// Of an artifact field (Reference or a list of them): which kind it takes.
     Entry artifact(std::string kind) { return innermost().interface = std::move(kind), *this; }
     Entry evaluates() { return innermost().evaluates = true, *this; }
     Entry files() { return info().kind = Kind::files, *this; }
     Entry no_result() { return info().changes_results = false, *this; }
     /// Of a Value field: what the value may be, tried in this order (see the field makers below).
-    Entry any_of(std::vector<FieldInfo> kinds) { return info().kind = Kind::any_of, info().fields = std::move(kinds), *this; }
+    Entry any_of(std::vector<FieldInfo> kinds) { return innermost().kind = Kind::any_of, innermost().fields = std::move(kinds), *this; }
 
    private:
     FieldInfo& info() { return owner_.schema_.fields[index_]; }
@@ -216,15 +218,16 @@ FieldInfo Fields<P>::shape(const T* value) {
   } else if constexpr (std::is_same_v<T, Value> || std::is_same_v<T, Table>) {
     info.kind = Kind::anything;
   } else if constexpr (detail::is_unique<T>::value) {
-    info.kind = Kind::part, info.interface = detail::is_unique<T>::type::kInterface;
+    info.kind = Kind::part, info.interface = detail::is_unique<T>::type::kInterface, info.nullable = true;
   } else if constexpr (detail::is_weighted<T>::value) {
     info.kind = Kind::part, info.interface = detail::is_weighted<T>::type::kInterface, info.weighted = true;
   } else if constexpr (detail::is_optional<T>::value) {
     using Inner = typename detail::is_optional<T>::type;
     info = shape<Inner>(value && *value ? &**value : nullptr);
+    info.nullable = true;
   } else if constexpr (detail::is_vector<T>::value) {
     using Inner = typename detail::is_vector<T>::type;
-    info.kind = Kind::list;
+    info.kind = Kind::list, info.nullable = true;
     info.fields.push_back(Fields<P>::template shape<Inner>(nullptr));
     info.weighted = info.fields.front().weighted;
     if (value) {
@@ -266,6 +269,7 @@ void Fields<P>::read(const Value& value, T& out, const PartMaker& maker) {
   } else if constexpr (detail::is_vector<T>::value) {
     using Inner = typename detail::is_vector<T>::type;
     out.clear();
+    if (none) return;
     if (const auto* list = value.as<List>()) {
       for (const auto& one : *list) {
         Inner item{};

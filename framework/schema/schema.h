@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "schema/quantity.h"
@@ -32,11 +33,12 @@ enum class Kind : std::uint8_t {
 
 /// One key of a recipe.
 struct FieldInfo {
-  std::string name;
+  std::string name = {};
   Kind kind = Kind::text;
-  std::string doc;                     ///< one sentence with a full stop
+  std::string doc = {};                  ///< one sentence with a full stop
   std::optional<Value> fallback = {};  ///< the default as a recipe would write it
   bool required = false;
+  bool nullable = false;  ///< "none" is a value too: the member is a std::optional, a part or a list
   std::optional<double> min = {}, max = {};
   bool above_min = false, below_max = false;  ///< the bound itself is excluded
   std::vector<std::string> choices = {};
@@ -89,9 +91,19 @@ XP_API std::string to_json_schema(std::string_view type, std::string_view summar
 XP_API std::string schema_to_json(const Schema& schema);
 XP_API Schema schema_from_json(std::string_view json);
 
-/// Checks one plain value (no part, model, artifact or file inside) against its field; true if it fits.
-/// Problems name the field, the owner ("optimizer `adamw`") and what would be right.
+/// Checks one value against its field; true if it fits. Parts, models, artifacts and files inside are passed over: the
+/// reader of recipes resolves them. Problems name the field, the owner ("optimizer `adamw`") and what would be right.
 XP_API bool check_value(const FieldInfo& field, const Value& value, std::string_view owner, Problems& problems);
+
+/// Reports [unknown-key] for a key at `path` ("betas.lo") that is none of `fields`, with the nearest as a hint. `more` are
+/// keys that would be right besides the fields ("type").
+XP_API void report_unknown_key(const std::vector<FieldInfo>& fields, std::string_view path, const SourceSpan& key,
+                               std::string_view owner, Problems& problems, const std::vector<std::string>& more = {});
+/// Of an any_of field: the first alternative that the value can be; null if there is none. Other fields: themselves.
+XP_API const FieldInfo* fitting(const FieldInfo& field, const Value& value);
+/// The schedulable fields of resolved settings that hold a ramp, by dotted name; parts inside have their own. Throws Error
+/// if one is not a ramp, which check_value would have found.
+XP_API std::vector<std::pair<std::string, Ramp>> ramps(const Schema& schema, const Table& settings);
 
 /// True if all conditions hold for a resolved table of the component.
 XP_API bool holds(const std::vector<Condition>& when, const Table& settings);
