@@ -20,10 +20,7 @@ struct DataPart {
 };
 
 /// An evaluator in a stage, under the name that metric paths use.
-struct NamedEvaluator {
-  std::string name;
-  std::unique_ptr<Evaluator> evaluator;
-};
+using NamedEvaluator = Named<Evaluator>;
 
 /// Size of one logical batch: input tokens without padding or items, whichever is given, and the length of an item.
 struct BatchSize {

@@ -106,6 +106,15 @@ Table take_weight(const Value& value, double& weight) {
   return table;
 }
 
+Table take_name(const Value& value, std::string& name) {
+  Table table;
+  take(value, table);
+  if (!table.contains("type")) unfit("a component with `type`", value);
+  take(table.contains("as") ? table.at("as") : table.at("type"), name);
+  table.erase("as");
+  return table;
+}
+
 }  // namespace detail
 
 namespace field {

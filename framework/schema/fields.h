@@ -21,6 +21,13 @@ struct Weighted {
   std::unique_ptr<Interface> part;
 };
 
+/// A nested component under the name that metric paths use: `as` of its entry, else its component's name or type.
+template <class Interface>
+struct Named {
+  std::string name;
+  std::unique_ptr<Interface> part;
+};
+
 /// A model as a recipe writes it, not yet made.
 struct ModelSpec {
   std::string type;  ///< empty: as `like`
@@ -55,6 +62,12 @@ struct is_weighted<Weighted<I>> : std::true_type {
   using type = I;
 };
 template <class T>
+struct is_named : std::false_type {};
+template <class I>
+struct is_named<Named<I>> : std::true_type {
+  using type = I;
+};
+template <class T>
 struct is_vector : std::false_type {};
 template <class T>
 struct is_vector<std::vector<T>> : std::true_type {
@@ -82,6 +95,8 @@ XP_API void take(const Value& value, Value& out);
 XP_API void take(const Value& value, Table& out);
 /// The entry's table without `weight`, which goes to `weight`.
 XP_API Table take_weight(const Value& value, double& weight);
+/// The entry's table without `as`, which goes to `name`; without one the name is the type.
+XP_API Table take_name(const Value& value, std::string& name);
 
 }  // namespace detail
 
@@ -221,6 +236,8 @@ FieldInfo Fields<P>::shape(const T* value) {
     info.kind = Kind::part, info.interface = detail::is_unique<T>::type::kInterface, info.nullable = true;
   } else if constexpr (detail::is_weighted<T>::value) {
     info.kind = Kind::part, info.interface = detail::is_weighted<T>::type::kInterface, info.weighted = true;
+  } else if constexpr (detail::is_named<T>::value) {
+    info.kind = Kind::part, info.interface = detail::is_named<T>::type::kInterface, info.named = true;
   } else if constexpr (detail::is_optional<T>::value) {
     using Inner = typename detail::is_optional<T>::type;
     info = shape<Inner>(value && *value ? &**value : nullptr);
@@ -262,6 +279,10 @@ void Fields<P>::read(const Value& value, T& out, const PartMaker& maker) {
     using Interface = typename detail::is_weighted<T>::type;
     const Table table = detail::take_weight(value, out.weight);
     detail::take(table.at("type"), out.name);
+    out.part.reset(static_cast<Interface*>(maker.make_part(Interface::kInterface, table).release()));
+  } else if constexpr (detail::is_named<T>::value) {
+    using Interface = typename detail::is_named<T>::type;
+    const Table table = detail::take_name(value, out.name);
     out.part.reset(static_cast<Interface*>(maker.make_part(Interface::kInterface, table).release()));
   } else if constexpr (detail::is_optional<T>::value) {
     if (none) return out.reset();

@@ -32,7 +32,7 @@ Json to(const FieldInfo& field) {
   if (field.max) out["max"] = *field.max;
   flag("required", field.required), flag("nullable", field.nullable);
   flag("above_min", field.above_min), flag("below_max", field.below_max), flag("schedulable", field.schedulable);
-  flag("learnable", field.learnable), flag("weighted", field.weighted), flag("evaluates", field.evaluates);
+  flag("learnable", field.learnable), flag("weighted", field.weighted), flag("named", field.named), flag("evaluates", field.evaluates);
   if (!field.changes_results) out["changes_results"] = false;
   if (!field.choices.empty()) out["choices"] = field.choices;
   for (const Unit unit : field.units) out["units"].push_back(kUnits[static_cast<std::size_t>(unit)]);
@@ -127,7 +127,7 @@ FieldInfo field_from(const Json& json, int depth) {
   out.required = read.flag("required", false), out.nullable = read.flag("nullable", false);
   out.above_min = read.flag("above_min", false), out.below_max = read.flag("below_max", false);
   out.schedulable = read.flag("schedulable", false), out.learnable = read.flag("learnable", false);
-  out.weighted = read.flag("weighted", false), out.evaluates = read.flag("evaluates", false);
+  out.weighted = read.flag("weighted", false), out.named = read.flag("named", false), out.evaluates = read.flag("evaluates", false);
   out.changes_results = read.flag("changes_results", true);
   out.choices = read.texts("choices");
   for (const auto& unit : read.texts("units")) out.units.push_back(static_cast<Unit>(index_of(kUnits, unit, "unit")));

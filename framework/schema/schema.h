@@ -47,6 +47,7 @@ struct FieldInfo {
   bool schedulable = false;        ///< real: also { from, to, shape, until }; Component::set moves it
   bool learnable = false;          ///< real: also { learn = true, ... }
   bool weighted = false;           ///< list of parts: entries may carry `weight`, which belongs to the list's owner
+  bool named = false;              ///< part: the entry carries `as`, the name that metric paths use
   bool evaluates = false;          ///< artifact of kind dataset: the split must be named
   bool changes_results = true;     ///< false: no part of any digest
   std::vector<FieldInfo> fields = {};  ///< list, table, any_of
