@@ -1,0 +1,240 @@
+#include "engine/artifacts.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "kit/tensors.h"
+
+namespace xp {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.", "Zwölf Boxkämpfer jagen Viktor.",
+                                              "Съешь же ещё этих мягких булок.", "नमस्ते दुनिया", "いろはにほへと 漢字",
+                                              "a\tb\n  c \u200d e\u0301"};
+
+json read_json(const std::filesystem::path& file) {
+  auto parsed = json::parse(read_file(file, std::uint64_t{1} << 32), nullptr, false);
+  if (parsed.is_discarded()) throw Error(file.string() + " is not JSON", Exit::data);
+  return parsed;
+}
+
+template <class T>
+T entry(const json& object, const char* key, const std::filesystem::path& file) {
+  try {
+    return object.at(key).get<T>();
+  } catch (const json::exception&) {
+    throw Error(file.string() + " has no usable entry " + backquoted(key), Exit::data);
+  }
+}
+
+Table table_from(const json& object, const std::filesystem::path& file) {
+  auto value = value_from_json(object.dump());
+  if (auto* table = value.as<Table>()) return std::move(*table);
+  throw Error(file.string() + " holds " + std::string(type_name(value)) + " where settings are expected", Exit::data);
+}
+
+// Values go beside the structure as tensors, so that large vocabularies cost no JSON.
+json structure(const State& state, const std::string& front, std::map<std::string, at::Tensor>& tensors) {
+  json out = json::object();
+  for (const auto& name : state.value_names()) {
+    const auto& values = state.values(name);
+    const auto full = front + name;
+    if (const auto* strings = std::get_if<Strings>(&values)) {
+      out["strings"][name] = *strings;
+    } else if (const auto* ints = std::get_if<Ints>(&values)) {
+      out["ints"].push_back(name);
+      tensors[full] = tensor_of(ints->data, ints->shape);
+    } else {
+      const auto& floats = std::get<Floats>(values);
+      out["floats"].push_back(name);
+      tensors[full] = tensor_of(floats.data, floats.shape);
+    }
+  }
+  for (const auto& name : state.tensor_names()) {
+    out["tensors"].push_back(name);
+    tensors[front + name] = state.tensor(name).detach().cpu().contiguous();
+  }
+  for (const auto& name : state.child_names())
+    out["parts"][name] = structure(state.child(name), front + name + "/", tensors);
+  return out;
+}
+
+template <class T>
+Array<T> array_of(const at::Tensor& tensor) {
+  const auto* data = static_cast<const T*>(tensor.const_data_ptr());
+  return {{data, data + tensor.numel()}, tensor.sizes().vec()};
+}
+
+void restore(State& state, const json& from, const std::string& front, const SafetensorsFile& numbers) {
+  for (const auto& [name, list] : from.value("strings", json::object()).items()) state.set(name, list.get<Strings>());
+  for (const auto& name : from.value("ints", Strings())) {
+    const auto tensor = tensor_of(numbers.at(front + name));
+    if (tensor.scalar_type() != at::kLong) throw Error("entry " + backquoted(front + name) + " is not I64", Exit::data);
+    state.set(name, array_of<std::int64_t>(tensor));
+  }
+  for (const auto& name : from.value("floats", Strings())) {
+    const auto tensor = tensor_of(numbers.at(front + name));
+    if (tensor.scalar_type() != at::kFloat) throw Error("entry " + backquoted(front + name) + " is not F32", Exit::data);
+    state.set(name, array_of<float>(tensor));
+  }
+  for (const auto& name : from.value("tensors", Strings())) state.set(name, tensor_of(numbers.at(front + name)));
+  for (const auto& [name, part] : from.value("parts", json::object()).items())
+    restore(state.child(name), part, front + name + "/", numbers);
+}
+
+void write_tensors(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
+  std::map<std::string, TensorBytes> bytes;
+  for (const auto& [name, tensor] : tensors) bytes.emplace(name, bytes_of(tensor));
+  write_safetensors(file, bytes, {{"format", "pt"}});
+}
+
+const char* lifetime_name(Lifetime lifetime) { return lifetime == Lifetime::keep ? "keep" : "pretrain_only"; }
+
+// Tied parameters are one tensor: the first name keeps it, the others point to it.
+json describe(const Parameters& parameters, const std::string& front, std::map<std::string, at::Tensor>& tensors) {
+  json list = json::array();
+  std::map<const void*, std::string> first;
+  for (Param i = 0; i < parameters.size(); ++i) {
+    const auto& info = parameters.info[i];
+    json one = {{"name", info.name}, {"role", info.role}, {"layer", info.layer}, {"lifetime", lifetime_name(info.lifetime)}};
+    const auto [known, fresh] = first.emplace(parameters.values[i].unsafeGetTensorImpl(), info.name);
+    if (fresh)
+      tensors[front + info.name] = parameters.values[i].detach().cpu().contiguous();
+    else
+      one["tied_to"] = known->second;
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+Parameters read_parameters(const json& list, const std::string& front, const SafetensorsFile& numbers,
+                           const std::filesystem::path& file) {
+  Parameters out;
+  std::map<std::string, at::Tensor> made;
+  for (const auto& one : list) {
+    ParameterInfo info{entry<std::string>(one, "name", file), entry<std::string>(one, "role", file),
+                       entry<int>(one, "layer", file),
+                       entry<std::string>(one, "lifetime", file) == "keep" ? Lifetime::keep : Lifetime::pretrain_only};
+    if (one.contains("tied_to")) {
+      const auto found = made.find(entry<std::string>(one, "tied_to", file));
+      if (found == made.end())
+        throw Error(file.string() + ": " + backquoted(info.name) + " is tied to a parameter that does not come before it",
+                    Exit::data);
+      out.values.push_back(found->second);
+    } else {
+      out.values.push_back(tensor_of(numbers.at(front + info.name)));
+      made[info.name] = out.values.back();
+    }
+    out.info.push_back(std::move(info));
+  }
+  return out;
+}
+
+}  // namespace
+
+void save_state(const std::filesystem::path& folder, const State& state, const std::string& stem) {
+  std::filesystem::create_directories(folder);
+  std::map<std::string, at::Tensor> tensors;
+  const json out = structure(state, "", tensors);
+  write_tensors(folder / (stem + ".safetensors"), tensors);
+  write_file(folder / (stem + ".json"), out.dump());
+}
+
+State load_state(const std::filesystem::path& folder, const std::string& stem) {
+  const auto file = folder / (stem + ".json");
+  State state;
+  try {
+    restore(state, read_json(file), "", SafetensorsFile(folder / (stem + ".safetensors")));
+  } catch (const json::exception&) {
+    throw Error(file.string() + " does not describe a state", Exit::data);
+  }
+  return state;
+}
+
+void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint) {
+  std::filesystem::create_directories(folder);
+  std::map<std::string, at::Tensor> tensors;
+  json about = {{"format", 1},
+                {"type", checkpoint.type},
+                {"settings", json::parse(to_json(Value(checkpoint.settings)))},
+                {"reserved", checkpoint.reserved},
+                {"objective", json::parse(to_json(Value(checkpoint.objective)))},
+                {"categories", checkpoint.categories}};
+  about["parameters"] = describe(checkpoint.parameters, "", tensors);
+  about["objective_parameters"] = describe(checkpoint.objective_parameters, "objective.", tensors);
+  write_tensors(folder / "model.safetensors", tensors);
+  json config = about["settings"];
+  config["model_type"] = "xp_" + checkpoint.type;
+  write_file(folder / "config.json", config.dump(2) + "\n");
+  write_file(folder / "xp.json", about.dump(1) + "\n");
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& folder) {
+  const auto file = folder / "xp.json";
+  if (!std::filesystem::exists(file))
+    throw Error(folder.string() + " is no checkpoint of ours: it has no xp.json", Exit::data);
+  const json about = read_json(file);
+  if (entry<int>(about, "format", file) != 1)
+    throw Error(file.string() + " has format " + about["format"].dump() + "; this program reads format 1", Exit::data);
+  Checkpoint out;
+  const SafetensorsFile numbers(folder / "model.safetensors");
+  out.type = entry<std::string>(about, "type", file);
+  out.settings = table_from(entry<json>(about, "settings", file), file);
+  out.reserved = entry<std::map<std::string, std::int64_t>>(about, "reserved", file);
+  out.objective = table_from(entry<json>(about, "objective", file), file);
+  out.categories = entry<std::map<std::string, Strings>>(about, "categories", file);
+  out.parameters = read_parameters(entry<json>(about, "parameters", file), "", numbers, file);
+  out.objective_parameters = read_parameters(entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
+  return out;
+}
+
+void save_tokenizer(const std::filesystem::path& folder, const Encoder& encoder, const Tokenizer& made_by) {
+  std::filesystem::create_directories(folder);
+  json samples = json::array();
+  for (const char* sample : kSamples) {
+    std::vector<TokenId> ids;
+    for (const auto& token : encoder.encode(sample)) ids.push_back(token.id);
+    samples.push_back({{"text", sample}, {"ids", ids}});
+  }
+  const json about = {{"format", 1},
+                      {"type", made_by.type()},
+                      {"settings", json::parse(to_json(Value(made_by.settings())))},
+                      {"purposes", encoder.purposes()},
+                      {"samples", samples}};
+  write_file(folder / "tokenizer.json", encoder.json());
+  write_file(folder / "xp_tokenizer.json", about.dump(1) + "\n");
+}
+
+void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::filesystem::create_directories(to);
+  for (const char* name : {"tokenizer.json", "xp_tokenizer.json"})
+    if (std::filesystem::exists(from / name)) write_file(to / name, read_file(from / name));
+}
+
+std::shared_ptr<const Encoder> load_tokenizer(const std::filesystem::path& folder, const Registry& registry) {
+  const auto file = folder / "xp_tokenizer.json";
+  if (!std::filesystem::exists(file)) return nullptr;
+  const json about = read_json(file);
+  Table settings = table_from(entry<json>(about, "settings", file), file);
+  settings["type"] = Value(entry<std::string>(about, "type", file));
+  std::map<std::string, TokenId, std::less<>> purposes;
+  for (const auto& [purpose, id] : entry<json>(about, "purposes", file).items())
+    if (id.is_number_integer()) purposes[purpose] = id.get<TokenId>();
+  std::shared_ptr<const Encoder> encoder =
+      registry.make<Tokenizer>(settings)->restore(read_file(folder / "tokenizer.json", std::uint64_t{1} << 30), purposes);
+  for (const auto& sample : entry<json>(about, "samples", file)) {
+    std::vector<TokenId> ids;
+    for (const auto& token : encoder->encode(entry<std::string>(sample, "text", file))) ids.push_back(token.id);
+    if (ids != entry<std::vector<TokenId>>(sample, "ids", file))
+      throw Error("the tokenizer in " + folder.string() + " gives other ids than when it was made, for the text " +
+                      backquoted(printable(entry<std::string>(sample, "text", file))),
+                  Exit::data);
+  }
+  return encoder;
+}
+
+}  // namespace xp

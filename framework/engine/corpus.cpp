@@ -1,0 +1,138 @@
+#include "engine/corpus.h"
+
+#include <cmath>
+#include <set>
+
+#include "base/digest.h"
+#include "base/text.h"
+
+namespace xp {
+namespace {
+
+class CorpusSource final : public DataSource {
+ public:
+  CorpusSource(std::shared_ptr<const Corpus> corpus, RandomStreams random)
+      : corpus_(std::move(corpus)), random_(random) {}
+
+  void for_each(const std::function<void(const Document&)>& visit) const override {
+    for (std::size_t i = 0; i < corpus_->documents.size(); ++i)
+      for (int n = times_in_epoch(*corpus_, i, 0, random_); n > 0; --n) visit(corpus_->documents[i]);
+  }
+  std::string fingerprint() const override {
+    Digest digest;
+    for (const auto& document : corpus_->documents) digest.add(document.id).add(document.text);
+    return digest.hex();
+  }
+
+ private:
+  std::shared_ptr<const Corpus> corpus_;
+  RandomStreams random_;
+};
+
+double number_at(const Table& table, std::string_view key, double otherwise) {
+  const auto found = table.find(key);
+  return found != table.end() && found->second.is_number() ? found->second.number() : otherwise;
+}
+
+const Table* table_at(const Table& table, std::string_view key) {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : found->second.as<Table>();
+}
+
+std::vector<double> repeats_for(const std::vector<Document>& documents, const Sampling& how) {
+  const auto stratum = [&](const Document& d) -> const std::string& { return how.by == "source" ? d.source : d.language; };
+  std::map<std::string, double> bytes;
+  double all = 0;
+  for (const auto& document : documents) {
+    const auto n = static_cast<double>(document.text.size());
+    bytes[stratum(document)] += n, all += n;
+  }
+  double sum = 0;
+  for (const auto& [name, n] : bytes)
+    if (n > 0) sum += std::pow(n, how.alpha);
+  std::vector<double> repeats;
+  repeats.reserve(documents.size());
+  for (const auto& document : documents) {
+    const double n = bytes.at(stratum(document));
+    repeats.push_back(n > 0 ? std::pow(n, how.alpha) / sum * all / n : 0);
+  }
+  return repeats;
+}
+
+}  // namespace
+
+std::int64_t key_of(std::string_view id) {
+  return static_cast<std::int64_t>(RandomStreams(0, id).stream().next() >> 1);
+}
+
+std::string split_of(const Document& document, const SplitShares& shares) {
+  if (!document.split.empty()) return document.split;
+  const auto& group = document.group.empty() ? document.id : document.group;
+  const double u = RandomStreams(0, "split").child(group).stream().uniform();
+  return u < shares.test ? "test" : u < shares.test + shares.dev ? "dev" : "train";
+}
+
+SplitShares split_shares(const Table& dataset) {
+  SplitShares shares;
+  if (const auto* table = table_at(dataset, "split")) {
+    shares.dev = number_at(*table, "dev", shares.dev);
+    shares.test = number_at(*table, "test", shares.test);
+  }
+  return shares;
+}
+
+std::optional<Sampling> sampling(const Table& dataset) {
+  const auto* table = table_at(dataset, "sampling");
+  if (!table) return std::nullopt;
+  Sampling how;
+  how.alpha = number_at(*table, "alpha", how.alpha);
+  if (const auto by = table->find("by"); by != table->end())
+    if (const auto* text = by->second.as<std::string>()) how.by = *text;
+  return how;
+}
+
+Corpus load_corpus(const Reference& dataset, const Registry& registry) {
+  if (!dataset.component) throw Error(backquoted(dataset.text) + " is not a dataset");
+  Table settings = *dataset.component;
+  const auto shares = split_shares(settings);
+  const auto how = sampling(settings);
+  settings.erase("split"), settings.erase("sampling");
+  const auto source = registry.make<DataSource>(settings);
+  Corpus corpus;
+  corpus.name = dataset.text.find(':') == std::string::npos ? dataset.text + ":" + dataset.split : dataset.text;
+  std::set<std::string, std::less<>> ids;
+  std::map<std::string, std::size_t> seen;
+  source->for_each([&](const Document& document) {
+    if (!ids.insert(document.id).second)
+      throw Error("dataset " + backquoted(dataset.text) + " has two documents with the id " + backquoted(document.id),
+                  Exit::data);
+    const auto split = split_of(document, shares);
+    ++seen[split];
+    if (split == dataset.split) corpus.documents.push_back(document);
+  });
+  if (corpus.documents.empty()) {
+    std::vector<std::string> splits;
+    for (const auto& [name, n] : seen) splits.push_back(name);
+    throw Error("split " + backquoted(dataset.split) + " of dataset " + backquoted(dataset.text) +
+                    " is empty; documents lie in " + listed(splits),
+                Exit::data);
+  }
+  // Only training follows the sampling: a measurement weighs its documents as they are.
+  corpus.repeats = how && dataset.split == "train" ? repeats_for(corpus.documents, *how)
+                                                   : std::vector<double>(corpus.documents.size(), 1.0);
+  return corpus;
+}
+
+int times_in_epoch(const Corpus& corpus, std::size_t index, std::int64_t epoch, const RandomStreams& random) {
+  const double repeats = corpus.repeats[index];
+  const double whole = std::floor(repeats);
+  if (repeats == whole) return static_cast<int>(whole);
+  auto stream = random.child("repeat").stream(epoch, static_cast<std::uint64_t>(key_of(corpus.documents[index].id)));
+  return static_cast<int>(whole) + (stream.uniform() < repeats - whole ? 1 : 0);
+}
+
+std::shared_ptr<const DataSource> as_source(std::shared_ptr<const Corpus> corpus, const RandomStreams& random) {
+  return std::make_shared<CorpusSource>(std::move(corpus), random);
+}
+
+}  // namespace xp

@@ -1,0 +1,51 @@
+#pragma once
+// Documents of a dataset as a stage sees them: one split, and repeated as the dataset's `sampling` asks.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/dataset.h"
+#include "base/random.h"
+#include "plugin/registry.h"
+#include "schema/value.h"
+
+namespace xp {
+
+/// Which split a group belongs to: decided by a hash of the group alone, so no later document moves another.
+struct SplitShares {
+  double dev = 0.05, test = 0.05;
+};
+std::string split_of(const Document& document, const SplitShares& shares);
+
+/// { alpha, by }: strata (languages or sources) are drawn by n^alpha, n their bytes. Without it every document counts once.
+struct Sampling {
+  double alpha = 1;
+  std::string by = "language";
+};
+
+/// How a dataset's table in the plan says it.
+SplitShares split_shares(const Table& dataset);
+std::optional<Sampling> sampling(const Table& dataset);
+
+/// All documents of one split in memory, in the source's order, with how often each counts per epoch.
+struct Corpus {
+  std::vector<Document> documents;
+  std::vector<double> repeats;  ///< of each document, 1 on average over bytes
+  std::string name;             ///< "multilingual:train"
+};
+
+/// Loads documents of the reference. Throws Error (Exit::data) if the split is empty or ids repeat.
+Corpus load_corpus(const Reference& dataset, const Registry& registry);
+
+/// The corpus as a source; documents are repeated by their integral part, and once more where a draw keyed by the
+/// document falls below the rest.
+std::shared_ptr<const DataSource> as_source(std::shared_ptr<const Corpus> corpus, const RandomStreams& random);
+
+/// Times that document `index` counts in an epoch: the draw is keyed by epoch and document only.
+int times_in_epoch(const Corpus& corpus, std::size_t index, std::int64_t epoch, const RandomStreams& random);
+
+/// 63-bit key of a text id, for sample_id and group_id.
+std::int64_t key_of(std::string_view id);
+
+}  // namespace xp

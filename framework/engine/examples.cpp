@@ -1,0 +1,254 @@
+#include "engine/examples.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <set>
+#include <thread>
+
+#include "base/text.h"
+
+namespace xp {
+namespace {
+
+// Sorting by a drawn key is a permutation that no thread or earlier draw can change.
+std::vector<std::size_t> shuffled(std::vector<std::size_t> units, const std::vector<std::uint64_t>& keys) {
+  std::vector<std::size_t> place(units.size());
+  std::iota(place.begin(), place.end(), 0);
+  std::sort(place.begin(), place.end(), [&](std::size_t a, std::size_t b) { return std::pair(keys[a], a) < std::pair(keys[b], b); });
+  std::vector<std::size_t> out;
+  out.reserve(units.size());
+  for (const auto i : place) out.push_back(units[i]);
+  return out;
+}
+
+class TextExamples final : public ExampleSource {
+ public:
+  TextExamples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder, CutRule rule,
+               std::map<std::string, Strings> categories, int threads)
+      : corpus_(std::move(corpus)), encoder_(std::move(encoder)), rule_(std::move(rule)), categories_(std::move(categories)) {
+    documents_ = tokenize(*corpus_, *encoder_, threads);
+    begin_ = encoder_->reserved("begin"), end_ = encoder_->reserved("end");
+    specials_ = (begin_ ? 1 : 0) + (end_ ? 1 : 0);
+    if (rule_.length <= specials_)
+      throw Error("examples of " + count(static_cast<std::size_t>(rule_.length), "token") + " leave no room for text");
+  }
+
+  const std::string& name() const override { return corpus_->name; }
+  std::size_t units() const override { return documents_.size(); }
+
+  std::vector<std::size_t> order(std::int64_t epoch, const RandomStreams& random) const override {
+    std::vector<std::size_t> units;
+    std::vector<std::uint64_t> keys;
+    const auto streams = random.child("order");
+    for (std::size_t i = 0; i < documents_.size(); ++i) {
+      auto stream = streams.stream(epoch, static_cast<std::uint64_t>(key_of(corpus_->documents[i].id)));
+      for (int n = times_in_epoch(*corpus_, i, epoch, random); n > 0; --n) units.push_back(i), keys.push_back(stream.next());
+    }
+    return shuffled(std::move(units), keys);
+  }
+
+  std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t epoch, const Transform* transform,
+                                           const RandomStreams& input) const override {
+    const auto& tokens = documents_[unit].tokens;
+    const auto& document = corpus_->documents[unit];
+    std::vector<std::vector<Example>> out;
+    std::size_t at = 0;
+    for (std::uint64_t window = 0; window == 0 || (rule_.windows && at < tokens.size()); ++window) {
+      const auto id = key_of(document.id + "\x1f" + std::to_string(window));
+      const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(id)));
+      const auto n = std::min(static_cast<std::size_t>(room), tokens.size() - at);
+      if (n == 0 && window > 0) break;
+      out.push_back({make(document, unit, at, n, id)});
+      at += n;
+    }
+    return out;
+  }
+
+  std::vector<FieldSpec> fields() const override {
+    const auto pad = static_cast<double>(encoder_->reserved("pad").value_or(0));
+    std::vector<FieldSpec> all{{"ids", "input", pad}, {"word", "input", -1}, {"bytes", "", 0}};
+    if (pairs()) all.push_back({"segment", "input", 0});
+    for (const auto& field : rule_.categorical) all.push_back({field, "", -1});
+    if (!rule_.offsets) return all;
+    all.push_back({"begin", "input", 0}), all.push_back({"end", "input", 0});
+    for (const char* name : {"text", "id", "language", "group"}) all.push_back({name, "strings", 0});
+    for (const auto& name : text_fields()) all.push_back({name, "strings", 0});
+    return all;
+  }
+
+ private:
+  bool pairs() const {
+    return std::any_of(documents_.begin(), documents_.end(), [](const auto& d) { return !d.second.empty(); });
+  }
+
+  Strings text_fields() const {
+    std::set<std::string> names;
+    for (const auto& document : corpus_->documents)
+      for (const auto& [name, value] : document.fields)
+        if (std::find(rule_.categorical.begin(), rule_.categorical.end(), name) == rule_.categorical.end()) names.insert(name);
+    return {names.begin(), names.end()};
+  }
+
+  std::int64_t room_for(const Transform* transform, RandomStream random) const {
+    const auto plain = rule_.length - specials_;
+    if (!transform) return plain;
+    return std::max<std::int64_t>(raw_tokens_for(*transform, {plain, std::int64_t{1} << 40}, random, 8 * plain), 1);
+  }
+
+  Example make(const Document& document, std::size_t unit, std::size_t at, std::size_t n, std::int64_t id) const {
+    const auto& pieces = documents_[unit];
+    Example example{.sample_id = id, .group_id = key_of(document.group.empty() ? document.id : document.group),
+                    .source = document.language.empty() ? document.source : document.language};
+    Ints ids, word, begin, end, segment;
+    const auto special = [&](const std::optional<TokenId>& token, std::int64_t part) {
+      if (!token) return;
+      ids.data.push_back(*token), word.data.push_back(-1), begin.data.push_back(0), end.data.push_back(0);
+      segment.data.push_back(part);
+    };
+    const auto text = [&](const std::vector<Token>& tokens, std::size_t from, std::size_t most, std::int64_t part) {
+      for (std::size_t i = from; i < from + most; ++i) {
+        ids.data.push_back(tokens[i].id), word.data.push_back(tokens[i].word);
+        begin.data.push_back(tokens[i].begin), end.data.push_back(tokens[i].end), segment.data.push_back(part);
+      }
+    };
+    // A pair shares the room: the first text keeps what the second does not need.
+    const auto second = std::min(pieces.second.size(), static_cast<std::size_t>(rule_.length - specials_) / 2);
+    if (!pieces.second.empty() && n + second + 1 > static_cast<std::size_t>(rule_.length - specials_))
+      n = static_cast<std::size_t>(rule_.length - specials_) - second - 1;
+    special(begin_, 0), text(pieces.tokens, at, n, 0), special(end_, 0);
+    if (!pieces.second.empty()) text(pieces.second, 0, second, 1), special(end_, 1);
+    const std::int64_t bytes = n == 0 ? 0 : pieces.tokens[at + n - 1].end - pieces.tokens[at].begin;
+    example.fields["ids"] = std::move(ids), example.fields["word"] = std::move(word);
+    example.fields["bytes"] = Ints{{bytes}};
+    if (pairs()) example.fields["segment"] = std::move(segment);
+    for (const auto& field : rule_.categorical) example.fields[field] = Ints{{class_of(document, field)}};
+    if (!rule_.offsets) return example;
+    example.fields["begin"] = std::move(begin), example.fields["end"] = std::move(end);
+    example.fields["text"] = Strings{document.text}, example.fields["id"] = Strings{document.id};
+    example.fields["language"] = Strings{document.language};
+    example.fields["group"] = Strings{document.group.empty() ? document.id : document.group};
+    for (const auto& name : text_fields()) {
+      const auto found = document.fields.find(name);
+      example.fields[name] = Strings{found == document.fields.end() ? "" : found->second};
+    }
+    return example;
+  }
+
+  std::int64_t class_of(const Document& document, const std::string& field) const {
+    const auto found = document.fields.find(field);
+    if (found == document.fields.end()) return -1;
+    const auto& names = categories_.at(field);
+    const auto at = std::lower_bound(names.begin(), names.end(), found->second);
+    return at != names.end() && *at == found->second ? at - names.begin() : -1;
+  }
+
+  std::shared_ptr<const Corpus> corpus_;
+  std::shared_ptr<const Encoder> encoder_;
+  CutRule rule_;
+  std::map<std::string, Strings> categories_;
+  std::vector<TokenizedDocument> documents_;
+  std::optional<TokenId> begin_, end_;
+  std::int64_t specials_ = 0;
+};
+
+class DatasetExamples final : public ExampleSource {
+ public:
+  DatasetExamples(std::shared_ptr<const Dataset> dataset, const std::string& split, const SplitShares& shares, std::string name)
+      : dataset_(std::move(dataset)), name_(std::move(name)) {
+    for (std::int64_t i = 0; i < dataset_->size(); ++i) {
+      Document about;
+      about.id = std::to_string(i), about.split = dataset_->split(i);
+      if (about.split.empty())
+        if (const auto group = dataset_->get(i); !group.empty()) about.group = std::to_string(group.front().group_id);
+      if (split_of(about, shares) == split) kept_.push_back(i);
+    }
+    if (kept_.empty()) throw Error("split " + backquoted(split) + " of " + backquoted(name_) + " is empty", Exit::data);
+  }
+
+  const std::string& name() const override { return name_; }
+  std::size_t units() const override { return kept_.size(); }
+  std::vector<std::size_t> order(std::int64_t epoch, const RandomStreams& random) const override {
+    std::vector<std::size_t> units(kept_.size());
+    std::iota(units.begin(), units.end(), 0);
+    std::vector<std::uint64_t> keys;
+    for (const auto unit : units)
+      keys.push_back(random.child("order").stream(epoch, static_cast<std::uint64_t>(kept_[unit])).next());
+    return shuffled(std::move(units), keys);
+  }
+  std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t, const Transform*, const RandomStreams&) const override {
+    return {dataset_->get(kept_[unit])};
+  }
+  std::vector<FieldSpec> fields() const override { return dataset_->fields(); }
+
+ private:
+  std::shared_ptr<const Dataset> dataset_;
+  std::string name_;
+  std::vector<std::int64_t> kept_;
+};
+
+}  // namespace
+
+void parallel_for(std::size_t n, int threads, const std::function<void(std::size_t)>& fn) {
+  const auto workers = std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), n);
+  if (workers <= 1) {
+    for (std::size_t i = 0; i < n; ++i) fn(i);
+    return;
+  }
+  std::atomic<std::size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex guard;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < n; i = next++) try {
+        fn(i);
+      } catch (...) {
+        const std::lock_guard lock(guard);
+        if (!failure) failure = std::current_exception();
+        next = n;
+      }
+  };
+  std::vector<std::jthread> pool;
+  for (std::size_t w = 0; w < workers; ++w) pool.emplace_back(work);
+  pool.clear();
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& encoder, int threads) {
+  std::vector<TokenizedDocument> out(corpus.documents.size());
+  parallel_for(out.size(), threads, [&](std::size_t i) {
+    const auto& document = corpus.documents[i];
+    out[i].tokens = encoder.encode(document.text);
+    if (const auto second = document.fields.find("text_b"); second != document.fields.end())
+      out[i].second = encoder.encode(second->second);
+  });
+  return out;
+}
+
+Strings categories_of(const Corpus& corpus, std::string_view field) {
+  std::set<std::string> names;
+  for (const auto& document : corpus.documents)
+    if (const auto found = document.fields.find(field); found != document.fields.end()) names.insert(found->second);
+  if (names.empty()) {
+    std::set<std::string> there;
+    for (const auto& document : corpus.documents)
+      for (const auto& [name, value] : document.fields) there.insert(name);
+    throw Error("documents of " + backquoted(corpus.name) + " have no field " + backquoted(field) + "; there is " +
+                    listed({there.begin(), there.end()}),
+                Exit::data);
+  }
+  return {names.begin(), names.end()};
+}
+
+std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder,
+                                             const CutRule& rule, std::map<std::string, Strings> categories, int threads) {
+  return std::make_unique<TextExamples>(std::move(corpus), std::move(encoder), rule, std::move(categories), threads);
+}
+
+std::unique_ptr<ExampleSource> dataset_examples(std::shared_ptr<const Dataset> dataset, const std::string& split,
+                                                const SplitShares& shares, const std::string& name) {
+  return std::make_unique<DatasetExamples>(std::move(dataset), split, shares, name);
+}
+
+}  // namespace xp

@@ -1,0 +1,102 @@
+#include "engine/step.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mul.h>
+#include <c10/core/GradMode.h>
+
+#include "base/text.h"
+
+namespace xp {
+namespace {
+
+// A key of an item by the bits of its id, so that splitting a batch changes no draw.
+std::uint64_t item_key(const at::Tensor& sample_id, std::int64_t row) {
+  return static_cast<std::uint64_t>(sample_id.const_data_ptr<std::int64_t>()[row]);
+}
+
+}  // namespace
+
+class Step final : public StepContext {
+ public:
+  Step(Session& session, std::string path, bool training, Pass pass)
+      : s_(session), path_(std::move(path)), training_(training), pass_(std::move(pass)) {}
+
+  at::Tensor embed(std::string_view role, const at::Tensor& ids) override {
+    auto& built = s_.model(role);
+    at::AutoGradMode grad(c10::GradMode::is_enabled() && !built.frozen);
+    return built.model->embed(built.active, ids);
+  }
+
+  ForwardOutput forward(std::string_view role, const ForwardInput& in, const ForwardRequest& want) override {
+    if (pass_) return pass_(role, in, want);
+    auto& built = s_.model(role);
+    ++built.passes;
+    const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
+    // Backward costs twice the forward pass.
+    s_.flops += built.model->flops(in, want) * (grad_on ? 3 : 1);
+    at::AutoGradMode grad(grad_on);
+    if (!training_ || built.frozen) return built.model->forward(built.active, in, want);
+    ForwardRequest asked = want;
+    std::int64_t use = 0;
+    const std::string name = std::string(role) + "." + std::to_string(built.passes);
+    asked.dropout = [&](const at::Tensor& x, double rate) { return drop(x, rate, in.sample_id, name, use++); };
+    return built.model->forward(built.active, in, asked);
+  }
+
+  at::Tensor logits(std::string_view role, const at::Tensor& hidden) override {
+    auto& built = s_.model(role);
+    const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
+    s_.flops += 2.0 * static_cast<double>(hidden.numel()) * static_cast<double>(built.model->shape().classes) * (grad_on ? 3 : 1);
+    at::AutoGradMode grad(grad_on);
+    return built.model->logits(built.active, hidden);
+  }
+
+  const Parameters& parameters(std::string_view role) const override { return s_.model(role).own; }
+  const at::Tensor& weight(Param own) const override { return s_.active_parts_.at(path_).at(own); }
+
+  at::Tensor uniform(const Batch& batch, std::int64_t per_item, std::string_view what) override {
+    return draws(batch.sample_id, per_item, what);
+  }
+
+  at::Tensor gather(const at::Tensor& rows) override { return rows; }  // one process holds the whole batch
+  std::int64_t step() const override { return s_.step; }
+
+  std::unique_ptr<StepContext> child(std::string_view name, Pass pass) override {
+    return std::make_unique<Step>(s_, path_ + "/" + std::string(name), training_, pass ? std::move(pass) : pass_);
+  }
+
+ private:
+  at::Tensor draws(const at::Tensor& sample_id, std::int64_t per_item, std::string_view what) const {
+    const auto& stream = s_.streams_.at(path_);
+    const auto streams = s_.random_.child("step").child(stream).child(what);
+    auto out = at::empty({sample_id.size(0), per_item}, at::kFloat);
+    auto* data = out.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < sample_id.size(0); ++i) {
+      auto random = streams.stream(s_.step, item_key(sample_id, i));
+      for (std::int64_t k = 0; k < per_item; ++k)
+        data[i * per_item + k] = std::min(static_cast<float>(random.uniform()), 0.99999994f);
+    }
+    return out;
+  }
+
+  at::Tensor drop(const at::Tensor& x, double rate, const at::Tensor& sample_id, const std::string& pass,
+                  std::int64_t use) const {
+    if (rate <= 0) return x;
+    if (!sample_id.defined()) throw Error("a model drops out in training, so the pass must give `sample_id`");
+    const auto per_item = x.numel() / std::max<std::int64_t>(x.size(0), 1);
+    const auto u = draws(sample_id, per_item, pass + ".dropout." + std::to_string(use));
+    const auto keep = u.ge(rate).to(x.scalar_type()).view(x.sizes());
+    return x.mul(keep).mul(1.0 / (1.0 - rate));
+  }
+
+  Session& s_;
+  std::string path_;
+  bool training_;
+  Pass pass_;
+};
+
+std::shared_ptr<StepContext> make_step(Session& session, std::string path, bool training, Pass pass) {
+  return std::make_shared<Step>(session, std::move(path), training, std::move(pass));
+}
+
+}  // namespace xp
