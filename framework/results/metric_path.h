@@ -35,20 +35,34 @@ XP_API std::optional<MetricPath> parse_metric_path(std::string_view text, const 
 XP_API const std::vector<std::string>& counter_names();
 XP_API double counter(const Counters& counters, std::string_view name);
 
+/// True if a path outside a mean holds `*`: a claim wants mean() around it, a table one column for each.
+XP_API bool names_several(const MetricPath& path);
+
 struct MetricValue {
   double value = 0;
-  MetricSignature what;
+  MetricSignature what;         ///< of a mean: fields that differ are "mixed"
+  std::vector<std::string> of;  ///< the paths behind it, without `*`: two members compare only where these are equal
 };
 
-/// The number of one member (arm and seed): `record_of` gives a stage's record by node name, or null. Area is the
-/// trapezoid over the counter divided by its length: the mean height, in the metric's unit. Nothing if it is not there
-/// (a reason in `why`); throws Error if signatures of a mean differ without `mix`.
+/// "bits/byte, multilingual:test, version 1".
+XP_API std::string describe(const MetricSignature& what);
+
+/// The records of one member (arm and seed) by node name; null where there is none.
 class RecordSource {
  public:
   virtual ~RecordSource() = default;
   virtual std::vector<std::string> nodes() const = 0;
   virtual const StageRecord* record(std::string_view node) const = 0;
 };
-XP_API std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records, std::string* why = nullptr);
+
+/// The paths that a path with `*` stands for in these records, sorted; itself where it has none. A mean stays as it is.
+/// Empty if nothing fits (a reason in `why`). `*` in a metric's name stands for one segment or a part of it.
+XP_API std::vector<MetricPath> expand(const MetricPath& path, const RecordSource& records, std::string* why = nullptr);
+
+/// The number of one member; NaN where that was recorded. Area is the trapezoid over the counter divided by its length: the
+/// mean height, in the metric's unit; `at` interpolates between neighbours. `higher` says which end `.best` means. Nothing
+/// if it is not there (a reason in `why`); throws Error if signatures of a mean differ without `mix`.
+XP_API std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records, std::string* why = nullptr,
+                                           std::optional<bool> higher = {});
 
 }  // namespace xp
