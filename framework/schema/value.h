@@ -20,17 +20,17 @@ using Table = std::map<std::string, Value, std::less<>>;
 
 /// What a field that wants an artifact holds once the recipe is resolved.
 struct Reference {
-  std::string text;    ///< as the recipe writes it: "tokens", "icons:test", "hf:DIR"
-  std::string kind;    ///< "checkpoint" "tokenizer" "dataset" "static_vectors" "mixing" "statistics" "predictions" "text"
-  std::string node;    ///< stage node of the plan that makes it ("tuned[duplicates]"); empty: a dataset or from outside
-  std::string output;  ///< which output of the node; empty: its first
-  std::string split;   ///< of a dataset: "train" "dev" "test" ...
-  std::string column;  ///< "dataset#field"
-  std::string digest;  ///< identity of the content; of a node: the node's digest
-  std::shared_ptr<const Table> component;  ///< a dataset: its resolved table with `type`
-  std::string path;                        ///< from outside: file or folder
+  std::string text = {};    ///< as the recipe writes it: "tokens", "icons:test", "hf:DIR"
+  std::string kind = {};    ///< "checkpoint" "tokenizer" "dataset" "static_vectors" "mixing" "statistics" "predictions" "text"
+  std::string node = {};    ///< stage node of the plan that makes it ("tuned[duplicates]"); empty: a dataset or from outside
+  std::string output = {};  ///< which output of the node; empty: its first
+  std::string split = {};   ///< of a dataset: "train" "dev" "test" ...
+  std::string column = {};  ///< "dataset#field"
+  std::string digest = {};  ///< identity of the content; of a node: the node's digest
+  std::shared_ptr<const Table> component = {};  ///< a dataset: its resolved table with `type`
+  std::string path = {};                        ///< from outside: file or folder
 
-  bool operator==(const Reference& other) const;
+  XP_API bool operator==(const Reference& other) const;
 };
 
 /// One value; spans say where it and its key were written (empty for defaults) and are no part of equality.
