@@ -1,0 +1,54 @@
+#include "base/text.h"
+#include "engine/trainer.h"
+
+namespace xp {
+
+double progress_of(const Quantity& stop, const Counters& counters) {
+  const auto share = [&](double value) { return stop.amount > 0 ? value / stop.amount : 1.0; };
+  switch (stop.unit) {
+    case Unit::tokens: return share(static_cast<double>(counters.input_tokens));
+    case Unit::supervised: return share(static_cast<double>(counters.supervised_tokens));
+    case Unit::steps: return share(static_cast<double>(counters.steps));
+    case Unit::epochs: return share(counters.epochs);
+    case Unit::items:
+    case Unit::documents: return share(static_cast<double>(counters.items));
+    case Unit::seconds: return share(counters.seconds);
+    case Unit::flops: return share(counters.flops);
+    case Unit::bytes: return share(static_cast<double>(counters.bytes));
+    case Unit::none:
+    case Unit::percent:
+    case Unit::factor: break;
+  }
+  throw Error("training cannot stop at " + backquoted(to_text(stop)) + "; use tokens, steps, epochs, items, bytes, min or flops");
+}
+
+std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const std::string& front) {
+  std::vector<std::pair<std::string, Ramp>> out;
+  const auto append = [&](std::vector<std::pair<std::string, Ramp>> more) {
+    out.insert(out.end(), more.begin(), more.end());
+  };
+  for (const auto& [key, value] : settings) {
+    if (const auto* table = value.as<Table>()) {
+      if (table->contains("from") && table->contains("to")) {
+        Problems problems;
+        if (auto ramp = read_ramp(value, key, problems)) out.emplace_back(front + key, *ramp);
+        problems.raise("training was not started");
+      } else if (table->contains("type")) {
+        append(ramps_in(*table, front + key + "."));
+      }
+    } else if (const auto* list = value.as<List>()) {
+      std::map<std::string, int> seen;  // as Weighted names its parts
+      for (const auto& one : *list) {
+        const auto* part = one.as<Table>();
+        const auto type = part ? part->find("type") : Table::const_iterator();
+        if (!part || type == part->end() || !type->second.as<std::string>()) continue;
+        const int n = ++seen[*type->second.as<std::string>()];
+        const auto name = *type->second.as<std::string>() + (n > 1 ? "_" + std::to_string(n) : "");
+        append(ramps_in(*part, front + name + "."));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace xp

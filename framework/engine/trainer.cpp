@@ -1,0 +1,485 @@
+#include "engine/trainer.h"
+
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/stack.h>
+#include <c10/core/GradMode.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/artifacts.h"
+#include "engine/training_state.h"
+#include "kit/chain.h"
+
+namespace xp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A run whose gradients stay broken has diverged; single bad steps are skipped and counted.
+constexpr int kMostBadSteps = 20;
+constexpr std::int64_t kDefaultBatchTokens = 2048;
+constexpr std::int64_t kDefaultLength = 128;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double peak_memory() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+double total(const at::Tensor& t) { return t.detach().sum(at::kDouble).item<double>(); }
+
+/// Final metrics of an evaluator become points of curves during training.
+class PointRecorder final : public Recorder {
+ public:
+  PointRecorder(Recorder& to, const Counters& at, std::map<std::string, double>& seen) : to_(to), at_(at), seen_(seen) {}
+  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override { to_.point(curve, value, at, what); }
+  void metric(std::string_view name, double value, const MetricSignature& what) override {
+    to_.point(name, value, at_, what);
+    seen_[std::string(name)] = value;
+  }
+  // Items and ledgers belong to evaluation stages: a copy for every point of a curve would only fill the file.
+  void item(std::string_view, std::string_view, std::string_view, double) override {}
+  void ledger(std::string_view, const std::vector<std::string>&, const std::vector<std::string>&) override {}
+  void counters(const Counters&) override {}
+  void note(std::string_view text) override { to_.note(text); }
+
+ private:
+  Recorder& to_;
+  const Counters& at_;
+  std::map<std::string, double>& seen_;
+};
+
+std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> parts) {
+  if (parts.empty()) return nullptr;
+  if (parts.size() == 1) return std::move(parts.front());
+  auto chain = std::make_unique<Chain>();
+  for (auto& part : parts) chain->names.push_back({}), chain->parts.push_back(std::move(part));
+  return chain;
+}
+
+class TrainerImpl final : public Trainer {
+ public:
+  TrainerImpl(TrainRequest request, TrainingHost host) : r_(std::move(request)), h_(std::move(host)) {
+    build_session();
+    build_data();
+    build_optimizer();
+    ramps_ = ramps_in(r_.objective->settings());
+  }
+
+  Trained run() {
+    load_state();
+    if (state_.evaluations == 0) evaluate();
+    last_save_ = Clock::now();
+    r_.strategy->run(*this);
+    if (state_.last_evaluated_step != state_.counters.steps) evaluate();
+    loader_->stop();
+    for (const auto& callback : r_.callbacks) callback->finished("done");
+    return finish();
+  }
+
+  bool done() const override { return stop_ || progress_of(r_.stop, state_.counters) >= 1; }
+
+  const std::vector<Batch>& next() override {
+    if (h_.stop_requested()) {
+      save_state();
+      throw Error("stopped with a good checkpoint at step " + std::to_string(state_.counters.steps), Exit::stopped);
+    }
+    const auto waited = Clock::now();
+    batch_ = loader_->next();
+    state_.counters.seconds += seconds_since(waited);
+    return batch_.micro;
+  }
+
+  const StepReport& accumulate(const std::vector<Batch>& micro) override {
+    const auto started = Clock::now();
+    if (micro.size() > 1 && r_.objective->batch_coupled())
+      throw Error("objective " + backquoted(r_.objective->type()) + " compares items, its batch cannot be split");
+    for (const auto i : distinct_) all_.values[i].mutable_grad() = at::Tensor();
+    for (const auto& [name, ramp] : ramps_) r_.objective->set(name, ramp.at(ramp_progress(ramp, state_.counters)));
+    report_ = {};
+    session_->step = state_.counters.steps;
+    std::map<std::string, double> counts, seen;
+    for (const auto& batch : micro)
+      for (const auto& [name, n] : r_.objective->counts(batch)) counts[name] += total(n);
+    std::map<std::string, double> metrics, metric_counts;
+    for (const auto& batch : micro) pass(batch, counts, metrics, metric_counts);
+    for (const auto& [name, value] : metrics) report_.metrics[name] = value / std::max(metric_counts[name], 1.0);
+    for (const auto& [name, n] : counts) state_.counters.supervised_tokens += name == counts.begin()->first ? static_cast<std::int64_t>(n) : 0;
+    for (const auto& constraint : r_.constraints) constraint->after_backward(all_);
+    state_.counters.seconds += seconds_since(started);
+    return report_;
+  }
+
+  bool update() override {
+    const auto started = Clock::now();
+    const double progress = std::min(progress_of(r_.stop, state_.counters), 1.0);
+    report_.lr = policy_.lr * (r_.schedule ? r_.schedule->at(progress) : 1.0);
+    report_.gradient_norm = clip();
+    const bool good = std::isfinite(report_.gradient_norm);
+    if (good) {
+      r_.optimizer->update(report_.lr);
+      for (const auto& constraint : r_.constraints) constraint->after_update(all_, *r_.optimizer);
+      bad_in_a_row_ = 0;
+    } else {
+      ++state_.skipped;
+      if (++bad_in_a_row_ >= kMostBadSteps)
+        throw Error("diverged: gradients were not finite for " + std::to_string(kMostBadSteps) + " steps up to step " +
+                    std::to_string(state_.counters.steps) + "; lower the learning rate or the precision's range is too small");
+    }
+    take_counters();
+    state_.counters.seconds += seconds_since(started);
+    record_step();
+    for (const auto& callback : r_.callbacks)
+      if (const auto wish = callback->after_step(report_); wish != Next::go_on) steer(wish);
+    h_.progress(std::min(progress_of(r_.stop, state_.counters), 1.0), 1.0,
+                "loss " + short_number(report_.loss) + ", " + short_number(static_cast<double>(state_.counters.input_tokens) / std::max(state_.counters.seconds, 1e-9)) + " tokens/s");
+    return good;
+  }
+
+  void discard() override {
+    for (const auto i : distinct_) all_.values[i].mutable_grad() = at::Tensor();
+    take_counters();
+  }
+
+  void evaluate_if_due() override {
+    if (!r_.evaluate_every || r_.evaluators.empty()) return;
+    const auto due = static_cast<std::int64_t>(std::floor(progress_of(*r_.evaluate_every, state_.counters)));
+    if (due > state_.evaluations_due) state_.evaluations_due = due, evaluate();
+  }
+
+  void checkpoint_if_due() override {
+    bool due = seconds_since(last_save_) >= h_.checkpoint_seconds;
+    if (r_.checkpoint_every) {
+      const auto n = static_cast<std::int64_t>(std::floor(progress_of(*r_.checkpoint_every, state_.counters)));
+      if (n > state_.checkpoints_due) state_.checkpoints_due = n, due = true;
+    }
+    if (due) save_state();
+  }
+
+ private:
+  void build_session() {
+    std::optional<Checkpoint> start;
+    if (const auto* from = std::get_if<Reference>(&r_.model)) start = h_.checkpoint(*from);
+    SessionResources resources;
+    if (r_.tokenizer)
+      resources.encoder = h_.tokenizer(*r_.tokenizer);
+    else if (const auto* from = std::get_if<Reference>(&r_.model))
+      resources.encoder = h_.tokenizer(*from);
+    encoder_ = resources.encoder;
+    if (start) check_same_ids(*start);
+    for (const auto& [role, reference] : r_.references) references_[role] = h_.checkpoint(reference);
+    resources.checkpoints = [this](std::string_view pattern) {
+      std::vector<const Checkpoint*> found;
+      for (const auto& [role, checkpoint] : references_)
+        if (fits(role, pattern)) found.push_back(&checkpoint);
+      return found;
+    };
+    resources.artifact = h_.artifact;
+    resources.categories = [this](std::string_view field) { return categories_of(*h_.pool.corpus(r_.data.front().dataset), field); };
+    session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision);
+    session_->add_model("primary", start ? ModelSpec{} : std::get<ModelSpec>(r_.model), start ? &*start : nullptr, false);
+    for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
+    session_->build(*r_.objective);
+    context_ = session_->context(true);
+    all_ = session_->trainable();
+    distinct_ = all_.distinct();
+    for (const auto& constraint : r_.constraints) constraint->start(all_, h_.random.child("constraint"));
+  }
+
+  // Ids of one vocabulary mean nothing in another, so a stage that changes the tokenizer must transfer first.
+  void check_same_ids(const Checkpoint& start) const {
+    if (!encoder_) return;
+    for (const auto& [purpose, id] : start.reserved) {
+      const auto found = encoder_->purposes().find(purpose);
+      if (found == encoder_->purposes().end() || found->second != id)
+        throw Error("the checkpoint reserves id " + std::to_string(id) + " for " + backquoted(purpose) +
+                    ", the tokenizer does not; replace the vocabulary with a stage that transfers it first");
+    }
+  }
+
+  void build_data() {
+    auto parts = std::move(r_.transforms);
+    if (auto own = r_.objective->input_transform()) parts.push_back(std::move(own));
+    transform_ = chained(std::move(parts));
+    if (transform_) transform_->start(session_->resources());
+    const auto shape = session_->model("primary").model->shape();
+    CutRule rule;
+    rule.length = r_.batch.length > 0 ? r_.batch.length : shape.max_time > 0 ? shape.max_time : kDefaultLength;
+    if (shape.max_time > 0 && rule.length > shape.max_time)
+      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(shape.max_time) + " tokens that the model takes");
+    for (const auto& [field, names] : session_->categories()) rule.categorical.push_back(field);
+    rule.windows = rule.categorical.empty();
+    std::vector<Loader::Part> sources;
+    for (const auto& part : r_.data)
+      sources.push_back({h_.pool.examples(part.dataset, encoder_, rule, session_->categories()), part.weight});
+    LoaderSettings settings;
+    settings.size = r_.batch;
+    if (settings.size.tokens == 0 && settings.size.items == 0) settings.size.tokens = kDefaultBatchTokens;
+    settings.micro_items = r_.micro_batch, settings.whole = r_.objective->batch_coupled();
+    settings.end_at_epoch = r_.stop.unit == Unit::epochs;
+    settings.threads = h_.threads;
+    const bool feedback = transform_ && !transform_->subscriptions().empty();
+    const bool unforeseen = !ramps_in(r_.objective->settings()).empty() && (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised);
+    if (feedback || unforeseen) settings.ahead = 0;
+    settings.before_batch = [this](const Counters& counters) { before_batch(counters); };
+    loader_ = std::make_unique<Loader>(std::move(sources), transform_.get(), h_.random.child("data"), std::move(settings));
+  }
+
+  void before_batch(const Counters& counters) {
+    if (!transform_) return;
+    // In advance only data counters are known; stop rules in others make batches on demand, when the trainer's are right.
+    const auto& known = r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised ? state_.counters : counters;
+    for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, known)));
+    for (const auto& wish : transform_->subscriptions())
+      std::erase_if(undelivered_, [&](const Feedback& message) {
+        if (message.topic != wish.topic || message.step + wish.delay > counters.steps) return false;
+        transform_->receive(message);
+        return true;
+      });
+  }
+
+  double ramp_progress(const Ramp& ramp, const Counters& counters) const {
+    if (ramp.until.unit == Unit::percent) return std::min(progress_of(r_.stop, counters) / (ramp.until.amount / 100), 1.0);
+    return std::min(progress_of(ramp.until, counters), 1.0);
+  }
+
+  void build_optimizer() {
+    policy_ = r_.optimizer->policy();
+    int layers = 0;
+    for (const auto& info : all_.info) layers = std::max(layers, info.layer + 1);
+    std::map<std::pair<bool, int>, ParameterGroup> groups;  // (decays, layer)
+    for (const auto i : distinct_) {
+      const auto& info = all_.info[i];
+      const bool decays = info.role != "norm" && info.role != "bias" && info.role != "vocab.bias" && info.role != "scalar";
+      // Embeddings count as the layer below the first, heads as the one above the last.
+      const bool below = info.role == "vocab.input" || info.role == "position";
+      const int layer = info.layer >= 0 ? info.layer + 1 : below ? 0 : layers + 1;
+      auto& group = groups[{decays, policy_.layer_decay == 1 ? 0 : layer}];
+      group.tensors.push_back(&all_.values[i]);
+      group.weight_decay = decays ? policy_.weight_decay : 0;
+      group.lr_scale = policy_.layer_decay == 1 ? 1 : std::pow(policy_.layer_decay, layers + 1 - layer);
+    }
+    std::vector<ParameterGroup> list;
+    for (auto& [key, group] : groups) list.push_back(std::move(group));
+    r_.optimizer->start(std::move(list));
+  }
+
+  void pass(const Batch& batch, const std::map<std::string, double>& counts, std::map<std::string, double>& metrics,
+            std::map<std::string, double>& metric_counts) {
+    session_->refresh();
+    auto result = r_.objective->step(batch, *context_);
+    at::Tensor sum;
+    for (const auto& term : result.terms) {
+      const auto found = counts.find(term.name);
+      if (found == counts.end())
+        throw Error("objective " + backquoted(r_.objective->type()) + " gave the term " + backquoted(term.name) + " that its counts() does not have");
+      const double n = std::max(found->second, 1.0);
+      const double value = total(term.sum) / n;
+      report_.terms[term.name] += value, report_.loss += term.weight * value;
+      if (!term.sum.requires_grad() || found->second == 0) continue;
+      const auto part = term.sum.sum().mul(term.weight / n);
+      sum = sum.defined() ? sum.add(part) : part;
+    }
+    if (sum.defined()) torch::autograd::backward({sum}, {});
+    for (const auto& metric : result.metrics) metrics[metric.name] += total(metric.sum), metric_counts[metric.name] += total(metric.count);
+    collect_feedback(batch, result);
+  }
+
+  void collect_feedback(const Batch& batch, const StepResult& result) {
+    if (!transform_) return;
+    for (const auto& message : result.feedback)
+      for (const auto& wish : transform_->subscriptions()) {
+        if (wish.topic != message.topic) continue;
+        Feedback back{message.topic, session_->step, {}};
+        const auto put = [&](const std::string& name, const at::Tensor& tensor) {
+          const auto flat = tensor.detach().to(at::kLong).contiguous();
+          const auto* data = flat.const_data_ptr<std::int64_t>();
+          back.values[name] = Ints{{data, data + flat.numel()}, flat.sizes().vec()};
+        };
+        for (const auto& [name, tensor] : message.values) put(name, tensor);
+        for (const auto& name : wish.echo) put(name, batch.dense(name));
+        undelivered_.push_back(std::move(back));
+        break;
+      }
+  }
+
+  double clip() {
+    std::vector<at::Tensor> gradients;
+    for (const auto i : distinct_)
+      if (all_.values[i].grad().defined()) gradients.push_back(all_.values[i].grad());
+    if (gradients.empty()) return 0;
+    const at::NoGradGuard quiet;
+    const double norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+    if (r_.clip > 0 && std::isfinite(norm) && norm > r_.clip) at::_foreach_mul_(gradients, r_.clip / (norm + 1e-6));
+    return norm;
+  }
+
+  void take_counters() {
+    auto& c = state_.counters;
+    c.steps = batch_.counters.steps, c.input_tokens = batch_.counters.input_tokens, c.items = batch_.counters.items;
+    c.bytes = batch_.counters.bytes, c.epochs = batch_.counters.epochs;
+    c.flops += session_->flops, c.flops_effective += session_->flops * density();
+    session_->flops = 0;
+    c.memory = peak_memory();
+    state_.position = batch_.after;
+    report_.counters = c;
+  }
+
+  // Share of weights in layers that constraints leave non-zero: what a sparse kernel would still multiply.
+  double density() const {
+    if (r_.constraints.empty()) return 1;
+    double kept = 0, all = 0;
+    for (const auto i : distinct_) {
+      if (all_.values[i].dim() < 2) continue;
+      double share = 1;
+      for (const auto& constraint : r_.constraints) share *= constraint->density(all_.info[i]);
+      kept += share * static_cast<double>(all_.values[i].numel()), all += static_cast<double>(all_.values[i].numel());
+    }
+    return all > 0 ? kept / all : 1;
+  }
+
+  void record_step() {
+    const auto& c = state_.counters;
+    h_.recorder.point("loss", report_.loss, c, {.unit = "nats", .tokenizer = {}, .split = r_.data.front().dataset.text, .version = "1"});
+    if (report_.terms.size() > 1)
+      for (const auto& [name, value] : report_.terms) h_.recorder.point("term." + name, value, c, {.unit = "nats"});
+    for (const auto& [name, value] : report_.metrics) h_.recorder.point("train." + name, value, c);
+    h_.recorder.point("lr", report_.lr, c);
+    h_.recorder.point("gradient_norm", report_.gradient_norm, c);
+    for (const auto& [name, ramp] : ramps_) h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, c)), c);
+  }
+
+  void evaluate() {
+    if (!r_.evaluate_every || r_.evaluators.empty()) return;
+    ++state_.evaluations;
+    state_.last_evaluated_step = state_.counters.steps;
+    const at::NoGradGuard quiet;
+    session_->refresh();
+    auto plain = session_->handle();
+    auto quiet_context = session_->context(false);
+    auto own = r_.objective->handle(quiet_context, *plain);
+    std::map<std::string, double> seen;
+    PointRecorder points(h_.recorder, state_.counters, seen);
+    for (const auto& [name, evaluator] : r_.evaluators) {
+      PrefixRecorder named(points, name, "");
+      const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(), h_.random.child("evaluate"), named);
+      evaluator->evaluate(own ? *own : *plain, *context);
+    }
+    session_->flops = 0;
+    keep_if_best(seen);
+    for (const auto& callback : r_.callbacks)
+      if (const auto wish = callback->after_evaluation(report_, seen); wish != Next::go_on) steer(wish);
+  }
+
+  void keep_if_best(const std::map<std::string, double>& seen) {
+    if (r_.keep_best == 0) return;
+    const auto found = seen.find(r_.keep_by);
+    if (found == seen.end()) {
+      Strings names;
+      for (const auto& [name, value] : seen) names.push_back(name);
+      throw Error("`keep.by` names " + backquoted(r_.keep_by) + "; the evaluators give " + listed(names));
+    }
+    const bool better = !state_.best || (r_.keep_higher ? found->second > *state_.best : found->second < *state_.best);
+    if (!better) return;
+    state_.best = found->second;
+    best_.clear();
+    for (const auto i : distinct_) best_.push_back(all_.values[i].detach().clone());
+  }
+
+  void steer(Next wish) {
+    if (wish == Next::stop) stop_ = true;
+    if (wish == Next::abort) throw Error("a callback ended the stage at step " + std::to_string(state_.counters.steps));
+  }
+
+  void save_state() {
+    State out;
+    state_.save(out);
+    for (std::size_t k = 0; k < distinct_.size(); ++k) out.child("weights").set(std::to_string(k), all_.values[distinct_[k]].detach());
+    for (std::size_t k = 0; k < best_.size(); ++k) out.child("best").set(std::to_string(k), best_[k]);
+    r_.optimizer->save(out.child("optimizer"));
+    r_.objective->save(out.child("objective"));
+    if (transform_) transform_->save(out.child("transform"));
+    for (std::size_t k = 0; k < r_.constraints.size(); ++k) r_.constraints[k]->save(out.child("constraint").child(std::to_string(k)));
+    for (std::size_t k = 0; k < r_.callbacks.size(); ++k) r_.callbacks[k]->save(out.child("callback").child(std::to_string(k)));
+    save_feedback(undelivered_, out.child("feedback"));
+    write_training_state(h_.work, state_.counters.steps, out);
+    last_save_ = Clock::now();
+  }
+
+  void load_state() {
+    auto saved = read_training_state(h_.work);
+    if (!saved) {
+      h_.rewind(-1);
+      loader_->start({}, {});
+      return;
+    }
+    state_.load(*saved);
+    const at::NoGradGuard quiet;
+    const State& in = *saved;
+    for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(in.child("weights").tensor(std::to_string(k)));
+    if (in.has("best"))
+      for (std::size_t k = 0; k < distinct_.size(); ++k) best_.push_back(in.child("best").tensor(std::to_string(k)));
+    r_.optimizer->load(in.child("optimizer"));
+    r_.objective->load(in.child("objective"));
+    if (transform_) transform_->load(in.child("transform"));
+    for (std::size_t k = 0; k < r_.constraints.size(); ++k) r_.constraints[k]->load(in.child("constraint").child(std::to_string(k)));
+    for (std::size_t k = 0; k < r_.callbacks.size(); ++k) r_.callbacks[k]->load(in.child("callback").child(std::to_string(k)));
+    undelivered_ = load_feedback(in.child("feedback"));
+    h_.rewind(state_.counters.steps);
+    h_.recorder.note("resumed at step " + std::to_string(state_.counters.steps));
+    loader_->start(state_.position, state_.counters);
+  }
+
+  Trained finish() {
+    if (!best_.empty()) {
+      const at::NoGradGuard quiet;
+      for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(best_[k]);
+    }
+    session_->refresh();
+    auto plain = session_->handle();
+    auto quiet_context = session_->context(false);
+    const bool own_handle = r_.objective->handle(quiet_context, *plain) != nullptr;
+    h_.recorder.metric("skipped_steps", static_cast<double>(state_.skipped), {.unit = "steps"});
+    double parameters = 0;
+    for (const auto i : session_->model("primary").own.distinct()) parameters += static_cast<double>(session_->model("primary").own.values[i].numel());
+    h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
+    h_.recorder.counters(state_.counters);
+    return {session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
+  }
+
+  TrainRequest r_;
+  TrainingHost h_;
+  std::shared_ptr<const Encoder> encoder_;
+  std::map<std::string, Checkpoint> references_;
+  std::unique_ptr<Session> session_;
+  std::shared_ptr<StepContext> context_;
+  std::unique_ptr<Transform> transform_;
+  std::unique_ptr<Loader> loader_;
+  Parameters all_;
+  std::vector<Param> distinct_;
+  OptimizerPolicy policy_;
+  std::vector<std::pair<std::string, Ramp>> ramps_;
+  std::vector<Feedback> undelivered_;
+  LogicalBatch batch_;
+  StepReport report_;
+  TrainingState state_;
+  std::vector<at::Tensor> best_;
+  Clock::time_point last_save_;
+  int bad_in_a_row_ = 0;
+  bool stop_ = false;
+};
+
+}  // namespace
+
+Trained train(TrainRequest request, TrainingHost host) { return TrainerImpl(std::move(request), std::move(host)).run(); }
+
+}  // namespace xp

@@ -1,0 +1,50 @@
+#pragma once
+// One training stage: gradients of logical batches by counts, update, evaluation, checkpoints that resume exactly.
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/stage.h"
+#include "engine/data_pool.h"
+#include "engine/loader.h"
+#include "engine/session.h"
+
+namespace xp {
+
+/// What the graph gives a training stage.
+struct TrainingHost {
+  const Registry& registry;
+  RandomStreams random;
+  DataPool& pool;
+  Recorder& recorder;
+  std::function<void(std::int64_t step)> rewind;  ///< points recorded after this step are void
+  std::filesystem::path work;                      ///< survives a kill
+  std::function<bool()> stop_requested;
+  std::function<void(double done, double total, std::string_view what)> progress;
+  std::function<Checkpoint(const Reference&)> checkpoint;
+  std::function<std::shared_ptr<const Encoder>(const Reference&)> tokenizer;
+  std::function<const State&(std::string_view)> artifact;
+  at::ScalarType precision;
+  int threads = 1;
+  double checkpoint_seconds = 60;  ///< training state is written this often; it changes no result
+};
+
+/// What training leaves: the model for the next stage.
+struct Trained {
+  Checkpoint checkpoint;
+  Counters counters;
+};
+
+Trained train(TrainRequest request, TrainingHost host);
+
+/// { from, to, shape, until } tables in resolved settings, with the name that Component::set takes.
+std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const std::string& front = {});
+
+/// Share of a stop rule that is done, 1 or more at its end. Throws Error for a unit that counters do not have.
+double progress_of(const Quantity& stop, const Counters& counters);
+
+}  // namespace xp

@@ -1,0 +1,115 @@
+#include "engine/training_state.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/artifacts.h"
+
+namespace xp {
+namespace {
+
+constexpr std::string_view kStem = "training.";
+
+// Doubles go as their bits: a resumed run must not differ in the last digit.
+std::int64_t bits(double value) {
+  std::int64_t out = 0;
+  std::memcpy(&out, &value, sizeof out);
+  return out;
+}
+double from_bits(std::int64_t value) {
+  double out = 0;
+  std::memcpy(&out, &value, sizeof out);
+  return out;
+}
+
+std::int64_t step_of(const std::filesystem::path& folder) {
+  const auto name = folder.filename().string();
+  std::int64_t step = -1;
+  const auto* end = name.data() + name.size();
+  const auto [at, error] = std::from_chars(name.data() + kStem.size(), end, step);
+  return error == std::errc() && at == end ? step : -1;
+}
+
+std::vector<std::filesystem::path> saved_in(const std::filesystem::path& work) {
+  std::vector<std::filesystem::path> found;
+  if (!std::filesystem::exists(work)) return found;
+  for (const auto& entry : std::filesystem::directory_iterator(work))
+    if (entry.path().filename().string().starts_with(kStem) && step_of(entry.path()) >= 0) found.push_back(entry.path());
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return step_of(a) > step_of(b); });
+  return found;
+}
+
+}  // namespace
+
+void TrainingState::save(State& out) const {
+  const auto& c = counters;
+  out.set("counters", Ints{{c.steps, c.input_tokens, c.supervised_tokens, c.items, c.bytes, bits(c.epochs), bits(c.flops),
+                            bits(c.flops_effective), bits(c.seconds), bits(c.memory)}});
+  out.set("progress", Ints{{skipped, evaluations, evaluations_due, checkpoints_due, last_evaluated_step, best ? 1 : 0, bits(best.value_or(0))}});
+  std::vector<std::int64_t> served;
+  for (const double x : position.served) served.push_back(bits(x));
+  out.set("epoch", Ints{position.epoch}), out.set("unit", Ints{position.unit}), out.set("group", Ints{position.group});
+  out.set("served", Ints{served}), out.set("batches", Ints{{position.batches}});
+}
+
+void TrainingState::load(const State& in) {
+  const auto& c = in.ints("counters").data;
+  const auto& p = in.ints("progress").data;
+  if (c.size() != 10 || p.size() != 7) throw Error("a training state has another layout than this program writes", Exit::data);
+  counters = {c[0], c[1], c[2], c[3], c[4], from_bits(c[5]), from_bits(c[6]), from_bits(c[7]), from_bits(c[8]), from_bits(c[9])};
+  skipped = p[0], evaluations = p[1], evaluations_due = p[2], checkpoints_due = p[3], last_evaluated_step = p[4];
+  best = p[5] ? std::optional(from_bits(p[6])) : std::nullopt;
+  position = {in.ints("epoch").data, in.ints("unit").data, in.ints("group").data, {}, in.ints("batches").data.at(0)};
+  for (const auto x : in.ints("served").data) position.served.push_back(from_bits(x));
+}
+
+void save_feedback(const std::vector<Feedback>& messages, State& out) {
+  out.set("count", Ints{{std::ssize(messages)}});
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    auto& one = out.child(std::to_string(i));
+    one.set("topic", Strings{messages[i].topic}), one.set("step", Ints{{messages[i].step}});
+    for (const auto& [name, values] : messages[i].values) one.child("values").set(name, values);
+  }
+}
+
+std::vector<Feedback> load_feedback(const State& in) {
+  std::vector<Feedback> out;
+  for (std::int64_t i = 0; i < in.ints("count").data.at(0); ++i) {
+    const auto& one = in.child(std::to_string(i));
+    Feedback message{one.strings("topic").at(0), one.ints("step").data.at(0), {}};
+    if (one.has("values"))
+      for (const auto& name : one.child("values").value_names()) message.values[name] = one.child("values").values(name);
+    out.push_back(std::move(message));
+  }
+  return out;
+}
+
+void write_training_state(const std::filesystem::path& work, std::int64_t step, const State& state) {
+  std::filesystem::create_directories(work);
+  const auto target = work / (std::string(kStem) + std::to_string(step));
+  if (std::filesystem::exists(target)) return;  // nothing happened since
+  const auto temporary = make_scratch(work, "writing");
+  save_state(temporary, state);
+  sync_path(temporary);
+  std::filesystem::rename(temporary, target);
+  sync_path(work);
+  for (const auto& old : saved_in(work))
+    if (old != target) std::filesystem::remove_all(old);
+}
+
+std::optional<State> read_training_state(const std::filesystem::path& work) {
+  for (const auto& folder : saved_in(work)) {
+    try {
+      return load_state(folder);
+    } catch (const Error& error) {
+      log::warn("training state " + folder.string() + " is passed over: " + error.what());
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace xp
