@@ -176,6 +176,14 @@ struct Checker {
     return true;
   }
 
+  bool map(const FieldInfo& field, const Value& value, const Place& place) {
+    const auto* table = value.as<Table>();
+    if (!table) return wrong(field, value, place, "a table");
+    bool good = true;
+    for (const auto& [key, one] : *table) good = check(field.fields.front(), one, place.key(key)) && good;
+    return good;
+  }
+
   bool check(const FieldInfo& field, const Value& value, const Place& place) {
     const auto* text = value.as<std::string>();
     if (field.nullable && text && *text == "none") return true;
@@ -195,6 +203,7 @@ struct Checker {
       case Kind::table: return table(field, value, place);
       case Kind::any_of: return any_of(field, value, place);
       case Kind::anything: return true;
+      case Kind::map: return map(field, value, place);
     }
     return false;
   }

@@ -113,6 +113,13 @@ class Fields {
     Entry below(double v) { return innermost().max = v, innermost().below_max = true, *this; }
     Entry required() { return info().required = true, info().fallback.reset(), *this; }
     Entry optional() { return info().required = false, info().fallback.reset(), *this; }
+    /// Of a part: the component that is used when the recipe has none of its kind.
+    Entry otherwise(Table component) { return info().fallback = Value(std::move(component)), info().required = false, *this; }
+    /// Of a Table field: any names, each value as `element`.
+    Entry map_of(FieldInfo element) {
+      info().kind = Kind::map, info().fields = {std::move(element)}, info().required = false;
+      return *this;
+    }
     Entry schedulable() { return info().schedulable = true, *this; }
     Entry choices(std::vector<std::string> names) {
       return innermost().choices = std::move(names), innermost().kind = Kind::choice, *this;

@@ -11,9 +11,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 15> kKinds{"boolean", "integer", "real",     "text",  "choice",
+constexpr std::array<std::string_view, 16> kKinds{"boolean", "integer", "real",     "text",  "choice",
                                                   "quantity", "distribution", "part", "model", "artifact",
-                                                  "files",   "list",    "table",    "any_of", "anything"};
+                                                  "files",   "list",    "table",    "any_of", "anything", "map"};
 constexpr std::array<std::string_view, 12> kUnits{"none",  "tokens",    "supervised", "steps", "epochs",  "items",
                                                   "documents", "seconds", "flops", "bytes", "percent", "factor"};
 constexpr int kDeepest = 32;
@@ -133,7 +133,7 @@ FieldInfo field_from(const Json& json, int depth) {
   for (const auto& unit : read.texts("units")) out.units.push_back(static_cast<Unit>(index_of(kUnits, unit, "unit")));
   for (const auto& one : read.list("fields")) out.fields.push_back(field_from(one, depth + 1));
   read.end();
-  if (out.kind == Kind::list && out.fields.size() != 1) refuse("a list has one kind of element");
+  if ((out.kind == Kind::list || out.kind == Kind::map) && out.fields.size() != 1) refuse("a list or map has one kind of element");
   return out;
 }
 

@@ -127,6 +127,7 @@ Json form_of(const FieldInfo& field) {
       return {{"anyOf", std::move(forms)}};
     }
     case Kind::anything: return Json::object();
+    case Kind::map: return {{"type", "object"}, {"additionalProperties", form_of(field.fields.front())}};
   }
   return Json::object();
 }

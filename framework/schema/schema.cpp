@@ -103,6 +103,7 @@ std::string wanted(const FieldInfo& field) {
       return alternatives(parts);
     }
     case Kind::anything: return "any value";
+    case Kind::map: return "table of " + wanted(field.fields.front());
   }
   return {};
 }

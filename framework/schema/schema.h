@@ -29,6 +29,7 @@ enum class Kind : std::uint8_t {
   table,         ///< keys as in `fields`
   any_of,        ///< the first of `fields` that the value can be
   anything,      ///< handed over as it is
+  map,           ///< a table of any names; each value is `fields[0]`
 };
 
 /// One key of a recipe.

@@ -1,0 +1,70 @@
+#pragma once
+// What one stage may do: reads its inputs from the cache, writes its outputs into its work folder.
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "engine/data_pool.h"
+#include "engine/session.h"
+#include "recipe/plan.h"
+#include "results/cache.h"
+#include "results/journal.h"
+
+namespace xp {
+
+/// What all stages of a run share.
+struct RunShared {
+  const Plan& plan;
+  const Registry& registry;
+  const Cache& cache;
+  const std::atomic<int>& stop;  ///< signal number, 0: go on
+  std::function<void(const std::string& node, double share, const std::string& what)> progress;
+};
+
+class StageRun final : public StageContext {
+ public:
+  StageRun(const RunShared& shared, const PlanNode& node, std::filesystem::path work, JournalRecorder& recorder);
+  ~StageRun() override;
+
+  const RandomStreams& random() const override { return random_; }
+  Recorder& recorder() override { return recorder_; }
+  const PartMaker& parts() const override { return shared_.registry; }
+  std::filesystem::path input(const Reference& artifact) const override;
+  std::filesystem::path output(std::string_view name) override;
+  Checkpoint checkpoint(const Reference& artifact) override;
+  std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) override;
+  State state(const Reference& artifact) override;
+  std::shared_ptr<const DataSource> documents(const Reference& dataset) override;
+  void save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output) override;
+  void save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output) override;
+  void save(const State& state, std::string_view output) override;
+  void train(TrainRequest request) override;
+  std::unique_ptr<Handle> handle(const Reference& checkpoint, View view) override;
+  void evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view) override;
+  void progress(double done, double total, std::string_view what) override;
+  int threads() const override;
+
+  /// Throws Error if a declared output was not written.
+  void check_outputs() const;
+
+ private:
+  const State& artifact(std::string_view name);
+
+  RunShared shared_;
+  const PlanNode& node_;
+  std::filesystem::path work_;
+  JournalRecorder& recorder_;
+  RandomStreams random_;
+  DataPool pool_;
+  std::set<std::string> written_;
+  std::map<std::string, State, std::less<>> artifacts_;
+  std::map<std::string, std::shared_ptr<const Encoder>> encoders_;
+};
+
+/// Threads that a plan gives one stage.
+int stage_threads(const Plan& plan);
+
+}  // namespace xp

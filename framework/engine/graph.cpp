@@ -1,0 +1,191 @@
+#include "engine/graph.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/text.h"
+
+namespace xp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPoll = std::chrono::milliseconds(300);
+
+enum class Status { waiting, running, done, failed };
+
+class Graph {
+ public:
+  Graph(const RunShared& shared, RunLog& log, Reporter& reporter)
+      : shared_(shared), log_(log), reporter_(reporter), status_(shared.plan.nodes.size(), Status::waiting) {
+    for (const auto& member : shared.plan.members)
+      for (const auto& [name, index] : member.nodes) users_[index].push_back(&member);
+  }
+
+  GraphOutcome run() {
+    skip_what_is_there();
+    const auto workers = worker_count();
+    std::vector<std::jthread> pool;
+    for (std::size_t w = 0; w < workers; ++w) pool.emplace_back([this] { work(); });
+    pool.clear();
+    return outcome_;
+  }
+
+ private:
+  // Records of all nodes go into the result, so a node counts as there only with its own entry.
+  void skip_what_is_there() {
+    const auto& nodes = shared_.plan.nodes;
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      if (shared_.cache.find(nodes[i].digest)) {
+        status_[i] = Status::done, ++outcome_.cached;
+        log_.stage(nodes[i].digest, "cached");
+      }
+  }
+
+  std::size_t worker_count() const {
+    for (const auto& claim : shared_.plan.claims)
+      if (claim.exclusive) return 1;
+    const auto cores = std::max(1u, std::thread::hardware_concurrency());
+    return std::max<std::size_t>(1, cores / static_cast<unsigned>(stage_threads(shared_.plan)));
+  }
+
+  // The first ready node in the plan's order.
+  std::optional<std::size_t> pick(bool& finished) {
+    finished = true;
+    for (std::size_t i = 0; i < status_.size(); ++i) {
+      if (status_[i] == Status::running) finished = false;
+      if (status_[i] != Status::waiting) continue;
+      const auto& inputs = shared_.plan.nodes[i].inputs;
+      if (std::any_of(inputs.begin(), inputs.end(), [&](auto in) { return status_[in] == Status::failed; })) {
+        fail(i, "an input failed", Exit::ok);
+        continue;
+      }
+      finished = false;
+      if (std::all_of(inputs.begin(), inputs.end(), [&](auto in) { return status_[in] == Status::done; })) return i;
+    }
+    return std::nullopt;
+  }
+
+  void work() {
+    at::set_num_threads(stage_threads(shared_.plan));
+    for (;;) {
+      std::size_t index = 0;
+      {
+        std::unique_lock lock(guard_);
+        for (;;) {
+          if (shared_.stop.load() != 0) return;
+          bool finished = false;
+          const auto next = pick(finished);
+          if (finished) return changed_.notify_all();
+          if (next) {
+            index = *next, status_[index] = Status::running;
+            break;
+          }
+          changed_.wait_for(lock, kPoll);
+        }
+      }
+      run_node(index);
+      changed_.notify_all();
+    }
+  }
+
+  void run_node(std::size_t index) {
+    const auto& node = shared_.plan.nodes[index];
+    const auto label = label_of(index);
+    const auto started = Clock::now();
+    reporter_.started(node.digest, label);
+    try {
+      const bool executed = make(node, label, started);
+      const std::lock_guard lock(guard_);
+      status_[index] = Status::done;
+      ++(executed ? outcome_.executed : outcome_.cached);
+    } catch (const Error& error) {
+      report_failure(index, error.what(), error.exit(), started);
+    } catch (const std::exception& error) {
+      report_failure(index, error.what(), Exit::failed, started);
+    }
+  }
+
+  /// True if this process made it, false if another did meanwhile.
+  bool make(const PlanNode& node, const std::string& label, Clock::time_point started) {
+    std::string told;
+    for (;;) {
+      std::string holder;
+      if (auto lease = shared_.cache.claim(node.digest, &holder)) {
+        if (shared_.cache.find(node.digest)) break;
+        execute(node, *lease, started);
+        reporter_.finished(node.digest, "done", seconds_since(started));
+        return true;
+      }
+      if (holder != told) reporter_.say("  " + label + ": waits for " + holder), told = holder;
+      if (shared_.cache.find(node.digest)) break;
+      if (shared_.stop.load() != 0) throw Error("interrupted while waiting for another run", Exit::interrupted);
+      std::this_thread::sleep_for(kPoll);
+    }
+    log_.stage(node.digest, "cached");
+    reporter_.finished(node.digest, "made by another run", seconds_since(started));
+    return false;
+  }
+
+  void execute(const PlanNode& node, Lease& lease, Clock::time_point started) {
+    log_.stage(node.digest, "started");
+    JournalRecorder recorder(lease.work() / "record.journal");
+    StageRun context(shared_, node, lease.work(), recorder);
+    Table settings = node.settings;
+    settings.insert_or_assign("type", Value(node.type));
+    shared_.registry.make<Stage>(settings)->run(context);
+    context.check_outputs();
+    recorder.sync();
+    CacheEntry about;
+    about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name, about.recipe = shared_.plan.name;
+    about.seconds = seconds_since(started);
+    lease.commit(about);
+    log_.stage(node.digest, "done");
+  }
+
+  std::string label_of(std::size_t index) const {
+    const auto& node = shared_.plan.nodes[index];
+    const auto found = users_.find(index);
+    if (found == users_.end() || found->second.size() == shared_.plan.members.size()) return node.name;
+    const auto* first = found->second.front();
+    const bool one_arm = std::all_of(found->second.begin(), found->second.end(), [&](const auto* m) { return m->arm == first->arm; });
+    std::string label = node.name;
+    if (one_arm) label += " of " + first->arm;
+    if (found->second.size() == 1 || !one_arm) label += ", seed " + std::to_string(first->seed);
+    return label;
+  }
+
+  void fail(std::size_t index, const std::string& why, Exit exit) {
+    status_[index] = Status::failed;
+    ++outcome_.failed;
+    outcome_.failures[label_of(index)] = why;
+    if (exit != Exit::ok && outcome_.exit == Exit::ok) outcome_.exit = exit;
+  }
+
+  void report_failure(std::size_t index, const std::string& why, Exit exit, Clock::time_point started) {
+    log_.stage(shared_.plan.nodes[index].digest, "failed: " + why);
+    reporter_.finished(shared_.plan.nodes[index].digest, why, seconds_since(started));
+    const std::lock_guard lock(guard_);
+    fail(index, why, exit);
+  }
+
+  static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+  RunShared shared_;
+  RunLog& log_;
+  Reporter& reporter_;
+  std::vector<Status> status_;
+  std::map<std::size_t, std::vector<const PlanMember*>> users_;
+  std::mutex guard_;
+  std::condition_variable changed_;
+  GraphOutcome outcome_;
+};
+
+}  // namespace
+
+GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) { return Graph(shared, log, reporter).run(); }
+
+}  // namespace xp

@@ -1,0 +1,132 @@
+#include "api/stage.h"
+#include "plugin/plugin.h"
+
+namespace {
+
+/// Trains a model, new or from a checkpoint, with one objective.
+class Train final : public xp::Stage {
+ public:
+  struct Batch {
+    std::int64_t tokens = 0, items = 0, length = 0, micro = 0;
+    static void describe(xp::Fields<Batch>& f) {
+      f.add(&Batch::tokens, "tokens", "Input tokens of a step, without padding; 0 is 2048 unless `items` is given.").min(0);
+      f.add(&Batch::items, "items", "Items of a step, instead of tokens.").min(0);
+      f.add(&Batch::length, "length", "Tokens of an item; 0 is what the model takes.").min(0);
+      f.add(&Batch::micro, "micro", "Items of one pass; 0 splits by padded tokens.").min(0).no_result();
+    }
+  };
+  struct Evaluate {
+    xp::Quantity every;
+    std::vector<xp::NamedEvaluator> with;
+    static void describe(xp::Fields<Evaluate>& f) {
+      using enum xp::Unit;
+      f.add(&Evaluate::every, "every", "How often, beside the start and the end.").units({tokens, steps, epochs, items, bytes, flops}).required();
+      f.add(&Evaluate::with, "with", "Evaluators.").required();
+    }
+  };
+  struct Keep {
+    std::int64_t best = 0;
+    std::string by;
+    bool higher = true;
+    static void describe(xp::Fields<Keep>& f) {
+      f.add(&Keep::best, "best", "1 makes the best checkpoint the output instead of the last one.").min(0).max(1);
+      f.add(&Keep::by, "by", "Metric of an evaluator that decides, e.g. `dev.accuracy`.").required();
+      f.add(&Keep::higher, "higher", "Whether a higher value is better.");
+    }
+  };
+  struct Params {
+    xp::Value model, data;
+    std::optional<xp::Reference> tokenizer;
+    xp::Table references;
+    std::unique_ptr<xp::Objective> objective;
+    std::unique_ptr<xp::Optimizer> optimizer;
+    std::unique_ptr<xp::Schedule> schedule;
+    std::unique_ptr<xp::TrainingStrategy> strategy;
+    std::vector<std::unique_ptr<xp::Constraint>> constraint;
+    std::vector<std::unique_ptr<xp::Callback>> callbacks;
+    std::vector<std::unique_ptr<xp::Transform>> transforms;
+    xp::Quantity stop;
+    Batch batch;
+    double clip = 1.0;
+    std::optional<Evaluate> evaluate;
+    std::optional<Keep> keep;
+    std::optional<xp::Quantity> checkpoint_every;
+
+    static void describe(xp::Fields<Params>& f) {
+      using enum xp::Unit;
+      const auto weighted = xp::field::list(xp::field::table(
+          {xp::field::named(xp::field::artifact("dataset"), "dataset", "Data.", true),
+           xp::field::named(xp::field::number(), "weight", "Share of the tokens, relative to the others.")}));
+      f.add(&Params::model, "model", "A model, which starts new, or a checkpoint.").any_of({xp::field::artifact("checkpoint"), xp::field::part("model")}).required();
+      f.add(&Params::data, "data", "Data, or a list of { dataset, weight }.").any_of({xp::field::artifact("dataset"), weighted}).required();
+      f.add(&Params::tokenizer, "tokenizer", "Needed for a new model that reads text; a checkpoint brings its own.").artifact("tokenizer");
+      f.add(&Params::references, "references", "Frozen models by role, for objectives that compare with them.").map_of(xp::field::artifact("checkpoint"));
+      f.add(&Params::objective, "objective", "What is minimised.").required();
+      f.add(&Params::optimizer, "optimizer", "How weights are updated.").otherwise(xp::Table{{"type", "adamw"}});
+      f.add(&Params::schedule, "schedule", "Factor of the learning rate over the stage; none is a constant.").otherwise(xp::Table{{"type", "warmup_linear"}});
+      f.add(&Params::strategy, "strategy", "The training loop.").otherwise(xp::Table{{"type", "standard"}});
+      f.add(&Params::constraint, "constraint", "Rules on weights that hold during the stage.").optional();
+      f.add(&Params::callbacks, "callbacks", "Watchers.").optional();
+      f.add(&Params::transforms, "transforms", "Changes of examples before the objective's own.").optional();
+      f.add(&Params::stop, "stop", "Length of the stage.").units({tokens, supervised, steps, epochs, items, bytes, flops, seconds}).required();
+      f.add(&Params::batch, "batch", "Size of a step.");
+      f.add(&Params::clip, "clip", "Largest norm of all gradients together; 0 is none.").min(0);
+      f.add(&Params::evaluate, "evaluate", "Evaluation while training.").optional();
+      f.add(&Params::keep, "keep", "Which checkpoint is the output.").optional();
+      f.add(&Params::checkpoint_every, "checkpoint_every", "Training states beside the one each minute.").units({tokens, steps, epochs, items, bytes, flops}).optional().no_result();
+      f.gives("output", "checkpoint", "checkpoint");
+      f.gives("metric", "loss", "nats"), f.gives("metric", "term.*", "nats"), f.gives("metric", "train.*");
+      f.gives("metric", "lr"), f.gives("metric", "gradient_norm"), f.gives("metric", "knob.*");
+      f.gives("metric", "skipped_steps", "steps"), f.gives("metric", "parameters", "numbers");
+      f.draws();
+    }
+  };
+  explicit Train(Params params) : p_(std::move(params)) {}
+
+  void run(xp::StageContext& context) override {
+    xp::TrainRequest request;
+    if (const auto* from = p_.model.as<xp::Reference>()) {
+      request.model = *from;
+    } else {
+      xp::ModelSpec spec;
+      xp::detail::take(p_.model, spec);
+      request.model = std::move(spec);
+    }
+    request.data = parts();
+    request.tokenizer = p_.tokenizer;
+    for (const auto& [role, reference] : p_.references) xp::detail::take(reference, request.references[role]);
+    request.objective = std::move(p_.objective), request.optimizer = std::move(p_.optimizer);
+    request.schedule = std::move(p_.schedule), request.strategy = std::move(p_.strategy);
+    request.constraints = std::move(p_.constraint), request.callbacks = std::move(p_.callbacks);
+    request.transforms = std::move(p_.transforms);
+    request.stop = p_.stop;
+    request.batch = {p_.batch.tokens, p_.batch.items, p_.batch.length};
+    request.micro_batch = p_.batch.micro;
+    request.clip = p_.clip;
+    if (p_.evaluate) request.evaluate_every = p_.evaluate->every, request.evaluators = std::move(p_.evaluate->with);
+    if (p_.keep) request.keep_best = p_.keep->best, request.keep_by = p_.keep->by, request.keep_higher = p_.keep->higher;
+    request.checkpoint_every = p_.checkpoint_every;
+    context.train(std::move(request));
+  }
+
+ private:
+  std::vector<xp::DataPart> parts() const {
+    std::vector<xp::DataPart> out;
+    if (const auto* one = p_.data.as<xp::Reference>()) return {{*one, 1}};
+    for (const auto& entry : *p_.data.as<xp::List>()) {
+      const auto& table = *entry.as<xp::Table>();
+      xp::DataPart part;
+      xp::detail::take(table.at("dataset"), part.dataset);
+      if (const auto weight = table.find("weight"); weight != table.end()) xp::detail::take(weight->second, part.weight);
+      if (part.weight <= 0) throw xp::Error("data " + part.dataset.text + " has the weight " + std::to_string(part.weight) + "; weights are above 0");
+      out.push_back(std::move(part));
+    }
+    return out;
+  }
+
+  Params p_;
+};
+
+}  // namespace
+
+XP_PLUGIN(train) { registry.add<Train>("train", "Trains a model with one objective."); }
