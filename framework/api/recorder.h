@@ -25,10 +25,10 @@ struct Counters {
 
 /// What a number is, so that unlike numbers never meet in a table.
 struct MetricSignature {
-  std::string unit;       ///< "bits/byte", "nats/token", "share", ...
-  std::string tokenizer;  ///< digest, for per-token units; empty: does not depend on it
-  std::string split;      ///< "multilingual:test"
-  std::string version;    ///< of the evaluator's definition: "1"
+  std::string unit = {};       ///< "bits/byte", "nats/token", "share", ...
+  std::string tokenizer = {};  ///< digest, for per-token units; empty: does not depend on it
+  std::string split = {};      ///< "multilingual:test"
+  std::string version = {};    ///< of the evaluator's definition: "1"
   bool operator==(const MetricSignature&) const = default;
 };
 

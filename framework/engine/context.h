@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "api/stage.h"
 #include "engine/data_pool.h"
 #include "engine/session.h"
 #include "recipe/plan.h"

@@ -52,11 +52,11 @@ class XP_API Registry final : public PartMaker {
   /// a constructor T(Params).
   template <class T>
   void add(std::string type, std::string summary) {
-    Fields<typename T::Params> fields;
-    T::Params::describe(fields);
-    add(ComponentInfo{T::kInterface, std::move(type), std::move(summary), fields.schema(), plugin_, library_, hash_},
+    const auto fields = std::make_shared<Fields<typename T::Params>>();
+    T::Params::describe(*fields);
+    add(ComponentInfo{T::kInterface, std::move(type), std::move(summary), fields->schema(), plugin_, library_, hash_},
         [fields](const Table& table, const PartMaker& maker) -> std::unique_ptr<Component> {
-          return std::make_unique<T>(fields.bind(table, maker));
+          return std::make_unique<T>(fields->bind(table, maker));
         });
   }
   void add(ComponentInfo info, Make make);
