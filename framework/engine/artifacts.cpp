@@ -12,10 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.", "Zwölf Boxkämpfer jagen Viktor.",
-                                              "Съешь же ещё этих мягких булок.", "नमस्ते दुनिया", "いろはにほへと 漢字",
-                                              "a\tb\n  c \u200d e\u0301"};
-
 json read_json(const std::filesystem::path& file) {
   auto parsed = json::parse(read_file(file, std::uint64_t{1} << 32), nullptr, false);
   if (parsed.is_discarded()) throw Error(file.string() + " is not JSON", Exit::data);
@@ -190,51 +186,6 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
   out.parameters = read_parameters(entry<json>(about, "parameters", file), "", numbers, file);
   out.objective_parameters = read_parameters(entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
   return out;
-}
-
-void save_tokenizer(const std::filesystem::path& folder, const Encoder& encoder, const Tokenizer& made_by) {
-  std::filesystem::create_directories(folder);
-  json samples = json::array();
-  for (const char* sample : kSamples) {
-    std::vector<TokenId> ids;
-    for (const auto& token : encoder.encode(sample)) ids.push_back(token.id);
-    samples.push_back({{"text", sample}, {"ids", ids}});
-  }
-  const json about = {{"format", 1},
-                      {"type", made_by.type()},
-                      {"settings", json::parse(to_json(Value(made_by.settings())))},
-                      {"purposes", encoder.purposes()},
-                      {"samples", samples}};
-  write_file(folder / "tokenizer.json", encoder.json());
-  write_file(folder / "xp_tokenizer.json", about.dump(1) + "\n");
-}
-
-void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::filesystem::create_directories(to);
-  for (const char* name : {"tokenizer.json", "xp_tokenizer.json"})
-    if (std::filesystem::exists(from / name)) write_file(to / name, read_file(from / name));
-}
-
-std::shared_ptr<const Encoder> load_tokenizer(const std::filesystem::path& folder, const Registry& registry) {
-  const auto file = folder / "xp_tokenizer.json";
-  if (!std::filesystem::exists(file)) return nullptr;
-  const json about = read_json(file);
-  Table settings = table_from(entry<json>(about, "settings", file), file);
-  settings["type"] = Value(entry<std::string>(about, "type", file));
-  std::map<std::string, TokenId, std::less<>> purposes;
-  for (const auto& [purpose, id] : entry<json>(about, "purposes", file).items())
-    if (id.is_number_integer()) purposes[purpose] = id.get<TokenId>();
-  std::shared_ptr<const Encoder> encoder =
-      registry.make<Tokenizer>(settings)->restore(read_file(folder / "tokenizer.json", std::uint64_t{1} << 30), purposes);
-  for (const auto& sample : entry<json>(about, "samples", file)) {
-    std::vector<TokenId> ids;
-    for (const auto& token : encoder->encode(entry<std::string>(sample, "text", file))) ids.push_back(token.id);
-    if (ids != entry<std::vector<TokenId>>(sample, "ids", file))
-      throw Error("the tokenizer in " + folder.string() + " gives other ids than when it was made, for the text " +
-                      backquoted(printable(entry<std::string>(sample, "text", file))),
-                  Exit::data);
-  }
-  return encoder;
 }
 
 }  // namespace xp

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/artifacts.h"
 #include "engine/trainer.h"
+#include "kit/tokenizer_files.h"
 
 namespace xp {
 namespace {

@@ -1,21 +1,18 @@
 // The door of libxp_engine: loads plugins, runs the graph, folds the result.
 #include <ATen/Context.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
-#include <fstream>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/graph.h"
-#include "plugin/build_stamp.h"
 #include "plugin/loader.h"
+#include "recipe/provenance.h"
 
 namespace xp {
 namespace {
@@ -45,69 +42,6 @@ class Signals {
   struct sigaction before_[2] {};
 };
 
-std::string utc_now() {
-  const auto now = std::time(nullptr);
-  struct tm parts {};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-std::string cpu_model() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) return std::string(trim(line.substr(line.find(':') + 1)));
-  return "unknown";
-}
-
-// HEAD is read, not asked of git: a result must not depend on a program being installed.
-std::string commit_of(const std::filesystem::path& root) {
-  std::error_code none;
-  const auto git = root / ".git";
-  if (!std::filesystem::is_directory(git, none)) return {};
-  try {
-    auto head = std::string(trim(read_file(git / "HEAD", 4096)));
-    if (!head.starts_with("ref: ")) return head;
-    head = head.substr(5);
-    if (std::filesystem::exists(git / head, none)) return std::string(trim(read_file(git / head, 4096)));
-    for (const auto& line : split(read_file(git / "packed-refs", 1 << 24), '\n'))
-      if (line.ends_with(" " + head)) return line.substr(0, line.find(' '));
-  } catch (const Error&) {
-    return {};  // an unreadable repository is no reason to lose a run
-  }
-  return {};
-}
-
-Attributes attributes_of(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
-  struct utsname about {};
-  uname(&about);
-  std::string plugins;
-  for (const auto& library : libraries(plan, catalogue))
-    for (const auto* info : catalogue.list())
-      if (info->library == library) {
-        plugins += (plugins.empty() ? "" : "\n") + info->plugin + " " + info->hash;
-        break;
-      }
-  return {{"recipe", plan.source},
-          {"command", join(options.command, " ")},
-          {"started", utc_now()},
-          {"host", about.nodename},
-          {"system", std::string(about.sysname) + " " + about.release + " " + about.machine},
-          {"cpu", cpu_model()},
-          {"threads_per_stage", std::to_string(stage_threads(plan))},
-          {"device", plan.setting.device},
-          {"precision", plan.setting.precision},
-          {"determinism", plan.setting.determinism},
-          {"libtorch", XP_TORCH_VERSION},
-          {"xp", XP_VERSION},
-          {"build", XP_BUILD_STAMP},
-          {"commit", commit_of(project_root(std::filesystem::current_path()))},
-          {"plugins", plugins},
-          {"plan_id", plan.plan_id},
-          {"exclusive", std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; }) ? "asked" : "no"}};
-}
-
 void set_determinism(const Plan& plan) {
   if (plan.setting.device != "cpu" && !(plan.setting.device == "cuda" && at::hasCUDA()))
     throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch has cpu" + (at::hasCUDA() ? " and cuda" : " only"), Exit::usage);
@@ -123,7 +57,7 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   const Cache cache(options.results);
   RunSummary summary;
   summary.run = new_run_id();
-  RunLog log(options.results, plan.name, summary.run, attributes_of(plan, catalogue, options), to_value(plan));
+  RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command), to_value(plan));
   const Signals signals;
   std::size_t missing = 0;
   for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;

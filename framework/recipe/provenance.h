@@ -1,0 +1,14 @@
+#pragma once
+// What a result file says of the run that made it.
+#include <string>
+#include <vector>
+
+#include "recipe/plan.h"
+#include "results/run_log.h"
+
+namespace xp {
+
+/// Host, versions, plugin identities, commit and the rest of the attributes of `/`; started is now.
+XP_API Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const std::vector<std::string>& command);
+
+}  // namespace xp
