@@ -1,8 +1,22 @@
 # Flags that every target of the project and every plugin shares, and the build stamp.
 
+# No folder of this machine stands in what is built: the same source elsewhere gives the same bytes. ccache may rewrite
+# absolute paths to relative ones, so those are mapped too.
+get_filename_component(XP_TORCH_LIB_DIR "${TORCH_LIBRARY}" DIRECTORY)
+get_filename_component(XP_TORCH_DIR "${XP_TORCH_LIB_DIR}" DIRECTORY)
+file(RELATIVE_PATH XP_SOURCE_FROM_BUILD ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+string(REGEX REPLACE "/$" "" XP_SOURCE_FROM_BUILD "${XP_SOURCE_FROM_BUILD}")
+set(XP_PATH_OPTIONS -ffile-prefix-map=${XP_TORCH_DIR}=torch -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
+    -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+if(XP_SOURCE_FROM_BUILD)
+  list(APPEND XP_PATH_OPTIONS -ffile-prefix-map=${XP_SOURCE_FROM_BUILD}=.)
+endif()
+
 add_library(xp_flags INTERFACE)
-target_compile_options(xp_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-unknown-pragmas
-                       -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+target_compile_options(xp_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-unknown-pragmas ${XP_PATH_OPTIONS})
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(xp_flags INTERFACE -Wno-restrict)  # GCC bug 105651: reported for `"text" + std::string`
+endif()
 if(DEFINED ENV{CI})
   target_compile_options(xp_flags INTERFACE -Werror)
 endif()
@@ -15,7 +29,6 @@ endif()
 # LibTorch as system headers, without its command-line flags.
 add_library(xp_torch INTERFACE)
 target_include_directories(xp_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-get_filename_component(XP_TORCH_LIB_DIR "${TORCH_LIBRARY}" DIRECTORY)
 target_link_libraries(xp_torch INTERFACE ${XP_TORCH_LIB_DIR}/libtorch.so ${XP_TORCH_LIB_DIR}/libtorch_cpu.so
                       ${XP_TORCH_LIB_DIR}/libc10.so)
 if(TORCH_CXX_FLAGS MATCHES "_GLIBCXX_USE_CXX11_ABI=([01])")

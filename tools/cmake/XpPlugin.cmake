@@ -3,8 +3,15 @@
 function(xp_plugin path)
   cmake_parse_arguments(arg "TORCH" "" "SOURCES;LIBRARIES" ${ARGN})
   get_filename_component(name ${path} NAME_WE)
-  if(IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${name})
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(arg_UNPARSED_ARGUMENTS)
+    list(JOIN arg_UNPARSED_ARGUMENTS " " unknown)
+    message(FATAL_ERROR "xp_plugin(${path}): unknown argument ${unknown}; there is SOURCES, TORCH and LIBRARIES")
+  endif()
+  if(NOT name MATCHES "^[A-Za-z][A-Za-z0-9_]*$")
+    message(FATAL_ERROR "xp_plugin(${path}): `${name}` is no plugin's name: letters, digits and _ after a letter")
+  endif()
+  if(IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${path})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${path}/*.cpp)
     list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   elseif(path MATCHES "\\.cpp$")
     set(sources ${path})
@@ -13,12 +20,17 @@ function(xp_plugin path)
   endif()
   set(target plugin_${name})
   add_library(${target} MODULE ${sources} ${arg_SOURCES})
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} PREFIX "" DEFINE_SYMBOL ""
+  # No run path: the host has loaded libxp_core, and libxp_engine where it is needed, before it opens a plugin. So the
+  # library's bytes depend on its source alone, and not on any folder.
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ".so" DEFINE_SYMBOL "" INSTALL_RPATH ""
+                        BUILD_WITH_INSTALL_RPATH ON CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON
                         LIBRARY_OUTPUT_DIRECTORY ${XP_PLUGIN_OUTPUT})
   target_link_libraries(${target} PRIVATE xp_flags xp_core ${arg_LIBRARIES})
   if(arg_TORCH)
     target_link_libraries(${target} PRIVATE xp_engine xp_torch)
   endif()
+  target_compile_options(${target} PRIVATE -frandom-seed=${name})
   if(NOT XP_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,--no-undefined)
   endif()
@@ -39,4 +51,8 @@ endfunction()
 if(NOT XP_PLUGIN_OUTPUT)
   set(XP_PLUGIN_OUTPUT ${CMAKE_BINARY_DIR}/plugins)
 endif()
+# The host refuses folders that others can write.
+file(MAKE_DIRECTORY ${XP_PLUGIN_OUTPUT})
+file(CHMOD ${XP_PLUGIN_OUTPUT} DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
+     WORLD_READ WORLD_EXECUTE)
 set(XP_PLUGIN_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/plugin_exports.map)
