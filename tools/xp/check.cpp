@@ -1,0 +1,43 @@
+#include <cstdio>
+
+#include "base/text.h"
+#include "program.h"
+
+namespace xp::program {
+
+void add_check(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("check", "Finds every mistake of a recipe; loads no plugin, starts nothing.");
+  auto options = std::make_shared<RecipeOptions>();
+  options->add_to(*verb);
+  verb->footer("Example: xp check recipes/quickstart.toml --set stage.adapt.stop='\"500k tokens\"'");
+  verb->callback([options, &program] {
+    const auto catalogue = program.catalogue();
+    const auto plan = options->plan(program, catalogue);
+    print(program.json ? to_json(to_value(plan)) + "\n"
+                       : backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
+                             count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n");
+  });
+}
+
+void add_show(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("show", "Prints the plan: arms and seeds multiplied out, every default filled in.");
+  auto options = std::make_shared<RecipeOptions>();
+  options->add_to(*verb);
+  auto origin = std::make_shared<bool>(false), dot = std::make_shared<bool>(false);
+  verb->add_flag("--origin", *origin, "Each value with the file and line that set it.");
+  verb->add_flag("--dot", *dot, "The stage graph for Graphviz.");
+  verb->footer("Equal text means equal experiment: diff <(xp show A) <(xp show B)");
+  verb->callback([=, &program] {
+    const auto catalogue = program.catalogue();
+    if (*origin) {
+      Problems problems;
+      const auto text = origins(options->recipe, options->resolve, problems);
+      problems.raise();
+      return print(text);
+    }
+    const auto plan = options->plan(program, catalogue);
+    print(*dot ? to_dot(plan) : program.json ? to_json(to_value(plan)) + "\n" : to_text(plan));
+  });
+}
+
+}  // namespace xp::program

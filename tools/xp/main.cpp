@@ -1,0 +1,46 @@
+// The program: one file per verb. Results go to stdout, everything else to stderr.
+#include <cstdio>
+
+#include "program.h"
+
+int main(int argc, char** argv) {
+  using namespace xp::program;
+  Program program;
+  program.command.assign(argv, argv + argc);
+  CLI::App app{"Runs experiments on representations: recipes in, result files and tables out."};
+  app.name("xp");
+  app.footer(
+      "Examples:\n"
+      "  xp run recipes/quickstart.toml           run, print tables and verdicts\n"
+      "  xp check recipes/quickstart.toml         find every mistake, start nothing\n"
+      "  xp run R --arm ofa --seed 0 --smoke      one arm, one seed, in seconds\n"
+      "  xp table quickstart --format latex       a table from result files alone\n"
+      "  xp inspect initializer ofa               parameters of a component\n"
+      "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a checkpoint.");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--plugin-path", program.plugin_path, "Folders to look for plugins in first.");
+  app.add_option("--results", program.results, "Where results go (default: XP_RESULTS, else results/ of the project).");
+  app.add_flag("--json", program.json, "Machine-readable output.");
+  app.add_flag("--quiet,-q", program.quiet, "No progress.");
+  for (const AddVerb add : {add_run, add_check, add_show, add_plugins, add_inspect, add_docs, add_new, add_schema, add_table,
+                            add_plot, add_ls, add_repair, add_tokenize, add_data, add_cache, add_env})
+    add(app, program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& shown) {
+    return app.exit(shown);
+  } catch (const CLI::ParseError& wrong) {
+    app.exit(wrong);
+    return static_cast<int>(xp::Exit::usage);
+  } catch (const xp::Error& error) {
+    const std::string text = error.what();
+    std::fprintf(stderr, "%s%s%s", text.starts_with("error[") || text.starts_with("warning[") ? "" : "error: ", text.c_str(),
+                 text.ends_with('\n') ? "" : "\n");
+    return static_cast<int>(error.exit());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return static_cast<int>(xp::Exit::failed);
+  }
+  return program.exit;
+}

@@ -1,0 +1,75 @@
+#include "base/text.h"
+#include "plugin/loader.h"
+#include "program.h"
+
+namespace xp::program {
+namespace {
+
+std::string plugins_text(const Catalogue& catalogue) {
+  std::string out, last;
+  for (const auto* info : catalogue.list()) {
+    if (info->interface != last) out += (last.empty() ? "" : "\n") + info->interface + "\n";
+    last = info->interface;
+    out += "  " + info->type + std::string(info->type.size() < 24 ? 24 - info->type.size() : 1, ' ') + info->summary + "\n";
+  }
+  if (!catalogue.quarantined.empty()) out += "\nquarantined\n";
+  for (const auto& bad : catalogue.quarantined) out += "  " + bad.library + "\n    " + bad.reason + "\n";
+  out += "\nsearched: " + join(catalogue.searched, ", ") + "\n";
+  return out;
+}
+
+Value plugins_value(const Catalogue& catalogue) {
+  List components, bad;
+  for (const auto* info : catalogue.list())
+    components.push_back(Table{{"interface", info->interface}, {"type", info->type}, {"summary", info->summary},
+                               {"plugin", info->plugin}, {"library", info->library}, {"sha256", info->hash}});
+  for (const auto& one : catalogue.quarantined) bad.push_back(Table{{"library", one.library}, {"reason", one.reason}});
+  return Table{{"components", std::move(components)}, {"quarantined", std::move(bad)}};
+}
+
+}  // namespace
+
+void add_plugins(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("plugins", "Lists components, quarantined libraries, and where was looked.");
+  verb->footer("Example: xp plugins --plugin-path my/build/plugins");
+  verb->callback([&program] {
+    const auto catalogue = program.catalogue();
+    print(program.json ? to_json(plugins_value(catalogue)) + "\n" : plugins_text(catalogue));
+  });
+}
+
+void add_docs(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("docs", "Prints the manual of all components as Markdown.");
+  auto kind = std::make_shared<std::string>();
+  verb->add_option("interface", *kind, "Only components of this interface.");
+  verb->callback([=, &program] {
+    const auto catalogue = program.catalogue();
+    std::string out;
+    for (const auto* info : catalogue.list(*kind)) out += to_markdown(info->interface, info->type, info->summary, info->schema) + "\n";
+    if (out.empty()) throw Error("no component of interface " + backquoted(*kind), Exit::plugin);
+    print(out);
+  });
+}
+
+void add_schema(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("schema", "Prints the JSON Schema of a component, or of all, for editors.");
+  auto kind = std::make_shared<std::string>(), type = std::make_shared<std::string>();
+  verb->add_option("interface", *kind, "Interface or recipe kind, e.g. initializer.");
+  verb->add_option("type", *type, "Component.");
+  verb->footer("Example: xp schema initializer ofa");
+  verb->callback([=, &program] {
+    const auto catalogue = program.catalogue();
+    auto interfaces = kind->empty() ? std::vector<std::string>{""} : interfaces_of_kind(*kind);
+    if (interfaces.empty()) interfaces = {*kind};
+    std::vector<std::string> parts;
+    for (const auto& interface : interfaces)
+      for (const auto* info : catalogue.list(interface))
+        if (type->empty() || info->type == *type)
+          parts.push_back("\"" + info->interface + "." + info->type + "\": " + to_json_schema(info->type, info->summary, info->schema));
+    if (parts.empty()) throw Error("no component " + backquoted(*kind + " " + *type), Exit::plugin);
+    if (!type->empty() && parts.size() == 1) return print(parts.front().substr(parts.front().find(": ") + 2) + "\n");
+    print("{\n" + join(parts, ",\n") + "\n}\n");
+  });
+}
+
+}  // namespace xp::program

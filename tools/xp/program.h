@@ -1,0 +1,63 @@
+#pragma once
+// What all verbs of the program share.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugin/registry.h"
+#include "recipe/plan.h"
+#include "results/run_log.h"
+
+namespace xp::program {
+
+struct Program {
+  std::vector<std::string> plugin_path;
+  std::string results;  ///< --results
+  bool json = false, quiet = false;
+  std::vector<std::string> command;  ///< as typed
+  int exit = 0;
+
+  std::filesystem::path self() const;  ///< the running program
+  /// What plugins offer, from manifests.
+  Catalogue catalogue(const std::vector<std::string>& more = {}) const;
+  /// --results, else XP_RESULTS, else results/ under the project's root.
+  std::filesystem::path results_folder() const;
+};
+
+/// Options that lay something over a recipe, the same for every verb that reads one.
+struct RecipeOptions {
+  std::string recipe;
+  ResolveOptions resolve;
+  void add_to(CLI::App& app);
+  /// Resolves; prints warnings, throws Error with all mistakes.
+  Plan plan(const Program& program, const Catalogue& catalogue) const;
+};
+
+using AddVerb = void (*)(CLI::App&, Program&);
+void add_run(CLI::App& app, Program& program);
+void add_check(CLI::App& app, Program& program);
+void add_show(CLI::App& app, Program& program);
+void add_plugins(CLI::App& app, Program& program);
+void add_inspect(CLI::App& app, Program& program);
+void add_docs(CLI::App& app, Program& program);
+void add_new(CLI::App& app, Program& program);
+void add_schema(CLI::App& app, Program& program);
+void add_table(CLI::App& app, Program& program);
+void add_plot(CLI::App& app, Program& program);
+void add_ls(CLI::App& app, Program& program);
+void add_repair(CLI::App& app, Program& program);
+void add_tokenize(CLI::App& app, Program& program);
+void add_data(CLI::App& app, Program& program);
+void add_cache(CLI::App& app, Program& program);
+void add_env(CLI::App& app, Program& program);
+
+/// Results that a verb reads: files named, or the newest of each recipe named, or the newest of all.
+std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names);
+
+/// Text to stdout; throws Error if it cannot be written.
+void print(std::string_view text);
+
+}  // namespace xp::program
