@@ -1,0 +1,163 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "engine/engine.h"
+#include "plugin/loader.h"
+#include "program.h"
+#include "recipe/provenance.h"
+#include "report_text.h"
+#include "schema/quantity.h"
+
+namespace xp::program {
+namespace {
+
+/// What lies ahead, from the plan and from what earlier stages of the same kind took.
+struct Outlook {
+  std::size_t to_run = 0, cached = 0;
+  double tokens = 0, flops = 0, seconds = 0, bytes = 0;
+  std::size_t unknown = 0;  ///< stages of a kind that never ran here
+};
+
+struct Rate {
+  double seconds = 0, bytes = 0, tokens = 0;
+  std::size_t n = 0;
+};
+
+double stop_tokens(const PlanNode& node) {
+  const auto* stop = find(node.settings, "stop");
+  const auto quantity = stop && stop->as<std::string>() ? parse_quantity(*stop->as<std::string>()) : std::nullopt;
+  return quantity && quantity->unit == Unit::tokens ? quantity->amount : 0;
+}
+
+Outlook outlook(const Plan& plan, const Cache& cache) {
+  Outlook ahead;
+  std::map<std::string, Rate> rates;
+  std::vector<const PlanNode*> missing;
+  for (const auto& node : plan.nodes) {
+    if (cache.find(node.digest))
+      ++ahead.cached;
+    else
+      missing.push_back(&node);
+  }
+  ahead.to_run = missing.size();
+  if (missing.empty()) return ahead;
+  for (const auto& entry : cache.list()) {
+    auto& rate = rates[entry.stage_type];
+    rate.seconds += entry.seconds, rate.bytes += static_cast<double>(entry.bytes), ++rate.n;
+    rate.tokens += static_cast<double>(cache.record(entry).counters.input_tokens);
+  }
+  for (const auto* node : missing) {
+    const double tokens = stop_tokens(*node);
+    ahead.tokens += tokens;
+    if (const auto* stop = find(node->settings, "stop"); stop && stop->as<std::string>())
+      if (const auto quantity = parse_quantity(*stop->as<std::string>()); quantity && quantity->unit == Unit::flops) ahead.flops += quantity->amount;
+    const auto& rate = rates[node->type];
+    if (rate.n == 0) {
+      ++ahead.unknown;
+      continue;
+    }
+    ahead.seconds += tokens > 0 && rate.tokens > 0 ? rate.seconds * tokens / rate.tokens : rate.seconds / static_cast<double>(rate.n);
+    ahead.bytes += rate.bytes / static_cast<double>(rate.n);
+  }
+  return ahead;
+}
+
+std::string outlook_text(const Plan& plan, const Outlook& ahead) {
+  std::string out = plan.name + ": " + count(plan.members.size(), "run") + " (arm and seed), " + count(ahead.to_run, "stage") + " to run, " +
+                    std::to_string(ahead.cached) + " cached";
+  if (ahead.tokens > 0) out += "; about " + short_number(ahead.tokens) + " tokens to train on";
+  if (ahead.flops > 0) out += ", " + short_number(ahead.flops) + " FLOPs";
+  if (ahead.seconds > 0) out += "; going by earlier stages " + duration_text(ahead.seconds) + " of work, " + bytes_text(ahead.bytes) + " of disk";
+  if (ahead.unknown > 0 && ahead.to_run > 0) out += "; no earlier stage tells about " + std::to_string(ahead.unknown) + " of them";
+  return out + "\n";
+}
+
+/// Result of an earlier run of the same plan that is complete, newest first.
+std::optional<std::filesystem::path> same_result(const Program& program, const Plan& plan) {
+  const auto text = to_text(plan);
+  for (const auto& file : find_results(program.results_folder(), plan.name)) {
+    try {
+      const auto result = read_result(file);
+      const auto status = result->attributes().find("status");
+      const auto* stored = find(*result->plan().as<Table>(), "text");
+      if (!result->open() && status != result->attributes().end() && status->second == "done" && stored && stored->as<std::string>() &&
+          *stored->as<std::string>() == text)
+        return file;
+    } catch (const Error&) {
+      continue;  // an unreadable older file is no reason not to run; `xp ls` shows it
+    }
+  }
+  return std::nullopt;
+}
+
+RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue& catalogue, const Cache& cache) {
+  RunSummary summary;
+  summary.run = new_run_id();
+  RunLog log(program.results_folder(), plan.name, summary.run, run_attributes(plan, catalogue, program.command), to_value(plan));
+  for (const auto& node : plan.nodes) log.stage(node.digest, "cached");
+  summary.status = "done", summary.cached = plan.nodes.size();
+  summary.file = log.close(summary.status, cache);
+  return summary;
+}
+
+RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, double max_seconds) {
+  RunOptions options;
+  options.results = program.results_folder();
+  options.command = program.command, options.quiet = program.quiet, options.max_seconds = max_seconds;
+  RunSummary summary;
+  char* message = nullptr;
+  const auto door = reinterpret_cast<decltype(&xp_engine_run)>(engine_function("xp_engine_run"));
+  const int code = door(&plan, &catalogue, &options, &summary, &message);
+  const std::unique_ptr<char, decltype(&std::free)> text(message, &std::free);
+  if (code != 0) throw Error(text ? text.get() : "the run failed", static_cast<Exit>(code));
+  return summary;
+}
+
+void run_recipe(Program& program, const RecipeOptions& options, double max_seconds) {
+  const auto catalogue = program.catalogue();
+  const auto plan = options.plan(program, catalogue);
+  const Cache cache(program.results_folder());
+  const auto ahead = outlook(plan, cache);
+  if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
+  std::filesystem::path file;
+  if (ahead.to_run == 0) {
+    const auto known = same_result(program, plan);
+    file = known ? *known : fold_cached(program, plan, catalogue, cache).file;
+  } else {
+    if (!program.quiet) std::fprintf(stderr, "writes to %s\n", (program.results_folder() / plan.name).c_str());
+    file = run_engine(program, plan, catalogue, max_seconds).file;
+  }
+  const auto result = read_result(file, &cache);
+  print(program.json ? result_json({result.get()}) : result_text({result.get()}));
+  const auto figures = write_figures({result.get()}, file.parent_path() / file.stem());
+  for (const auto& figure : figures) std::fprintf(stderr, "figure %s\n", figure.c_str());
+  std::fprintf(stderr, "result %s\n", file.c_str());
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("run", "Runs what is missing of a recipe, then prints its tables and the claims' verdicts.");
+  auto options = std::make_shared<RecipeOptions>();
+  options->add_to(*verb);
+  auto limit = std::make_shared<std::string>();
+  verb->add_option("--max-time", *limit, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
+  verb->footer(
+      "Examples:\n"
+      "  xp run recipes/quickstart.toml --smoke\n"
+      "  xp run R --set arm.ofa.stage.transfer.initializer.temperature=0.05\n"
+      "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes on.");
+  verb->callback([=, &program] {
+    double seconds = 0;
+    if (!limit->empty()) {
+      const auto quantity = parse_quantity(*limit);
+      if (!quantity || quantity->unit != Unit::seconds || quantity->amount <= 0)
+        throw Error("--max-time wants a time like \"45 min\", not " + backquoted(*limit), Exit::usage);
+      seconds = quantity->amount;
+    }
+    run_recipe(program, *options, seconds);
+  });
+}
+
+}  // namespace xp::program
