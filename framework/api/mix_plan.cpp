@@ -46,5 +46,6 @@ void MixPlan::set_dense_row(TokenId row, std::string_view role, std::span<const 
 }
 
 VocabInitializer::~VocabInitializer() = default;
+std::optional<Factorisation> VocabInitializer::factorise(const VocabSetting&) { return std::nullopt; }
 
 }  // namespace xp

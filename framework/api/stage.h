@@ -68,6 +68,8 @@ class XP_API StageContext {
 
   virtual Checkpoint checkpoint(const Reference& artifact) = 0;  ///< weights are private copies
   virtual std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) = 0;  ///< of a tokenizer or checkpoint
+  /// A new model of this type for a vocabulary, as training would start it. `tokenizer` may be null.
+  virtual Checkpoint fresh(const ModelSpec& spec, const Reference* tokenizer) = 0;
   virtual State state(const Reference& artifact) = 0;                               ///< of a fitted artifact
   /// Documents of the reference's split in a fixed order; with the dataset's `sampling`, repeated accordingly.
   virtual std::shared_ptr<const DataSource> documents(const Reference& dataset) = 0;

@@ -21,6 +21,7 @@ Stage::~Stage() = default;
 Format::~Format() = default;
 
 double Model::flops(const ForwardInput&, const ForwardRequest&) const { return 0; }
+std::optional<Table> Model::factorised(std::int64_t) const { return std::nullopt; }
 std::optional<Checkpoint> Model::exported(Weights) const { return std::nullopt; }
 std::unique_ptr<Transform> Objective::input_transform() { return nullptr; }
 std::unique_ptr<Handle> Objective::handle(std::shared_ptr<StepContext>, Handle&) { return nullptr; }

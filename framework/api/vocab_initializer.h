@@ -53,6 +53,12 @@ struct VocabSetting {
   RandomStreams random;       ///< draw per token: random.stream(0, token), so that no order matters
 };
 
+/// A table as coordinates [rows, rank] times primitives [rank, width], row-major.
+struct Factorisation {
+  std::int64_t rank = 0;
+  std::vector<float> coordinates, primitives;
+};
+
 /// "vocab_initializer". Sets open rows only, so initializers chain; what stays open is the next one's. Rows that both
 /// vocabularies share are copied by the framework before, when the recipe asks for it.
 class XP_API VocabInitializer : public Component {
@@ -60,6 +66,9 @@ class XP_API VocabInitializer : public Component {
   static constexpr const char* kInterface = "vocab_initializer";
   ~VocabInitializer() override;
   virtual void plan(const VocabSetting& setting, MixPlan& plan) = 0;
+  /// The source's input table as a product, if the new one is to be kept so; rows of the plan then mix coordinates, and
+  /// the model gets Model::factorised(rank). None by default.
+  virtual std::optional<Factorisation> factorise(const VocabSetting& setting);
   /// True if plan() reads VocabSetting::vectors; then the stage needs `vectors`.
   virtual bool wants_vectors() const { return false; }
 };

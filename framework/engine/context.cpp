@@ -108,6 +108,14 @@ std::shared_ptr<const Encoder> StageRun::tokenizer(const Reference& artifact) {
   return known;
 }
 
+Checkpoint StageRun::fresh(const ModelSpec& spec, const Reference* tokenizer_from) {
+  SessionResources resources;
+  if (tokenizer_from) resources.encoder = tokenizer(*tokenizer_from);
+  Session session(shared_.registry, random_, std::move(resources), at::kFloat);
+  session.add_model("primary", spec, nullptr, true);
+  return session.exported(nullptr, nullptr);
+}
+
 State StageRun::state(const Reference& artifact) { return load_state(input(artifact)); }
 
 const State& StageRun::artifact(std::string_view name) {

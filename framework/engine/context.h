@@ -37,6 +37,7 @@ class StageRun final : public StageContext {
   std::filesystem::path output(std::string_view name) override;
   Checkpoint checkpoint(const Reference& artifact) override;
   std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) override;
+  Checkpoint fresh(const ModelSpec& spec, const Reference* tokenizer) override;
   State state(const Reference& artifact) override;
   std::shared_ptr<const DataSource> documents(const Reference& dataset) override;
   void save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output) override;

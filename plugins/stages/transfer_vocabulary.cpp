@@ -1,0 +1,168 @@
+#include <ATen/ops/norm.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "api/stage.h"
+#include "api/vocab_initializer.h"
+#include "base/text.h"
+#include "kit/matching.h"
+#include "kit/mixing.h"
+#include "kit/tensors.h"
+#include "plugin/plugin.h"
+
+namespace {
+
+constexpr const char* kCopy = "copy";
+
+/// Gives a model the vocabulary of another tokenizer.
+class TransferVocabulary final : public xp::Stage {
+ public:
+  struct Params {
+    xp::Reference model, tokenizer;
+    std::optional<xp::Reference> vectors, corpus;
+    std::unique_ptr<xp::VocabInitializer> initializer;
+    std::vector<std::string> copy{"exact"};
+    static void describe(xp::Fields<Params>& f) {
+      f.add(&Params::model, "model", "The checkpoint whose vocabulary is replaced.").artifact("checkpoint").required();
+      f.add(&Params::tokenizer, "tokenizer", "The new tokenizer.").artifact("tokenizer").required();
+      f.add(&Params::vectors, "vectors", "Static word vectors, for initializers that compare words.").artifact("static_vectors");
+      f.add(&Params::corpus, "corpus", "Text, for initializers that look at it.").artifact("dataset");
+      f.add(&Params::initializer, "initializer", "How rows that no old token stands for are made.").required();
+      f.add(&Params::copy, "copy", "Which tokens of both vocabularies are the same: `exact`, `word_start` (any word start), `casefold`, in this order; [] copies specials only.");
+      f.gives("output", "checkpoint", "checkpoint"), f.gives("output", "mixing", "mixing");
+      f.gives("metric", "leak_bound", "nats"), f.gives("metric", "hubness", "share"), f.gives("metric", "share.*", "share");
+      f.gives("metric", "norm_ratio", "ratio");
+      f.draws();
+    }
+  };
+  explicit TransferVocabulary(Params params) : p_(std::move(params)) {}
+
+  void run(xp::StageContext& context) override {
+    const auto from = context.checkpoint(p_.model);
+    const auto source = context.tokenizer(p_.model);
+    const auto target = context.tokenizer(p_.tokenizer);
+    if (!source) throw xp::Error("the checkpoint " + xp::backquoted(p_.model.text) + " has no tokenizer, so its rows have no names");
+    std::optional<xp::State> vectors;
+    if (p_.vectors) vectors = context.state(*p_.vectors);
+    if (!vectors && p_.initializer->wants_vectors())
+      throw xp::Error("initializer " + xp::backquoted(p_.initializer->type()) + " compares words: give the stage `vectors`", xp::Exit::usage);
+    std::shared_ptr<const xp::DataSource> corpus;
+    if (p_.corpus) corpus = context.documents(*p_.corpus);
+    const auto subject = context.handle(p_.model);
+    xp::VocabSetting setting{.source = *source, .target = *target, .weights = &from.parameters, .vectors = vectors ? &*vectors : nullptr,
+                             .corpus = corpus.get(), .subject = subject.get(), .random = context.random().child("initializer")};
+    xp::MixPlan plan(source->size(), target->size());
+    copy_shared(*source, *target, plan);
+    context.progress(1, 4, "planning rows");
+    p_.initializer->plan(setting, plan);
+    fill_open(plan);
+    context.progress(2, 4, "writing tables");
+    const auto factors = p_.initializer->factorise(setting);
+    const auto to = assemble(context, from, plan, factors);
+    context.save(to, &p_.tokenizer, "checkpoint");
+    context.save(xp::plan_state(plan), "mixing");
+    record(context.recorder(), from, to, *source, *target, plan);
+  }
+
+ private:
+  void copy_shared(const xp::Encoder& source, const xp::Encoder& target, xp::MixPlan& plan) const {
+    std::vector<xp::MatchLevel> levels;
+    for (const auto& name : p_.copy) {
+      const auto before = levels.size();
+      for (const auto level : {xp::MatchLevel::exact, xp::MatchLevel::word_start, xp::MatchLevel::casefold})
+        if (name == xp::match_name(level)) levels.push_back(level);
+      if (levels.size() == before) throw xp::Error("`copy` takes exact, word_start and casefold, not " + xp::backquoted(name), xp::Exit::usage);
+    }
+    const auto matches = xp::match_vocabularies(source, target, levels);
+    for (std::size_t id = 0; id < matches.size(); ++id)
+      if (matches[id])
+        plan.set_row(static_cast<xp::TokenId>(id), {{matches[id]->source, 1}}, kCopy,
+                     matches[id]->special ? "by purpose" : std::string(xp::match_name(matches[id]->level)));
+  }
+
+  // What no rule could say is the mean of all old rows, and the ledger says so.
+  static void fill_open(xp::MixPlan& plan) {
+    const auto open = plan.open_rows();
+    if (open.empty()) return;
+    std::vector<xp::MixPart> mean;
+    for (std::int64_t i = 0; i < plan.source_size(); ++i) mean.push_back({static_cast<xp::TokenId>(i), 1.0 / static_cast<double>(plan.source_size())});
+    for (const auto row : open) plan.set_row(row, mean, "mean", "the initializer left the row open");
+  }
+
+  /// The same model with the new vocabulary: tables from the plan, everything else as it was.
+  xp::Checkpoint assemble(xp::StageContext& context, const xp::Checkpoint& from, const xp::MixPlan& plan,
+                          const std::optional<xp::Factorisation>& factors) const {
+    xp::ModelSpec spec{.type = from.type, .like = {}, .settings = from.settings};
+    if (factors) spec.settings = factorised_settings(context, from, factors->rank);
+    auto to = context.fresh(spec, &p_.tokenizer);
+    std::map<const void*, at::Tensor> done;  // a tied table is mixed once
+    for (xp::Param i = 0; i < to.parameters.size(); ++i) {
+      const auto& info = to.parameters.info[i];
+      auto& value = done[to.parameters.values[i].unsafeGetTensorImpl()];
+      if (!value.defined()) value = parameter(info, from, plan, factors);
+      if (value.sizes() != to.parameters.values[i].sizes())
+        throw xp::Error("parameter " + xp::backquoted(info.name) + " does not fit the model with the new vocabulary");
+      to.parameters.values[i] = value;
+    }
+    return to;
+  }
+
+  static at::Tensor parameter(const xp::ParameterInfo& info, const xp::Checkpoint& from, const xp::MixPlan& plan,
+                              const std::optional<xp::Factorisation>& factors) {
+    if (factors && info.role == "primitives")
+      return xp::tensor_of(factors->primitives, {factors->rank, std::ssize(factors->primitives) / factors->rank});
+    const auto& old = from.parameters.values[from.parameters.find(info.name)];
+    if (!info.role.starts_with("vocab.")) return old;
+    if (factors && old.dim() == 2)
+      return xp::apply_plan(plan, xp::tensor_of(factors->coordinates, {std::ssize(factors->coordinates) / factors->rank, factors->rank}), info.role);
+    return xp::apply_plan(plan, old, info.role);
+  }
+
+  static xp::Table factorised_settings(xp::StageContext& context, const xp::Checkpoint& from, std::int64_t rank) {
+    xp::Table table = from.settings;
+    table.insert_or_assign("type", from.type);
+    const auto made = context.parts().make_part(xp::Model::kInterface, table);
+    if (auto settings = static_cast<const xp::Model&>(*made).factorised(rank)) return std::move(*settings);
+    throw xp::Error("a model of type " + xp::backquoted(from.type) + " cannot keep its vocabulary as a product; use rank = 0", xp::Exit::usage);
+  }
+
+  void record(xp::Recorder& out, const xp::Checkpoint& from, const xp::Checkpoint& to, const xp::Encoder& source,
+              const xp::Encoder& target, const xp::MixPlan& plan) const {
+    const auto about = xp::report(plan, {kCopy});
+    if (about.leak_bound)
+      out.metric("leak_bound", *about.leak_bound, {.unit = "nats", .version = "1"});
+    else
+      out.note("no leak bound: some new rows are no convex combination of old rows");
+    out.metric("hubness", about.hubness, {.unit = "share", .version = "1"});
+    for (const auto& [rule, rows] : about.rules)
+      out.metric("share." + rule, static_cast<double>(rows) / static_cast<double>(plan.target_size()), {.unit = "share"});
+    out.metric("norm_ratio", mean_norm(to) / mean_norm(from), {.unit = "ratio"});
+    for (std::size_t id = 0; id < plan.rows().size(); ++id) ledger_row(out, source, target, static_cast<xp::TokenId>(id), plan.rows()[id]);
+  }
+
+  // Norms of rows as the model sees them are not known from outside, so factorised tables are compared as they stand.
+  static double mean_norm(const xp::Checkpoint& checkpoint) {
+    for (xp::Param i = 0; i < checkpoint.parameters.size(); ++i)
+      if (checkpoint.parameters.info[i].role == "vocab.input")
+        return checkpoint.parameters.values[i].to(at::kDouble).norm(2, 1).mean().item<double>();
+    return std::nan("");
+  }
+
+  static void ledger_row(xp::Recorder& out, const xp::Encoder& source, const xp::Encoder& target, xp::TokenId id, const xp::MixRow& row) {
+    constexpr std::size_t kShown = 5;
+    auto parts = row.parts;
+    std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return std::abs(a.weight) > std::abs(b.weight); });
+    std::string shown;
+    for (std::size_t i = 0; i < std::min(kShown, parts.size()); ++i)
+      shown += (i ? " " : "") + source.text(parts[i].source) + ":" + xp::number_text(std::round(parts[i].weight * 1e4) / 1e4);
+    out.ledger("tokens", {"id", "token", "rule", "parts", "sources", "note"},
+               {std::to_string(id), target.text(id), row.rule, std::to_string(row.parts.size()), shown, row.note});
+  }
+
+  Params p_;
+};
+
+}  // namespace
+
+XP_PLUGIN(transfer_vocabulary) { registry.add<TransferVocabulary>("transfer_vocabulary", "Gives a model the vocabulary of another tokenizer."); }
