@@ -33,6 +33,12 @@ void MixPlan::set_row(TokenId row, std::vector<MixPart> parts, std::string_view 
   into.set = true, into.parts = std::move(parts), into.rule = rule, into.note = note;
 }
 
+void MixPlan::set_uniform_row(TokenId row, std::string_view rule, std::string_view note) {
+  auto& into = open(row);
+  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + backquoted(into.rule) + " already");
+  into.set = true, into.uniform = true, into.rule = rule, into.note = note;
+}
+
 void MixPlan::set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
                             std::string_view note) {
   auto& into = open(row);

@@ -15,6 +15,7 @@ struct MixPart {
 /// One target row: a weighted sum of source rows, or numbers by table role, and the rule that set it.
 struct MixRow {
   bool set = false;
+  bool uniform = false;  ///< the mean of all source rows; no parts are listed
   std::vector<MixPart> parts = {};
   std::map<std::string, std::vector<float>, std::less<>> dense = {};  ///< by role, e.g. "vocab.input"
   std::string rule = {};  ///< "copy", "similarity", "pieces", "random", ...
@@ -34,6 +35,8 @@ class XP_API MixPlan {
   /// `role` is the table that the numbers are for; a row may be given for several roles, each once.
   void set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
                      std::string_view note = {});
+  /// The mean of all source rows.
+  void set_uniform_row(TokenId row, std::string_view rule, std::string_view note = {});
   const std::vector<MixRow>& rows() const { return rows_; }
 
  private:

@@ -22,7 +22,8 @@ struct PlanReport {
 /// `copy_rules`: rules whose rows are old tokens under a new id, which add no mass.
 XP_API PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules);
 
-/// The plan as compressed sparse rows: "row_start" [target + 1], "source", "weight", "rule" (strings).
+/// The plan as compressed sparse rows: "row_start" [target + 1], "source", "weight", "rule" (strings),
+/// "uniform" (1: the mean of all source rows).
 XP_API State plan_state(const MixPlan& plan);
 
 }  // namespace xp

@@ -31,6 +31,7 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
   auto out = at::empty(shape, at::kDouble);
   const auto width = from.numel() / std::max<std::int64_t>(from.size(0), 1);
   auto* to = out.mutable_data_ptr<double>();
+  const auto mean = from.mean(0).contiguous();
   const auto* numbers = from.const_data_ptr<double>();
   for (std::int64_t i = 0; i < plan.target_size(); ++i) {
     const auto& row = plan.rows()[static_cast<std::size_t>(i)];
@@ -40,6 +41,8 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
         throw Error("row " + std::to_string(i) + " has " + std::to_string(dense->second.size()) + " numbers for role " + backquoted(role) +
                     ", the table " + std::to_string(width));
       std::copy(dense->second.begin(), dense->second.end(), to + i * width);
+    } else if (row.uniform) {
+      std::copy_n(mean.const_data_ptr<double>(), width, to + i * width);
     } else if (!row.parts.empty()) {
       mix(row, numbers, width, to + i * width);
     } else {
@@ -53,6 +56,7 @@ PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rule
   PlanReport out;
   std::vector<double> mass(static_cast<std::size_t>(plan.source_size()));
   bool convex = true;
+  double uniform = 0;
   for (const auto& row : plan.rows()) {
     ++out.rules[row.rule];
     if (std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end()) {
@@ -60,13 +64,15 @@ PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rule
       continue;
     }
     ++out.made;
-    double sum = 0;
+    double sum = row.uniform ? 1 : 0;
+    uniform += row.uniform ? 1 : 0;
     for (const auto& part : row.parts) {
       convex = convex && part.weight >= 0;
       sum += part.weight, mass[static_cast<std::size_t>(part.source)] += part.weight;
     }
     convex = convex && row.dense.empty() && std::abs(sum - 1) < 1e-6;
   }
+  for (auto& m : mass) m += uniform / static_cast<double>(plan.source_size());
   if (convex) out.leak_bound = std::log1p(mass.empty() ? 0.0 : *std::max_element(mass.begin(), mass.end()));
   const double all = std::accumulate(mass.begin(), mass.end(), 0.0);
   const auto top = std::min<std::ptrdiff_t>(10, std::ssize(mass));
@@ -76,16 +82,17 @@ PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rule
 }
 
 State plan_state(const MixPlan& plan) {
-  std::vector<std::int64_t> start{0}, source;
+  std::vector<std::int64_t> start{0}, source, uniform;
   std::vector<float> weight;
   Strings rules;
   for (const auto& row : plan.rows()) {
     for (const auto& part : row.parts) source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
     start.push_back(std::ssize(source));
+    uniform.push_back(row.uniform ? 1 : 0);
     rules.push_back(row.rule);
   }
   State state;
-  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}), state.set("rule", rules);
+  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}), state.set("rule", rules), state.set("uniform", Ints{uniform});
   return state;
 }
 

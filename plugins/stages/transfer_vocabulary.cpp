@@ -83,11 +83,7 @@ class TransferVocabulary final : public xp::Stage {
 
   // What no rule could say is the mean of all old rows, and the ledger says so.
   static void fill_open(xp::MixPlan& plan) {
-    const auto open = plan.open_rows();
-    if (open.empty()) return;
-    std::vector<xp::MixPart> mean;
-    for (std::int64_t i = 0; i < plan.source_size(); ++i) mean.push_back({static_cast<xp::TokenId>(i), 1.0 / static_cast<double>(plan.source_size())});
-    for (const auto row : open) plan.set_row(row, mean, "mean", "the initializer left the row open");
+    for (const auto row : plan.open_rows()) plan.set_uniform_row(row, "mean", "the initializer left the row open");
   }
 
   /// The same model with the new vocabulary: tables from the plan, everything else as it was.
@@ -157,7 +153,7 @@ class TransferVocabulary final : public xp::Stage {
     for (std::size_t i = 0; i < std::min(kShown, parts.size()); ++i)
       shown += (i ? " " : "") + source.text(parts[i].source) + ":" + xp::number_text(std::round(parts[i].weight * 1e4) / 1e4);
     out.ledger("tokens", {"id", "token", "rule", "parts", "sources", "note"},
-               {std::to_string(id), target.text(id), row.rule, std::to_string(row.parts.size()), shown, row.note});
+               {std::to_string(id), target.text(id), row.rule, row.uniform ? "all" : std::to_string(row.parts.size()), shown, row.note});
   }
 
   Params p_;

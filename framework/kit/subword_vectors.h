@@ -1,0 +1,33 @@
+#pragma once
+// Vectors of a tokenizer's tokens from vectors of words, and nearest tokens between two vocabularies.
+#include "api/tensor.h"
+#include "api/vocab_initializer.h"
+
+namespace xp {
+
+struct SubwordVectors {
+  at::Tensor vectors;           ///< [tokens, dim] float, unit length; zero where no word has the token
+  std::vector<bool> covered;
+};
+
+/// A token's vector is the plain mean of the vectors of all words that have it in one of three writings: the word, the word
+/// after a space, the capitalised word after a space (OFA, Liu et al. 2023, as released). `words` and `vectors` are those of
+/// a static_vectors artifact; word i takes vector order[i], so that a permutation can destroy the geometry.
+XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
+                                      const std::vector<std::size_t>& order);
+
+struct Near {
+  TokenId token = 0;
+  double cosine = 0;
+};
+/// For each of `rows` of `of` its k nearest covered tokens of `among`, nearest first, ties by id.
+XP_API std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
+                                                     const SubwordVectors& among, std::int64_t k);
+
+/// exp(cosine / temperature), normalised.
+XP_API std::vector<MixPart> softmax_parts(const std::vector<Near>& near, double temperature);
+
+/// Which word takes whose vector: the identity, or a permutation drawn from `random`.
+XP_API std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomStream random);
+
+}  // namespace xp

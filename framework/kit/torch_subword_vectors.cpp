@@ -1,0 +1,108 @@
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/topk.h>
+#include <ATen/ops/zeros.h>
+#include <unicode/unistr.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "kit/subword_vectors.h"
+#include "kit/tensors.h"
+
+namespace xp {
+namespace {
+
+std::string capitalised(const std::string& word) {
+  auto text = icu::UnicodeString::fromUTF8(word);
+  const auto first = text.moveIndex32(0, 1);
+  icu::UnicodeString head(text, 0, first);
+  head.toUpper();
+  text.replace(0, first, head);
+  std::string out;
+  text.toUTF8String(out);
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomStream random) {
+  std::vector<std::size_t> order(words);
+  std::iota(order.begin(), order.end(), 0);
+  if (shuffled)
+    for (std::size_t i = words; i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
+  return order;
+}
+
+SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors, const std::vector<std::size_t>& order) {
+  if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(words))
+    throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors", Exit::data);
+  const auto dim = static_cast<std::size_t>(vectors.shape[1]);
+  const auto n = static_cast<std::size_t>(encoder.size());
+  std::vector<double> sums(n * dim);
+  std::vector<double> counts(n);
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    const float* vector = vectors.data.data() + order[w] * dim;
+    for (const auto& writing : {words[w], " " + words[w], " " + capitalised(words[w])}) {
+      std::set<TokenId> distinct;
+      for (const auto& token : encoder.encode(writing)) distinct.insert(token.id);
+      for (const auto id : distinct) {
+        double* sum = sums.data() + static_cast<std::size_t>(id) * dim;
+        for (std::size_t d = 0; d < dim; ++d) sum[d] += vector[d];
+        counts[static_cast<std::size_t>(id)] += 1;
+      }
+    }
+  }
+  for (const auto& [purpose, id] : encoder.purposes()) counts[static_cast<std::size_t>(id)] = 0;  // specials are no words
+  SubwordVectors out{at::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
+  auto* to = out.vectors.mutable_data_ptr<float>();
+  for (std::size_t i = 0; i < n; ++i) {
+    double norm = 0;
+    for (std::size_t d = 0; d < dim; ++d) norm += sums[i * dim + d] * sums[i * dim + d];
+    if (counts[i] == 0 || norm == 0) continue;
+    out.covered[i] = true;
+    for (std::size_t d = 0; d < dim; ++d) to[i * dim + d] = static_cast<float>(sums[i * dim + d] / std::sqrt(norm));
+  }
+  return out;
+}
+
+std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows, const SubwordVectors& among, std::int64_t k) {
+  std::vector<std::int64_t> candidates;
+  for (std::size_t i = 0; i < among.covered.size(); ++i)
+    if (among.covered[i]) candidates.push_back(static_cast<std::int64_t>(i));
+  std::vector<std::vector<Near>> out(rows.size());
+  k = std::min<std::int64_t>(k, std::ssize(candidates));
+  if (k <= 0) return out;
+  const auto keys = among.vectors.index_select(0, tensor_of(candidates)).t();
+  constexpr std::size_t kBlock = 1024;  // a block of cosines stays in the cache of a small machine
+  for (std::size_t begin = 0; begin < rows.size(); begin += kBlock) {
+    const auto end = std::min(begin + kBlock, rows.size());
+    const std::vector<std::int64_t> ids(rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto cosines = at::matmul(of.vectors.index_select(0, tensor_of(ids)), keys);
+    const auto [values, places] = cosines.topk(k, 1);
+    const auto v = values.contiguous(), p = places.contiguous();
+    for (std::size_t i = begin; i < end; ++i)
+      for (std::int64_t j = 0; j < k; ++j) {
+        const auto at = static_cast<std::int64_t>(i - begin) * k + j;
+        out[i].push_back({static_cast<TokenId>(candidates[static_cast<std::size_t>(p.const_data_ptr<std::int64_t>()[at])]),
+                          static_cast<double>(v.const_data_ptr<float>()[at])});
+      }
+  }
+  for (auto& list : out)
+    std::stable_sort(list.begin(), list.end(), [](const Near& a, const Near& b) { return a.cosine != b.cosine ? a.cosine > b.cosine : a.token < b.token; });
+  return out;
+}
+
+std::vector<MixPart> softmax_parts(const std::vector<Near>& near, double temperature) {
+  double most = -1e300, sum = 0;
+  for (const auto& one : near) most = std::max(most, one.cosine / temperature);
+  std::vector<MixPart> parts;
+  for (const auto& one : near) parts.push_back({one.token, std::exp(one.cosine / temperature - most)}), sum += parts.back().weight;
+  for (auto& part : parts) part.weight /= sum;
+  return parts;
+}
+
+}  // namespace xp

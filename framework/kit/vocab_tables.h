@@ -1,0 +1,20 @@
+#pragma once
+// Statistics of a model's vocabulary tables, and rows drawn from them.
+#include "api/parameters.h"
+#include "api/vocab_initializer.h"
+
+namespace xp {
+
+struct TableStatistics {
+  std::string role;                ///< "vocab.input", "vocab.output", "vocab.bias"
+  std::vector<double> mean, sd;    ///< per dimension; a bias has one
+};
+
+/// Of each table with role "vocab.*"; tied tables once.
+XP_API std::vector<TableStatistics> vocab_statistics(const Parameters& weights);
+XP_API TableStatistics statistics_of(const at::Tensor& table, std::string role);
+/// Sets a row to normal numbers with each table's mean and `scale` times its standard deviation; a bias gets its mean.
+XP_API void set_normal_row(MixPlan& plan, TokenId row, const std::vector<TableStatistics>& tables, double scale,
+                           RandomStream random, std::string_view rule, std::string_view note = {});
+
+}  // namespace xp
