@@ -11,44 +11,58 @@
 
 namespace xp {
 
+/// Appends records to one file; one writer per file at a time. Every mistake of the disk is an Error with path and reason.
 class XP_API JournalWriter {
  public:
-  /// Opens for appending; a torn record at the end is cut off first.
+  /// Opens for appending, in a folder that exists; what follows the last whole record is cut off first.
   explicit JournalWriter(const std::filesystem::path& file);
   ~JournalWriter();
-  void append(std::uint8_t kind, std::string_view payload);  ///< thread-safe; synced at least every second
-  void sync();
+  /// Thread-safe; handed to the system at once, on the disk within a second. `payload` is at most 1 GiB. A record that could
+  /// not be written whole (full disk) is taken back before Error is thrown, so that a later one may succeed.
+  void append(std::uint8_t kind, std::string_view payload);
+  void sync();  ///< returns when all is on the disk; throws Error, also for a background sync that failed before
+  const std::filesystem::path& path() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-/// Visits whole records in order and stops at the first torn or damaged one; returns the bytes that were good.
+/// Visits whole records in order and stops at the first torn or damaged one; returns the bytes that were good, header
+/// included: the file's size if nothing is wrong. Throws Error (Exit::data) if the file cannot be read or is no journal.
 XP_API std::uint64_t read_journal(const std::filesystem::path& file,
                                   const std::function<void(std::uint8_t kind, std::string_view payload)>& visit);
 
-/// A Recorder that appends to a journal. After a resume, points beyond the resumed step are taken back by rewind().
+/// A Recorder that appends to a journal. How a stage resumes: it calls mark(step) before it saves the training state of a
+/// step, and rewind(step) after it restored one; then everything recorded after that mark is void, whatever its kind.
 class XP_API JournalRecorder final : public Recorder {
  public:
   explicit JournalRecorder(const std::filesystem::path& file);
   ~JournalRecorder() override;
+  /// Throws Error if the curve has another signature already.
   void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override;
   void metric(std::string_view name, double value, const MetricSignature& what) override;
   void item(std::string_view table, std::string_view id, std::string_view column, double value) override;
+  /// Throws Error if `columns` repeat a name, differ from those of the first row, or do not fit `row`.
   void ledger(std::string_view table, const std::vector<std::string>& columns,
               const std::vector<std::string>& row) override;
   void counters(const Counters& final) override;
   void note(std::string_view text) override;
-  void rewind(std::int64_t step);  ///< later points are void; written as a record of its own
+  /// What was recorded so far belongs to `step`; on the disk when it returns.
+  void mark(std::int64_t step);
+  /// Voids what follows the last mark of `step`. Without such a mark: everything if `step` is 0 or less, else what was
+  /// recorded when a later step was known from points and counters; of points at one step, those recorded anew win.
+  void rewind(std::int64_t step);
   void sync();
 
  private:
-  JournalWriter out_;
   struct Names;
+  JournalWriter out_;
   std::unique_ptr<Names> names_;
 };
 
-XP_API StageRecord read_record(const std::filesystem::path& journal);
+/// Folds a JournalRecorder's file: later finals and item values win, voided records are left out, points are sorted by
+/// step. Throws Error (Exit::data) if it cannot be read; a torn end is left out unless `whole` demands every byte.
+XP_API StageRecord read_record(const std::filesystem::path& journal, bool whole = false);
 
 }  // namespace xp

@@ -13,21 +13,27 @@
 
 namespace xp {
 
-/// Text attributes of `/`: recipe, command, started, ended, status, host, cpu, threads, libraries, commit, ...
+/// Text attributes of `/`: command, started, ended, status, host, cpu, threads, libraries, commit, ... `recipe`, the source
+/// text, is stored as the dataset `/recipe`.
 using Attributes = std::map<std::string, std::string>;
+
+/// "20261125-215903-a1b2": UTC time and a random part; names sort by age.
+XP_API std::string new_run_id();
 
 /// The resolved plan as tables and readers need it, stored as JSON in every result. Keys: "name", "plan_id", "summary",
 /// "arms" [{name, label}], "members" [{arm, seed, stages {node: digest}}], "nodes" {digest: {name, type, settings}},
 /// "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
 class XP_API RunLog {
  public:
-  /// Writes the first record; `run` becomes the file's stem in results/<recipe>/.
+  /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`, `recipe_name`,
+  /// `host`, `started` and `status` = "running" where `attributes` lack them. Throws Error if the folder cannot be written or
+  /// the run exists.
   RunLog(std::filesystem::path results, const std::string& recipe, const std::string& run, const Attributes& attributes,
          const Value& plan);
-  ~RunLog();
+  ~RunLog();  ///< without close(): the journal stays for repair()
   void stage(const std::string& digest, const std::string& status);  ///< "started" "done" "cached" "failed: ..."
   void log_line(const std::string& text);
-  /// Folds records of the cache into results/<recipe>/<run>.h5 and removes the journal.
+  /// Folds the records of all stages that stage() named into results/<recipe>/<run>.h5 and removes the journal.
   std::filesystem::path close(const std::string& status, const Cache& cache);
   const std::filesystem::path& journal() const;
 
@@ -36,24 +42,39 @@ class XP_API RunLog {
   std::unique_ptr<Impl> impl_;
 };
 
+/// One stage of a run.
+struct StageStatus {
+  std::string digest, status;  ///< the last status; empty: the run did not come to it
+  bool complete = false;       ///< its artifact was made: the record is whole
+};
+
 /// A result as read back, from an HDF5 file or an open journal.
 class XP_API Result {
  public:
   virtual ~Result();
   virtual const std::filesystem::path& path() const = 0;
-  virtual bool open() const = 0;  ///< still a journal
+  virtual bool open() const = 0;   ///< still a journal
   virtual bool alive() const = 0;  ///< open, and its process lives
   virtual const Attributes& attributes() const = 0;
   virtual const Value& plan() const = 0;
-  /// Records of one member; null if the result has no such member.
-  virtual const RecordSource* member(std::string_view arm, std::int64_t seed) const = 0;
+  /// Records of one member; null if the result has no such member. Stages that were not finished count as absent, unless
+  /// `partial`: then what they recorded so far is there too, for curves of a run that works or was killed. Lives as long as
+  /// the result.
+  virtual const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial = false) const = 0;
+  virtual std::vector<StageStatus> stages() const = 0;       ///< of all digests, sorted
+  virtual const std::vector<std::string>& log() const = 0;   ///< lines with UTC time
+  virtual std::vector<std::string> digests() const = 0;      ///< of stages(), without a look at the cache
 };
 
-/// Opens one; throws Error (Exit::data) saying what is wrong with the file.
+/// Opens one; throws Error (Exit::data) saying what is wrong with the file. Records of an open journal come from `cache`, by
+/// default the one beside it (results/cache). Records are read when asked for.
 XP_API std::unique_ptr<Result> read_result(const std::filesystem::path& file, const Cache* cache = nullptr);
-/// All results below a folder or of one recipe, newest first; unreadable ones are reported in `problems`.
-XP_API std::vector<std::filesystem::path> find_results(const std::filesystem::path& results, std::string_view recipe = {});
-/// Folds journals whose process is dead; returns the files written.
+/// All results of one recipe, or of every folder below `results` but the cache; newest first by run id. Unread: a run whose
+/// HDF5 file is there counts once.
+XP_API std::vector<std::filesystem::path> find_results(const std::filesystem::path& results,
+                                                       std::string_view recipe = {});
+/// Folds journals whose process is dead, with status "killed"; returns the files written. A journal that cannot be read is
+/// reported as a warning and stays.
 XP_API std::vector<std::filesystem::path> repair(const std::filesystem::path& results);
 
 }  // namespace xp

@@ -1,0 +1,158 @@
+#include "results/cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "results/cache_files.h"
+#include "results/journal.h"
+#include "results/run_log.h"
+
+namespace xp {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Moves an entry aside unless somebody mended it meanwhile.
+void move_aside(const fs::path& cache, const std::string& digest, bool verify, const std::string& why) {
+  log::warn(why + "; it is made again");
+  try {
+    const detail::CacheLock lock(cache);
+    try {
+      detail::read_manifest(cache / digest, digest, verify);
+      return;
+    } catch (const Error&) {  // still damaged
+    }
+    const auto aside = detail::make_scratch_name(cache / detail::kDamaged, digest);
+    if (::rename((cache / digest).c_str(), aside.c_str()) != 0 && errno != ENOENT)
+      throw Error("cannot move " + backquoted((cache / digest).string()) + " aside: " + std::strerror(errno));
+  } catch (const Error& error) {
+    log::warn(error.what());
+  }
+}
+
+// The modification time of the manifest is the time of the last use.
+void note_use(const fs::path& manifest) {
+  if (::utimensat(AT_FDCWD, manifest.c_str(), nullptr, 0) != 0)  // read-only: then age alone decides
+    log::debug("use of " + backquoted(manifest.string()) + " is not noted: " + std::strerror(errno));
+}
+
+}  // namespace
+
+namespace detail {
+
+void check_digest(const std::string& digest) {
+  const bool good = digest.size() >= 8 && digest.size() <= 128 &&
+                    std::all_of(digest.begin(), digest.end(), [](unsigned char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                             c == '_';
+                    });
+  if (!good)
+    throw Error(backquoted(printable(digest)) + " is no digest: 8 to 128 letters, digits, `-` and `_` are", Exit::data);
+}
+
+CacheLock::CacheLock(const fs::path& cache) {
+  make_folders(cache / kLeases);
+  try {
+    lock_.emplace(cache / kLeases / "lock");
+  } catch (const Error& error) {
+    log::debug(error.what());
+  }
+}
+
+fs::path make_scratch_name(const fs::path& parent, const std::string& name) {
+  const auto scratch = make_scratch(parent, name + ".");
+  return scratch / name;
+}
+
+}  // namespace detail
+
+Cache::Cache(fs::path results) : results_(std::move(results)), folder_(results_ / "cache") {}
+
+std::optional<CacheEntry> Cache::find(const std::string& digest, bool verify) const {
+  detail::check_digest(digest);
+  const auto folder = folder_ / digest;
+  std::error_code failed;
+  if (!fs::exists(folder, failed)) return std::nullopt;
+  try {
+    auto entry = detail::read_manifest(folder, digest, verify);
+    note_use(folder / detail::kManifest);
+    return entry;
+  } catch (const Error& error) {
+    if (!fs::exists(folder, failed)) return std::nullopt;  // collected meanwhile
+    move_aside(folder_, digest, verify, error.what());
+    return std::nullopt;
+  }
+}
+
+std::unique_ptr<Lease> Cache::claim(const std::string& digest, std::string* holder) {
+  detail::check_digest(digest);
+  return detail::claim(*this, digest, holder);
+}
+
+fs::path Cache::work_folder(const std::string& digest) const {
+  detail::check_digest(digest);
+  return folder_ / detail::kWork / digest;
+}
+
+std::vector<CacheEntry> Cache::list() const {
+  std::vector<CacheEntry> entries;
+  std::error_code none;
+  if (!fs::is_directory(folder_, none)) return entries;
+  for (const auto& one : fs::directory_iterator(folder_)) {
+    const auto name = one.path().filename().string();
+    if (name.starts_with('.') || !one.is_directory()) continue;
+    try {
+      detail::check_digest(name);
+      entries.push_back(detail::read_manifest(one.path(), name, false));
+    } catch (const Error& error) {
+      log::warn(error.what());
+    }
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const CacheEntry& a, const CacheEntry& b) { return a.digest < b.digest; });
+  return entries;
+}
+
+StageRecord Cache::record(const CacheEntry& entry) const {
+  const auto file = entry.folder / kRecordFile;
+  std::error_code none;
+  return fs::exists(file, none) ? read_record(file, true) : StageRecord{};
+}
+
+std::vector<CacheEntry> Cache::collect(std::uint64_t most_bytes, bool dry) {
+  std::set<std::string> kept;
+  for (const auto& file : find_results(results_))
+    for (const auto& digest : read_result(file, this)->digests()) kept.insert(digest);
+  auto entries = list();
+  std::uint64_t bytes = 0;
+  std::vector<std::pair<fs::file_time_type, CacheEntry>> free;
+  for (auto& entry : entries) {
+    bytes += entry.bytes;
+    if (kept.contains(entry.digest)) continue;
+    free.emplace_back(fs::last_write_time(entry.folder / detail::kManifest), std::move(entry));
+  }
+  std::stable_sort(free.begin(), free.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<CacheEntry> removed;
+  for (auto& [used, entry] : free) {
+    if (bytes <= most_bytes) break;
+    bytes -= entry.bytes;
+    if (!dry) {
+      // Out of sight in one moment: an entry is there whole or not at all.
+      const auto aside = detail::make_scratch_name(folder_ / detail::kDamaged, entry.digest);
+      fs::rename(entry.folder, aside);
+      fs::remove_all(aside.parent_path());
+    }
+    removed.push_back(std::move(entry));
+  }
+  return removed;
+}
+
+}  // namespace xp

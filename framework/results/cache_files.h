@@ -1,0 +1,42 @@
+#pragma once
+// The folders below results/cache/ and what cache and leases share.
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/file.h"
+#include "results/cache.h"
+
+namespace xp::detail {
+
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kLeases = ".leases";
+constexpr const char* kWork = ".work";
+constexpr const char* kDamaged = ".damaged";
+
+/// Digests come from files: throws Error (Exit::data) unless it is 8 to 128 letters, digits, `-` or `_`.
+void check_digest(const std::string& digest);
+
+/// A lock over claims, take-overs and renames into the cache; none where the file system has no locks, because each of
+/// these steps is a link or a rename that only one process can win.
+class CacheLock {
+ public:
+  explicit CacheLock(const std::filesystem::path& cache);
+
+ private:
+  std::optional<FileLock> lock_;
+};
+
+/// Reads a manifest; throws Error (Exit::data) saying what is wrong with the entry.
+CacheEntry read_manifest(const std::filesystem::path& folder, const std::string& digest, bool verify);
+/// Hashes and syncs all files of `folder`, writes the manifest, syncs the folders.
+CacheEntry write_manifest(const std::filesystem::path& folder, const std::string& digest, const CacheEntry& about);
+
+std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std::string* holder);
+
+/// A name that nobody has, in a new folder of its own below `parent`.
+std::filesystem::path make_scratch_name(const std::filesystem::path& parent, const std::string& name);
+
+void make_folders(const std::filesystem::path& folder);  ///< throws Error with path and reason
+
+}  // namespace xp::detail

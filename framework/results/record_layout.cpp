@@ -1,0 +1,179 @@
+// One StageRecord as groups and datasets.
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "results/result_file.h"
+
+namespace xp::detail {
+namespace {
+
+constexpr std::array<std::string_view, 1> kItemsOwn = {"id"};
+
+struct IntegerCounter {
+  const char* name;
+  std::int64_t Counters::*field;
+};
+struct RealCounter {
+  const char* name;
+  double Counters::*field;
+};
+constexpr std::array<IntegerCounter, 5> kIntegers = {{{"steps", &Counters::steps},
+                                                      {"input_tokens", &Counters::input_tokens},
+                                                      {"supervised_tokens", &Counters::supervised_tokens},
+                                                      {"items", &Counters::items},
+                                                      {"bytes", &Counters::bytes}}};
+constexpr std::array<RealCounter, 5> kReals = {{{"epochs", &Counters::epochs},
+                                                {"flops", &Counters::flops},
+                                                {"flops_effective", &Counters::flops_effective},
+                                                {"seconds", &Counters::seconds},
+                                                {"memory", &Counters::memory}}};
+
+void write_signature(Hdf5Writer& to, const std::string& path, const MetricSignature& what) {
+  const std::pair<const char*, const std::string&> parts[] = {
+      {"unit", what.unit}, {"tokenizer", what.tokenizer}, {"split", what.split}, {"version", what.version}};
+  for (const auto& [name, value] : parts)
+    if (!value.empty()) to.text_attribute(path, name, value);
+}
+
+MetricSignature read_signature(const Hdf5Reader& from, const std::string& path) {
+  auto parts = from.text_attributes(path);
+  return {parts["unit"], parts["tokenizer"], parts["split"], parts["version"]};
+}
+
+void write_curve(Hdf5Writer& to, const std::string& path, const Curve& curve) {
+  const auto n = curve.points.size();
+  std::vector<double> reals(n);
+  std::vector<std::int64_t> integers(n);
+  const auto all_reals = [&](const std::string& name, const auto& of) {
+    for (std::size_t i = 0; i < n; ++i) reals[i] = of(curve.points[i]);
+    to.reals(path + "/" + name, reals);
+  };
+  all_reals("value", [](const CurvePoint& point) { return point.value; });
+  for (const auto& one : kReals) all_reals(one.name, [&](const CurvePoint& point) { return point.at.*one.field; });
+  for (const auto& one : kIntegers) {
+    for (std::size_t i = 0; i < n; ++i) integers[i] = curve.points[i].at.*one.field;
+    to.integers(path + "/" + one.name, integers);
+  }
+  write_signature(to, path, curve.what);
+}
+
+template <class T>
+void same_length(const std::string& path, const std::vector<T>& values, std::size_t n) {
+  if (values.size() != n)
+    throw Error("result file: " + backquoted(path) + " has " + count(values.size(), "value") + " where " +
+                    std::to_string(n) + " belong",
+                Exit::data);
+}
+
+Curve read_curve(const Hdf5Reader& from, const std::string& path) {
+  Curve curve;
+  curve.what = read_signature(from, path);
+  const auto values = from.reals(path + "/value");
+  curve.points.resize(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) curve.points[i].value = values[i];
+  for (const auto& one : kReals) {
+    const auto column = from.reals(path + "/" + one.name);
+    same_length(path, column, values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) curve.points[i].at.*one.field = column[i];
+  }
+  for (const auto& one : kIntegers) {
+    const auto column = from.integers(path + "/" + one.name);
+    same_length(path, column, values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) curve.points[i].at.*one.field = column[i];
+  }
+  return curve;
+}
+
+ItemTable read_items(const Hdf5Reader& from, const std::string& path) {
+  ItemTable items;
+  items.ids = from.texts(path + "/id");
+  for (const auto& link : from.children(path)) {
+    if (link == "id") continue;
+    auto column = from.reals(path + "/" + link);
+    same_length(path, column, items.ids.size());
+    items.columns[hdf5_name_back(link)] = std::move(column);
+  }
+  return items;
+}
+
+void write_ledger(Hdf5Writer& to, const std::string& path, const LedgerTable& ledger) {
+  to.group(path);
+  to.integer_attribute(path, "rows", static_cast<std::int64_t>(ledger.rows.size()));
+  std::vector<std::string> cells(ledger.rows.size());
+  for (std::size_t c = 0; c < ledger.columns.size(); ++c) {
+    for (std::size_t r = 0; r < cells.size(); ++r) cells[r] = ledger.rows[r].at(c);
+    const auto place = path + "/" + hdf5_name(ledger.columns[c]);
+    to.texts(place, cells);
+    to.integer_attribute(place, "position", static_cast<std::int64_t>(c));
+  }
+}
+
+LedgerTable read_ledger(const Hdf5Reader& from, const std::string& path) {
+  LedgerTable ledger;
+  const auto links = from.children(path);
+  ledger.columns.resize(links.size());
+  std::vector<bool> seen(links.size());
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const auto place = path + "/" + links[i];
+    const auto position = from.integer_attribute(place, "position");
+    auto cells = from.texts(place);
+    if (i == 0) ledger.rows.assign(cells.size(), std::vector<std::string>(links.size()));
+    same_length(place, cells, ledger.rows.size());
+    const auto at = static_cast<std::size_t>(position);
+    if (position < 0 || at >= links.size() || seen[at])
+      throw Error("result file: " + backquoted(place) + " states the position " + std::to_string(position) +
+                      ", which is taken or outside the table",
+                  Exit::data);
+    seen[at] = true;
+    ledger.columns[at] = hdf5_name_back(links[i]);
+    for (std::size_t r = 0; r < cells.size(); ++r) ledger.rows[r][at] = std::move(cells[r]);
+  }
+  if (links.empty()) {
+    const auto rows = from.integer_attribute(path, "rows");
+    if (rows != 0) throw Error("result file: ledger " + backquoted(path) + " has rows without columns", Exit::data);
+  }
+  return ledger;
+}
+
+}  // namespace
+
+void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& record) {
+  for (const auto* name : {"curves", "counters", "final", "items", "ledger"}) to.group(group + "/" + name);
+  for (const auto& [name, curve] : record.curves) write_curve(to, group + "/curves/" + hdf5_name(name), curve);
+  for (const auto& one : kIntegers) to.integer(group + "/counters/" + one.name, record.counters.*one.field);
+  for (const auto& one : kReals) to.real(group + "/counters/" + one.name, record.counters.*one.field);
+  for (const auto& [name, final] : record.finals) {
+    const auto path = group + "/final/" + hdf5_name(name);
+    to.real(path, final.value);
+    write_signature(to, path, final.what);
+  }
+  for (const auto& [name, items] : record.items) {
+    const auto path = group + "/items/" + hdf5_name(name);
+    to.texts(path + "/id", items.ids);
+    for (const auto& [column, values] : items.columns) to.reals(path + "/" + hdf5_name(column, kItemsOwn), values);
+  }
+  for (const auto& [name, ledger] : record.ledgers) write_ledger(to, group + "/ledger/" + hdf5_name(name), ledger);
+  to.texts(group + "/notes", record.notes);
+}
+
+StageRecord read_record(const Hdf5Reader& from, const std::string& group) {
+  StageRecord record;
+  const auto each = [&](const char* kind, const auto& take) {
+    const auto folder = group + "/" + kind;
+    for (const auto& link : from.children(folder)) take(hdf5_name_back(link), folder + "/" + link);
+  };
+  each("curves", [&](const std::string& name, const std::string& path) { record.curves[name] = read_curve(from, path); });
+  for (const auto& one : kIntegers) record.counters.*one.field = from.integer(group + "/counters/" + one.name);
+  for (const auto& one : kReals) record.counters.*one.field = from.real(group + "/counters/" + one.name);
+  each("final", [&](const std::string& name, const std::string& path) {
+    record.finals[name] = {from.real(path), read_signature(from, path)};
+  });
+  each("items", [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
+  each("ledger",
+       [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
+  record.notes = from.texts(group + "/notes");
+  return record;
+}
+
+}  // namespace xp::detail
