@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "kit/safetensors.h"
+#include "program.h"
+
+namespace xp::program {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::vector<std::string> parts;
+  for (const auto n : shape) parts.push_back(std::to_string(n));
+  return "[" + join(parts, ", ") + "]";
+}
+
+/// Roles and ties of a checkpoint's tensors by name, from xp.json beside it.
+std::map<std::string, std::string> roles_of(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> roles;
+  if (!std::filesystem::exists(folder / "xp.json")) return roles;
+  const auto about = nlohmann::json::parse(read_file(folder / "xp.json"), nullptr, false);
+  if (!about.is_object() || !about.contains("parameters")) throw Error((folder / "xp.json").string() + " is not a checkpoint's description", Exit::data);
+  for (const auto& one : about["parameters"])
+    roles[one.value("name", "")] = one.value("role", "") + (one.contains("tied_to") ? ", tied to " + one.value("tied_to", "") : "");
+  return roles;
+}
+
+void inspect_tensors(const Program& program, const std::filesystem::path& file) {
+  const SafetensorsFile tensors(file);
+  const auto roles = roles_of(file.parent_path());
+  List list;
+  std::string out;
+  double numbers = 0;
+  for (const auto& [name, tensor] : tensors.tensors()) {
+    const auto role = roles.find(name);
+    const std::string what = role == roles.end() ? "" : role->second;
+    List shape;
+    for (const auto n : tensor.shape) shape.push_back(n);
+    list.push_back(Table{{"name", name}, {"dtype", tensor.dtype}, {"shape", std::move(shape)}, {"role", what}});
+    out += name + "  " + tensor.dtype + " " + shape_text(tensor.shape) + (what.empty() ? "" : "  " + what) + "\n";
+    numbers += static_cast<double>(tensor.size) / static_cast<double>(dtype_size(tensor.dtype));
+  }
+  if (program.json) return print(to_json(Value(std::move(list))) + "\n");
+  print(out + count(tensors.tensors().size(), "tensor") + ", " + short_number(numbers) + " numbers\n");
+}
+
+void inspect_tokenizer(const std::filesystem::path& folder) {
+  const auto about = nlohmann::json::parse(read_file(folder / "xp_tokenizer.json"), nullptr, false);
+  if (!about.is_object()) throw Error((folder / "xp_tokenizer.json").string() + " is not a tokenizer's description", Exit::data);
+  print("tokenizer " + about.value("type", "?") + " " + about.value("settings", nlohmann::json::object()).dump() + "\nreserved " +
+        about.value("purposes", nlohmann::json::object()).dump() + "\n");
+}
+
+void inspect_result(const Program& program, const std::filesystem::path& file) {
+  const Cache cache(program.results_folder());
+  const auto result = read_result(file, &cache);
+  if (program.json) return print(to_json(result->plan()) + "\n");
+  for (const auto& [key, value] : result->attributes()) {
+    const auto line = value.substr(0, value.find('\n'));
+    print(key + ": " + (line.size() > 100 ? line.substr(0, 100) + " ..." : line) + (line.size() < value.size() && line.size() <= 100 ? " ..." : "") + "\n");
+  }
+  const auto* members = find(*result->plan().as<Table>(), "members");
+  for (const auto& member : members && members->as<List>() ? *members->as<List>() : List()) {
+    const auto& table = *member.as<Table>();
+    std::vector<std::string> stages;
+    if (const auto* own = find(table, "stages"); own && own->as<Table>())
+      for (const auto& [name, digest] : *own->as<Table>()) stages.push_back(name);
+    print("/" + *table.at("arm").as<std::string>() + "/" + std::to_string(*table.at("seed").as<std::int64_t>()) + ": " + join(stages, ", ") + "\n");
+  }
+}
+
+bool inspect_file(const Program& program, const std::filesystem::path& path) {
+  std::error_code none;
+  if (!std::filesystem::exists(path, none)) return false;
+  if (std::filesystem::is_directory(path)) {
+    bool any = false;
+    if (std::filesystem::exists(path / "model.safetensors")) inspect_tensors(program, path / "model.safetensors"), any = true;
+    if (std::filesystem::exists(path / "state.safetensors")) inspect_tensors(program, path / "state.safetensors"), any = true;
+    if (std::filesystem::exists(path / "xp_tokenizer.json")) inspect_tokenizer(path), any = true;
+    if (!any) throw Error(path.string() + " holds no checkpoint, tokenizer or fitted artifact", Exit::data);
+    return true;
+  }
+  if (path.extension() == ".safetensors")
+    inspect_tensors(program, path);
+  else if (path.extension() == ".h5" || path.extension() == ".journal")
+    inspect_result(program, path);
+  else
+    throw Error(path.string() + ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts", Exit::data);
+  return true;
+}
+
+void inspect_component(const Program& program, const std::string& kind, const std::string& type) {
+  const auto catalogue = program.catalogue();
+  auto interfaces = kind.empty() ? std::vector<std::string>{""} : interfaces_of_kind(kind);
+  if (interfaces.empty()) interfaces = {kind};
+  std::vector<std::string> known;
+  bool any = false;
+  for (const auto& interface : interfaces)
+    for (const auto* info : catalogue.list(interface)) {
+      known.push_back(info->type);
+      if (info->type != type) continue;
+      any = true;
+      print(program.json ? to_json_schema(info->type, info->summary, info->schema) + "\n"
+                         : to_markdown(info->interface, info->type, info->summary, info->schema) + "\nplugin " + info->plugin + ", " + info->library + "\nsha256 " + info->hash + "\n");
+    }
+  if (any) return;
+  std::string text = "no component and no file is called " + backquoted(type);
+  if (const auto near = nearest(type, known)) text += "; did you mean " + backquoted(*near) + "?";
+  for (const auto& bad : catalogue.quarantined)
+    if (bad.plugin == type) text += "\n" + bad.library + " is quarantined: " + bad.reason;
+  throw Error(text + "\nsearched: " + join(catalogue.searched, ", "), Exit::plugin);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Program& program) {
+  auto* verb = app.add_subcommand("inspect", "Shows a component's parameters, or what a file or artifact holds.");
+  auto names = std::make_shared<std::vector<std::string>>();
+  verb->add_option("what", *names, "TYPE, KIND TYPE, a .safetensors, .h5 or .journal file, or an artifact's folder.")->required()->expected(1, 2);
+  verb->footer("Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5");
+  verb->callback([=, &program] {
+    if (names->size() == 1 && inspect_file(program, names->front())) return;
+    inspect_component(program, names->size() == 2 ? names->front() : "", names->back());
+  });
+}
+
+}  // namespace xp::program
