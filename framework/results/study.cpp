@@ -101,25 +101,28 @@ Study study_of(const std::vector<const Result*>& results) {
   return study;
 }
 
-std::optional<double> setting_of(const StudyMember& member, std::string_view key, std::string* why) {
-  const auto say = [&](const std::string& text) {
+const Value* setting_value(const StudyMember& member, std::string_view key, std::string* why) {
+  const auto say = [&](const std::string& text) -> const Value* {
     if (why) *why = text;
-    return std::nullopt;
+    return nullptr;
   };
   const auto parts = split(key, '.');
   if (parts.size() < 3 || parts[0] != "stage") return say(backquoted(key) + " is not `stage.NAME.PARAMETER`");
   const auto digest = member.stages.find(parts[1]);
   if (digest == member.stages.end())
     return say("arm " + backquoted(member.arm) + " has no stage " + backquoted(parts[1]));
-  const Table* node = nullptr;
-  if (member.nodes)
-    if (const auto found = member.nodes->find(digest->second); found != member.nodes->end())
-      node = found->second.as<Table>();
-  const auto path = "settings." + join({parts.begin() + 2, parts.end()}, ".");
-  const auto* value = node ? xp::find(*node, path) : nullptr;
-  if (!value) return say("the stored plan says no " + backquoted(key));
+  const auto node = member.nodes ? member.nodes->find(digest->second) : Table::const_iterator{};
+  const auto* table = member.nodes && node != member.nodes->end() ? node->second.as<Table>() : nullptr;
+  const auto* value = table ? find(*table, "settings." + join({parts.begin() + 2, parts.end()}, ".")) : nullptr;
+  return value ? value : say("the stored plan says no " + backquoted(key));
+}
+
+std::optional<double> setting_of(const StudyMember& member, std::string_view key, std::string* why) {
+  const auto* value = setting_value(member, key, why);
+  if (!value) return {};
   const auto number = number_of(*value);
-  return number ? number : say(backquoted(key) + " is " + to_text(*value) + ", not a number");
+  if (!number && why) *why = backquoted(key) + " is " + to_text(*value) + ", not a number";
+  return number;
 }
 
 std::vector<std::string> shared_stages(const Study& study, std::string_view arm) {

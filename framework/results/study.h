@@ -40,7 +40,9 @@ struct Study {
 /// is not what RunLog stores.
 XP_API Study study_of(const std::vector<const Result*>& results);
 
-/// The settings of a member's stage: of "stage.synthetic.stop" the value, with units as its amount. Nothing if the
+/// The value of "stage.synthetic.stop" in a member's resolved settings; null if there is none (a reason in `why`).
+XP_API const Value* setting_value(const StudyMember& member, std::string_view key, std::string* why = nullptr);
+/// The same as a number: of "stage.synthetic.stop" the value, with units as its amount. Nothing if the
 /// member has no such number (a reason in `why`).
 XP_API std::optional<double> setting_of(const StudyMember& member, std::string_view key, std::string* why = nullptr);
 
