@@ -12,6 +12,7 @@ namespace xp {
 namespace {
 
 constexpr double kWidth = 760, kHeight = 440, kLeft = 78, kTop = 40, kBottom = 58, kGap = 16;
+constexpr double kLegendLine = 18;
 constexpr double kCharacter = 6.6;  // width of a character at the size of labels
 constexpr std::size_t kMostLabel = 32;
 // Okabe and Ito's colours, which people with any colour vision tell apart; dashes tell the next rounds apart.
@@ -98,7 +99,8 @@ class Drawing {
     }
     x_ = axis_over(xs, figure.log_x, false), y_ = axis_over(ys, figure.log_y, true);
     right_ = kWidth - kGap - (longest == 0 ? 0 : 34 + kCharacter * static_cast<double>(longest));
-    height_ = kHeight + 15 * static_cast<double>(footer().size());
+    height_ = std::max(kHeight + 15 * static_cast<double>(footer().size()),
+                       kTop + kLegendLine * static_cast<double>(figure.lines.size()) + kGap);
   }
 
   std::string svg() {
@@ -164,7 +166,7 @@ class Drawing {
     if (figure_.lines.empty()) out_ += label((kLeft + right_) / 2, middle, "middle", "no data");
   }
 
-  static std::string_view colour(std::size_t i) { return kColours[i % kColours.size()]; }
+  std::string_view colour(std::size_t i) const { return kColours[figure_.lines[i].colour % kColours.size()]; }
 
   void band(std::size_t i) {
     const auto& line = figure_.lines[i];
@@ -181,7 +183,8 @@ class Drawing {
   std::vector<std::pair<std::string, std::string>> stroke(std::size_t i) const {
     std::vector<std::pair<std::string, std::string>> out{
         {"fill", "none"}, {"stroke", std::string(colour(i))}, {"stroke-width", "1.8"}, {"stroke-linejoin", "round"}};
-    const auto dash = kDashes[i / kColours.size() % kDashes.size()];
+    const auto& line = figure_.lines[i];
+    const auto dash = kDashes[(line.colour / kColours.size() + line.dash) % kDashes.size()];
     if (!dash.empty()) out.emplace_back("stroke-dasharray", dash);
     return out;
   }
@@ -205,7 +208,7 @@ class Drawing {
 
   void legend() {
     for (std::size_t i = 0; i < figure_.lines.size(); ++i) {
-      const double y = kTop + 10 + 18 * static_cast<double>(i), x = right_ + 10;
+      const double y = kTop + 10 + kLegendLine * static_cast<double>(i), x = right_ + 10;
       auto attributes = stroke(i);
       attributes.insert(attributes.begin(), {"d", "M" + fixed(x) + " " + fixed(y) + "H" + fixed(x + 18)});
       out_ += element("path", attributes);

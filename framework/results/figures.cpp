@@ -34,7 +34,7 @@ class Builder {
     x_ = *x, y_ = *y;
     check();
     figure_.id = spec.id, figure_.title = spec.title, figure_.log_x = spec.log_x, figure_.log_y = spec.log_y;
-    for (const auto& arm : study.arms) add_arm(arm);
+    for (const auto& arm : study.arms) add_arm(arm), ++arm_;
     figure_.x_label = x_.name + " (" + x_.stage + ")";
     figure_.y_label =
         y_.name + (y_.view.empty() ? "" : "[" + y_.view + "]") + (what_.unit.empty() ? "" : " (" + what_.unit + ")");
@@ -57,16 +57,17 @@ class Builder {
 
   void add_arm(const StudyArm& arm) {
     std::vector<Trace> traces;
+    std::size_t traced = 0;
     for (const auto seed : study_.seeds(arm.name)) {
       auto trace = trace_of(*study_.find(arm.name, seed));
       if (!trace) continue;
       if (spec_.by == "seed") {
-        add_line(arm.label + ", seed " + std::to_string(seed), {*trace});
+        add_line(arm.label + ", seed " + std::to_string(seed), {*trace}, traced++);
       } else {
         traces.push_back(std::move(*trace));
       }
     }
-    if (!traces.empty()) add_line(arm.label, traces);
+    if (!traces.empty()) add_line(arm.label, traces, 0);
   }
 
   std::optional<Trace> trace_of(const StudyMember& member) {
@@ -118,7 +119,7 @@ class Builder {
     }
   }
 
-  void add_line(const std::string& label, const std::vector<Trace>& traces) {
+  void add_line(const std::string& label, const std::vector<Trace>& traces, std::size_t dash) {
     double from = traces.front().x.front(), to = traces.front().x.back();
     for (const auto& trace : traces) from = std::max(from, trace.x.front()), to = std::min(to, trace.x.back());
     std::set<double> places;
@@ -135,7 +136,7 @@ class Builder {
       for (std::size_t i = 0; i < kMostPoints; ++i) fewer.push_back(grid[i * (grid.size() - 1) / (kMostPoints - 1)]);
       grid = std::move(fewer);
     }
-    FigureLine line{label, traces.size(), {}};
+    FigureLine line{label, traces.size(), arm_, dash, {}};
     for (const double x : grid) {
       std::vector<double> values;
       for (const auto& trace : traces) values.push_back(at(trace, x));
@@ -150,6 +151,7 @@ class Builder {
   MetricPath x_, y_;
   MetricSignature what_;
   std::string first_;
+  std::size_t arm_ = 0;
   ResultFigure figure_;
 };
 
@@ -181,7 +183,8 @@ std::vector<double> log_ticks(double low, double high) {
       fine.push_back(tick);
       if (factor == 1) decades.push_back(tick);
     }
-  return decades.size() < 3 ? fine : decades;
+  if (decades.size() >= 3) return decades;
+  return fine.size() >= 3 ? fine : nice_ticks(low, high, 5);
 }
 
 }  // namespace xp

@@ -14,7 +14,8 @@ struct FigurePoint {
 struct FigureLine {
   std::string label;
   std::size_t seeds = 0;
-  std::vector<FigurePoint> points;  ///< x rising
+  std::size_t colour = 0, dash = 0;  ///< lines of one arm share their colour
+  std::vector<FigurePoint> points;   ///< x rising
 };
 
 /// A figure with its numbers, ready to be drawn.
@@ -35,7 +36,8 @@ XP_API std::string to_svg(const ResultFigure& figure);
 
 /// Places for marks that people read easily: 1, 2 or 5 times a power of ten, within [low, high].
 XP_API std::vector<double> nice_ticks(double low, double high, int about);
-/// Powers of ten within [low, high], and 2 and 5 times them where there are fewer than three. low > 0.
+/// Powers of ten within [low, high], with 2 and 5 times them where there are fewer than three, else as nice_ticks.
+/// low > 0.
 XP_API std::vector<double> log_ticks(double low, double high);
 
 }  // namespace xp

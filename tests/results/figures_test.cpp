@@ -53,7 +53,10 @@ TEST_CASE("seeds are averaged at the places of all, where all have values") {
   auto each = spec();
   each.by = "seed";
   CHECK(build_figure(each, hand.study).lines.size() == 2);
-  CHECK(build_figure(each, hand.study).lines[1].label == "a, seed 1");
+  const auto second = build_figure(each, hand.study).lines[1];
+  CHECK(second.label == "a, seed 1");
+  CHECK(second.colour == 0);  // as the arm's other seed
+  CHECK(second.dash == 1);
 }
 
 TEST_CASE("long curves are thinned, ends kept") {
@@ -102,6 +105,7 @@ TEST_CASE("ticks stand at round numbers within the axis") {
   CHECK(nice_ticks(1e-9, 3e-9, 2).size() >= 2);
   CHECK(log_ticks(1, 1000) == V{1, 10, 100, 1000});
   CHECK(log_ticks(1.5, 12).size() == 3);  // 2 5 10
+  CHECK(log_ticks(2.1, 4.8).size() >= 3);
   for (const double tick : nice_ticks(0.137, 8.77, 6)) CHECK((tick >= 0.137 && tick <= 8.77));
 }
 
