@@ -41,6 +41,7 @@ struct SourceText {
   std::string name;  ///< as shown: a path, or "--set number 2"
   std::string text;
   bool overlay = false;  ///< true: a command-line override, shown without a line number
+  int order = 0;         ///< of the layer it belongs to: keys of several texts keep the order of the layers
 };
 
 /// A stretch of one line of a source. Lines and columns count from 1, columns in characters; line 0 is "no place".

@@ -22,9 +22,9 @@ struct PlanOutput {
 
 /// One stage to run once, however many arms and seeds ask for it.
 struct PlanNode {
-  std::string name;   ///< "adapt", "tuned[duplicates]"
-  std::string type;   ///< stage component
-  Table settings;     ///< resolved: defaults, parts as tables with `type`, References in place of artifacts
+  std::string name;  ///< "adapt", "tuned[duplicates]"
+  std::string type;  ///< stage component
+  Table settings;    ///< resolved: defaults, parts as tables with `type`, References in place of artifacts
   std::vector<std::size_t> inputs;  ///< indices of earlier nodes
   std::vector<PlanOutput> outputs;
   bool draws = false;
@@ -55,6 +55,7 @@ struct Plan {
   std::vector<TableSpec> tables;
   std::vector<FigureSpec> figures;
   std::vector<Value> axes;  ///< [[sweep.axis]] of the members, for slopes
+  Table sweep;              ///< resolved [sweep] without its axes; empty: none
   std::string plan_id;      ///< identity without binaries
 };
 
@@ -63,13 +64,15 @@ struct ResolveOptions {
   std::vector<std::string> set, unset;  ///< "k=v" (v as TOML, or text), "k"
   std::vector<std::string> arms;        ///< keep these; empty: all
   std::vector<std::int64_t> seeds;      ///< replace the recipe's; empty: its own
+  Table sweep;                          ///< values of the axes by key, laid over each arm
   bool smoke = false;
-  std::filesystem::path root;           ///< project root; empty: found from the recipe
-  std::string engine_hash;              ///< sha256 of libxp_engine
+  bool trust_plugins = false;  ///< folders of plugins that the recipe names may be used
+  std::filesystem::path root;  ///< project root; empty: found from the recipe
+  std::string engine_hash;     ///< sha256 of libxp_engine
 };
 
-/// Reads and resolves; all mistakes go to `problems`. Nothing is returned if there is an error; with `partial`, what could
-/// be resolved is. No plugin is loaded. Datasets' files are hashed (remembered by path, size and time).
+/// Reads and resolves; all mistakes go to `problems`. Nothing is returned if there is an error. No plugin is loaded.
+/// Datasets' files are hashed (remembered by path, size and time).
 XP_API std::optional<Plan> resolve(const std::filesystem::path& recipe, const Catalogue& catalogue,
                                    const ResolveOptions& options, Problems& problems);
 

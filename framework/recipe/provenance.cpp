@@ -75,7 +75,9 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
           {"commit", commit_of(project_root(std::filesystem::current_path()))},
           {"plugins", plugins},
           {"plan_id", plan.plan_id},
-          {"exclusive", std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; }) ? "asked" : "no"}};
+          {"exclusive", std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; })
+                            ? "asked"
+                            : "no"}};
 }
 
 }  // namespace xp

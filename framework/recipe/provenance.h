@@ -9,6 +9,7 @@
 namespace xp {
 
 /// Host, versions, plugin identities, commit and the rest of the attributes of `/`; started is now.
-XP_API Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const std::vector<std::string>& command);
+XP_API Attributes run_attributes(const Plan& plan, const Catalogue& catalogue,
+                                 const std::vector<std::string>& command);
 
 }  // namespace xp

@@ -1,0 +1,244 @@
+#include "recipe/graph.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "recipe/resolver.h"
+#include "recipe/toml_reader.h"
+
+namespace xp::recipe {
+namespace {
+
+constexpr std::size_t kMostNodes = 500;  // of one arm
+
+using Substitution = std::vector<std::pair<std::string, std::string>>;
+
+void substitute(Value& value, const Substitution& with) {
+  if (auto* text = value.as<std::string>()) {
+    for (const auto& [key, by] : with) {
+      const auto mark = "{" + key + "}";
+      for (auto at = text->find(mark); at != std::string::npos; at = text->find(mark, at + by.size()))
+        text->replace(at, mark.size(), by);
+    }
+  } else if (auto* list = value.as<List>()) {
+    for (auto& one : *list) substitute(one, with);
+  } else if (auto* table = value.as<Table>()) {
+    for (auto& [key, one] : *table) substitute(one, with);
+  }
+}
+
+/// Every combination of the values of `each`; nothing, and a problem, if it is none.
+std::vector<Substitution> combinations(const Value& each, const std::string& owner, Problems& problems) {
+  const auto wrong = [&](const SourceSpan& span, const std::string& what) {
+    problems.error("bad-each", "`each` of " + owner + " " + what, span,
+                   "such as { task = [\"first\", \"second\"] }; values are names");
+    return std::vector<Substitution>{};
+  };
+  const auto* table = each.as<Table>();
+  if (!table || table->empty()) return wrong(each.span, "must be a table of lists");
+  std::vector<Substitution> out{{}};
+  for (const auto* one : in_source_order(*table)) {
+    const auto& [key, value] = *one;
+    const auto* list = value.as<List>();
+    if (!list || list->empty()) return wrong(value.span, "must be a table of lists");
+    if (!is_name(key)) return wrong(value.key, "cannot have the key " + backquoted(printable(key)));
+    if (out.size() * list->size() > kMostNodes)
+      return wrong(value.span, "gives more than " + std::to_string(kMostNodes) + " members");
+    std::vector<Substitution> more;
+    std::vector<std::string> seen;
+    for (const auto& item : *list) {
+      const auto* text = item.as<std::string>();
+      if (!text || !is_name(*text)) return wrong(item.span, "cannot have the value " + to_text(item));
+      if (std::find(seen.begin(), seen.end(), *text) != seen.end())
+        return wrong(item.span, "has the value " + to_text(item) + " twice");
+      seen.push_back(*text);
+    }
+    for (const auto& base : out)
+      for (const auto& text : seen) {
+        more.push_back(base);
+        more.back().emplace_back(key, text);
+      }
+    out = std::move(more);
+  }
+  return out;
+}
+
+std::optional<std::int64_t> read_seed(Table& table, const std::string& owner, const World& world, bool& good) {
+  const auto found = table.find("seed");
+  if (found == table.end()) return {};
+  const Value value = found->second;
+  table.erase(found);
+  good = check_value({.name = "seed", .kind = Kind::integer, .min = 0}, value, owner, world.problems) && good;
+  return value.as<std::int64_t>() ? std::optional(*value.as<std::int64_t>()) : std::nullopt;
+}
+
+const Value* setting(const Table& table, std::string_view key) {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : &found->second;
+}
+
+const Reference* reference_in(const Value* value) {
+  if (!value) return nullptr;
+  if (const auto* list = value->as<List>()) return list->empty() ? nullptr : list->front().as<Reference>();
+  return value->as<Reference>();
+}
+
+}  // namespace
+
+Graph::Graph(const World& world, const Arm& arm) : world_(world), arm_(arm), names_(arm.document, world.problems) {
+  const auto stages = names_.of_kind("stage");
+  for (const auto* stage : stages) plan(*stage);
+  if (planned_.size() > kMostNodes) {
+    world_.problems.error("too-many", "an arm has at most " + std::to_string(kMostNodes) + " stages",
+                          stages.back()->value->key);
+    return;
+  }
+  for (const auto* stage : stages)
+    for (const auto& member : members(stage->name)) node(member, {});
+}
+
+void Graph::plan(const NamedTable& stage) {
+  auto& members = members_[stage.name];
+  const auto each = stage.table().find("each");
+  const auto& span = stage.value->key;
+  if (each == stage.table().end()) {
+    members.push_back(stage.name);
+    planned_.emplace(stage.name, Planned{stage.name, stage.table(), span});
+    return;
+  }
+  for (const auto& values : combinations(each->second, "stage " + backquoted(stage.name), world_.problems)) {
+    std::vector<std::string> parts;
+    for (const auto& [key, value] : values) parts.push_back(value);
+    const auto name = stage.name + "[" + join(parts, ",") + "]";
+    Value table{stage.table()};
+    table.as<Table>()->erase("each");
+    substitute(table, values);
+    members.push_back(name);
+    planned_.emplace(name, Planned{stage.name, std::move(*table.as<Table>()), span});
+  }
+}
+
+const std::vector<std::string>& Graph::members(std::string_view stage) const {
+  static const std::vector<std::string> none;
+  const auto found = members_.find(stage);
+  return found == members_.end() ? none : found->second;
+}
+
+const StageNode* Graph::node(const std::string& name, const SourceSpan& asked) {
+  if (const auto done = nodes_.find(name); done != nodes_.end()) return &done->second;
+  if (const auto at = std::find(open_.begin(), open_.end(), name); at != open_.end()) {
+    std::vector<std::string> path(at, open_.end());
+    path.push_back(name);
+    for (auto& one : path) one = backquoted(one);
+    world_.problems.error("cycle", "stages wait for each other: " + join(path, " -> "), asked,
+                          "`->` means needs; remove one of them");
+    return nullptr;
+  }
+  const auto planned = planned_.find(name);
+  if (planned == planned_.end()) return nullptr;
+  open_.push_back(name);
+  StageNode out;
+  out.name = name, out.stage = planned->second.stage, out.span = planned->second.span;
+  Table table = planned->second.table;
+  bool good = true;
+  out.seed = read_seed(table, "stage " + backquoted(out.stage), world_, good);
+  Resolver resolver(world_, names_, this);
+  resolver.find_primary(table);
+  Value whole{std::move(table)};
+  whole.span = whole.key = out.span;
+  auto settings = resolver.component({"stage"}, whole);
+  out.inside = std::move(resolver.gathered());
+  if (const auto* type = setting(*whole.as<Table>(), "type"); type && type->as<std::string>())
+    out.type = *type->as<std::string>();
+  out.info = world_.catalogue.find("stage", out.type);
+  out.broken = !good || !settings;
+  if (settings) out.settings = std::move(*settings);
+  if (out.info && !out.broken)
+    for (const auto& given : out.info->schema.gives)
+      if (given.what == "output" && holds(given.when, out.settings))
+        out.outputs.push_back({given.name, given.detail});
+  open_.pop_back();
+  order_.push_back(name);
+  const auto& kept = nodes_.emplace(name, std::move(out)).first->second;
+  if (!kept.broken && !kept.inside.unknown) check_needs(kept);
+  return &kept;
+}
+
+const ComponentInfo* Graph::model_of(const StageNode& node, std::string_view role, Table* settings) const {
+  const Value* model = setting(node.settings, "model");
+  if (role != "primary") {
+    const auto* references = setting(node.settings, "references");
+    model = references && references->as<Table>() ? setting(*references->as<Table>(), role) : nullptr;
+    const auto* towers = setting(node.settings, "towers");
+    if (!model && towers && towers->as<List>())
+      for (const auto& tower : *towers->as<List>()) {
+        const auto* table = tower.as<Table>();
+        const auto* name = table ? setting(*table, "name") : nullptr;
+        if (name && name->as<std::string>() && *name->as<std::string>() == role) model = setting(*table, "model");
+      }
+  }
+  if (const auto* table = model ? model->as<Table>() : nullptr) {
+    const auto* type = setting(*table, "type");
+    if (!type || table->contains("like")) return nullptr;
+    if (settings) *settings = *table;
+    return world_.catalogue.find("model", *type->as<std::string>());
+  }
+  const auto* reference = reference_in(model);
+  const auto source = reference ? nodes_.find(reference->node) : nodes_.end();
+  return source == nodes_.end() ? nullptr : model_of(source->second, "primary", settings);
+}
+
+const StageNode* Graph::tokenizer_of(const StageNode& node) const {
+  for (const char* key : {"tokenizer", "model"}) {
+    const auto* reference = reference_in(setting(node.settings, key));
+    const auto source = reference ? nodes_.find(reference->node) : nodes_.end();
+    if (source == nodes_.end()) continue;
+    return reference->kind == "tokenizer" ? &source->second : tokenizer_of(source->second);
+  }
+  return nullptr;
+}
+
+void Graph::check_needs(const StageNode& node) {
+  for (const auto& need : node.inside.needs) {
+    if (need.trait.what == "reserved") check_reserved(node, need);
+    if (need.trait.what != "capability") continue;
+    const auto colon = need.trait.name.find(':');
+    const auto role = colon == std::string::npos ? std::string("primary") : need.trait.name.substr(0, colon);
+    const auto wanted = colon == std::string::npos ? need.trait.name : need.trait.name.substr(colon + 1);
+    Table settings;
+    const auto* model = model_of(node, role, &settings);
+    if (!model) continue;  // from outside, or unknown: checked when the run starts
+    std::vector<std::string> given;
+    for (const auto& one : model->schema.gives)
+      if (one.what == "capability" && holds(one.when, settings)) given.push_back(one.name);
+    if (std::any_of(given.begin(), given.end(), [&](const auto& pattern) { return fits(wanted, pattern); })) continue;
+    world_.problems.error("missing-capability",
+                          need.owner + " needs " + backquoted(wanted) + " of the model, which model " +
+                              backquoted(model->type) + " of stage " + backquoted(node.name) + " does not give",
+                          need.span, "with these settings it gives " + listed(given));
+  }
+}
+
+void Graph::check_reserved(const StageNode& node, const Need& need) {
+  static const std::vector<std::string> always{"pad", "unk", "begin", "end", "mask"};
+  const auto bracket = need.trait.name.find('[');
+  const auto purpose = need.trait.name.substr(0, bracket);
+  std::int64_t wanted = 1;
+  if (bracket != std::string::npos) wanted = std::atoll(need.trait.name.c_str() + bracket + 1);
+  if (std::find(always.begin(), always.end(), purpose) != always.end()) return;
+  const auto* tokenizer = tokenizer_of(node);
+  if (!tokenizer || !tokenizer->info || tokenizer->broken || !tokenizer->info->schema.find("reserve")) return;
+  const auto* reserve = setting(tokenizer->settings, "reserve");
+  const auto* table = reserve ? reserve->as<Table>() : nullptr;
+  const auto* there = table ? setting(*table, purpose) : nullptr;
+  const std::int64_t have = there && there->as<std::int64_t>() ? *there->as<std::int64_t>() : 0;
+  if (have >= wanted) return;
+  world_.problems.error(
+      "missing-reserved",
+      need.owner + " needs " + count(static_cast<std::size_t>(wanted), "reserved id") + " for " +
+          backquoted(purpose) + ", and tokenizer " + backquoted(tokenizer->name) + " has " + std::to_string(have),
+      need.span,
+      "write reserve = { " + purpose + " = " + std::to_string(wanted) + " } in [stage." + tokenizer->stage + "]");
+}
+
+}  // namespace xp::recipe

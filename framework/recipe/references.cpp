@@ -1,0 +1,324 @@
+// "stage.output", "stage[value]", "dataset:split", "dataset#column", "hf:DIR": what fields that want an artifact
+// hold.
+#include <algorithm>
+
+#include "base/text.h"
+#include "recipe/resolver.h"
+
+namespace xp::recipe {
+namespace {
+
+struct Written {
+  std::string scheme, rest;  ///< from outside
+  std::string base, member, output, split, column;
+  bool has_member = false;
+};
+
+std::optional<Written> parse(const std::string& text) {
+  Written out;
+  if (is_outside(text)) {
+    const auto colon = text.find(':');
+    out.scheme = text.substr(0, colon), out.rest = text.substr(colon + 1);
+    return out;
+  }
+  std::string_view left = text;
+  const auto take = [&](std::string_view ends) {
+    const auto end = std::min(left.find_first_of(ends), left.size());
+    std::string part(left.substr(0, end));
+    left.remove_prefix(end);
+    return part;
+  };
+  out.base = take("[.:#");
+  if (!is_name(out.base)) return {};
+  if (left.starts_with('[')) {
+    const auto close = left.find(']');
+    if (close == std::string_view::npos) return {};
+    out.member = left.substr(1, close - 1), out.has_member = true;
+    left.remove_prefix(close + 1);
+    if (out.member.empty()) return {};
+  }
+  for (const auto& [mark, place] :
+       {std::pair('.', &out.output), std::pair(':', &out.split), std::pair('#', &out.column)})
+    if (left.starts_with(mark)) {
+      left.remove_prefix(1);
+      *place = take(".:#[");
+      if (place->empty()) return {};
+    }
+  return left.empty() ? std::optional(out) : std::nullopt;
+}
+
+bool kind_fits(const std::string& wanted, const std::string& made) {
+  // A checkpoint is a model directory, its tokenizer included.
+  return wanted.empty() || wanted == made || (wanted == "tokenizer" && made == "checkpoint");
+}
+
+std::string wanted_text(const FieldInfo& info) {
+  return info.interface.empty() ? "an artifact" : with_article(info.interface);
+}
+
+}  // namespace
+
+bool is_outside(std::string_view text) {
+  return text.starts_with("hf:") || text.starts_with("gguf:") || text.starts_with("package:");
+}
+
+/// One reference of a field; a friend of the resolver, as it is a part of it.
+class References {
+ public:
+  References(Resolver& resolver, const FieldInfo& info, const Value& value, const Place& place)
+      : r_(resolver),
+        problems_(resolver.world_.problems),
+        info_(info),
+        value_(value),
+        place_(place),
+        text_(*value.as<std::string>()) {}
+
+  std::optional<List> run(bool many) {
+    const auto written = parse(text_);
+    if (!written)
+      return error(
+          "bad-reference", backquoted(printable(text_)) + " does not refer to an artifact",
+          "\"stage\", \"stage.output\", \"stage[value]\", \"dataset:split\", \"dataset#field\" or \"hf:DIR\"");
+    if (!written->scheme.empty()) return from_outside(*written);
+    const auto* named = r_.names_.find(written->base);
+    if (named && named->kind == "dataset") return dataset(*named, *written);
+    if (named && named->kind == "stage") return stage(*written, many);
+    if (named)
+      return error("wrong-kind",
+                   place_.text() + " wants " + wanted_text(info_) + ", but " + backquoted(written->base) + " is " +
+                       with_article(named->kind),
+                   "a component makes nothing by itself; name a stage");
+    r_.unknown_name({info_}, written->base, value_, place_);
+    return {};
+  }
+
+ private:
+  std::optional<List> error(const std::string& code, const std::string& message, const std::string& hint) {
+    problems_.error(code, message, value_.span, hint);
+    r_.gathered_.unknown = true;
+    return {};
+  }
+
+  std::optional<List> one(Reference reference) {
+    Value out{std::move(reference)};
+    out.span = value_.span, out.key = value_.key;
+    return List{std::move(out)};
+  }
+
+  std::optional<List> from_outside(const Written& written) {
+    const auto found = r_.world_.files.outside(written.scheme, written.rest, value_.span);
+    if (!found) {
+      r_.gathered_.unknown = true;
+      return {};
+    }
+    Reference out{.text = text_, .kind = info_.interface.empty() ? "checkpoint" : info_.interface};
+    out.digest = found->digest, out.path = found->path.string();
+    return one(std::move(out));
+  }
+
+  bool good_split(const Written& written, const std::vector<std::string>& known) {
+    if (info_.evaluates && written.split.empty()) {
+      error("missing-split", place_.text() + " must name the split of " + backquoted(written.base),
+            "such as \"" + written.base + ":test\"");
+      return false;
+    }
+    if (written.split.empty() || std::find(known.begin(), known.end(), written.split) != known.end()) return true;
+    error("unknown-split", backquoted(written.base) + " has no split " + backquoted(printable(written.split)),
+          suggestion(written.split, known, ""));
+    return false;
+  }
+
+  std::optional<List> dataset(const NamedTable& named, const Written& written) {
+    if (!kind_fits(info_.interface, "dataset"))
+      return error(
+          "wrong-kind",
+          place_.text() + " wants " + wanted_text(info_) + ", but " + backquoted(written.base) + " is a dataset",
+          fitting_stages());
+    if (written.has_member || !written.output.empty())
+      return error("bad-reference", "a dataset has no members and no outputs",
+                   "such as \"" + written.base + ":train\"");
+    Resolver inner(r_.world_, r_.names_, r_.graph_);
+    inner.open_ = r_.open_;
+    if (std::find(inner.open_.begin(), inner.open_.end(), named.name) != inner.open_.end())
+      return error("cycle", "dataset " + backquoted(named.name) + " is made of itself",
+                   "a component cannot be a part of itself");
+    inner.open_.push_back(named.name);
+    const auto table = inner.dataset(named);
+    r_.gathered_.add(inner.gathered_);
+    if (!table) return r_.gathered_.unknown = true, std::nullopt;
+    std::vector<std::string> splits{"train", "dev", "test"};
+    if (const auto* info = r_.world_.find(interfaces_of_kind("dataset"), *table->at("type").as<std::string>()))
+      for (const auto& given : info->schema.gives)
+        if (given.what == "split" && holds(given.when, *table)) splits.push_back(given.name);
+    if (!good_split(written, splits)) return {};
+    Reference out{.text = text_, .kind = "dataset"};
+    out.split = written.split.empty() ? "train" : written.split, out.column = written.column, out.component = table;
+    return one(std::move(out));
+  }
+
+  std::optional<List> stage(const Written& written, bool many) {
+    if (!r_.graph_)
+      return one(Reference{.text = text_, .kind = info_.interface});  // outside of any stage: the name is there
+    const auto& members = r_.graph_->members(written.base);
+    if (members.empty()) return r_.gathered_.unknown = true, std::nullopt;  // its `each` is wrong
+    const bool fan = members.front() != written.base;
+    if (!written.has_member && !fan) return node(members.front(), written);
+    if (written.has_member && !fan)
+      return error("unknown-member", "stage " + backquoted(written.base) + " has no members, as it has no `each`",
+                   "write \"" + written.base + "\"");
+    if (!written.has_member)
+      return error("missing-member",
+                   place_.text() + " must say which member of " + backquoted(written.base) + " it wants",
+                   "there is " + listed(members) + (many ? "; \"" + written.base + "[*]\" means all" : ""));
+    if (written.member == "*" && !many)
+      return error("missing-member",
+                   place_.text() + " takes one artifact, not all members of " + backquoted(written.base),
+                   "there is " + listed(members));
+    if (written.member == "*") {
+      List all;
+      for (const auto& member : members) {
+        const auto some = node(member, written);
+        if (!some) return {};
+        all.insert(all.end(), some->begin(), some->end());
+      }
+      return all;
+    }
+    const auto name = written.base + "[" + written.member + "]";
+    if (std::find(members.begin(), members.end(), name) == members.end())
+      return error("unknown-member",
+                   "stage " + backquoted(written.base) + " has no member " + backquoted(printable(written.member)),
+                   suggestion(name, members, ""));
+    return node(name, written);
+  }
+
+  std::optional<List> node(const std::string& name, const Written& written) {
+    const auto* made = r_.graph_->node(name, value_.span);
+    if (!made) return r_.gathered_.unknown = true, std::nullopt;
+    auto& inputs = r_.gathered_.inputs;
+    if (std::find(inputs.begin(), inputs.end(), name) == inputs.end()) inputs.push_back(name);
+    Reference out{.text = text_, .kind = info_.interface};
+    out.node = name, out.output = written.output, out.split = written.split, out.column = written.column;
+    if (!made->info || made->broken) return one(std::move(out));  // its outputs are not known
+    const auto* output = choose(*made, written);
+    if (!output) return {};
+    out.kind = output->kind;
+    out.output = output == &made->outputs.front() ? "" : output->name;
+    if (out.kind != "dataset") {
+      if (!written.split.empty() || !written.column.empty())
+        return error("bad-reference",
+                     backquoted(name) + " makes " + with_article(out.kind) + ", which has no splits and no fields",
+                     "write \"" + name + "\"");
+      return one(std::move(out));
+    }
+    if (!good_split(written, {"train", "dev", "test"})) return {};
+    if (out.split.empty()) out.split = "train";
+    return one(std::move(out));
+  }
+
+  const PlanOutput* choose(const StageNode& made, const Written& written) {
+    const auto& outputs = made.outputs;
+    std::vector<std::string> names;
+    for (const auto& output : outputs) names.push_back(output.name);
+    const PlanOutput* found = nullptr;
+    if (!written.output.empty()) {
+      for (const auto& output : outputs)
+        if (output.name == written.output) found = &output;
+      if (!found) {
+        error("unknown-output",
+              "stage " + backquoted(made.name) + " has no output " + backquoted(printable(written.output)),
+              suggestion(written.output, names, "it makes nothing that others can read"));
+        return nullptr;
+      }
+    } else {
+      for (const auto& output : outputs)
+        if (!found && kind_fits(info_.interface, output.kind)) found = &output;
+    }
+    if (found && kind_fits(info_.interface, found->kind)) return found;
+    std::vector<std::string> kinds;
+    for (const auto& output : outputs)
+      if (written.output.empty() || output.name == written.output) kinds.push_back(with_article(output.kind));
+    error("wrong-kind",
+          place_.text() + " wants " + wanted_text(info_) + ", but " + backquoted(made.name) + " makes " +
+              (kinds.empty() ? "nothing" : join(kinds, " and ")),
+          fitting_stages());
+    return nullptr;
+  }
+
+  // Stages that make what the field wants, as far as their types say.
+  std::string fitting_stages() const {
+    std::vector<std::string> names;
+    for (const auto* stage : r_.names_.of_kind("stage")) {
+      const auto type = stage->table().find("type");
+      const auto* name = type == stage->table().end() ? nullptr : type->second.as<std::string>();
+      const auto* info = name ? r_.world_.catalogue.find("stage", *name) : nullptr;
+      if (info && std::any_of(info->schema.gives.begin(), info->schema.gives.end(), [&](const Trait& t) {
+            return t.what == "output" && kind_fits(info_.interface, t.detail);
+          }))
+        names.push_back(stage->name);
+    }
+    return names.empty() ? "no stage of the recipe makes one"
+                         : with_article(info_.interface) + " is made by " + listed(names);
+  }
+
+  Resolver& r_;
+  Problems& problems_;
+  const FieldInfo& info_;
+  const Value& value_;
+  const Place& place_;
+  const std::string& text_;
+};
+
+std::optional<Value> Resolver::reference(const FieldInfo& info, const Value& value, const Place& place) {
+  auto list = references(info, value, place, false);
+  if (!list) return {};
+  return std::move(list->front());
+}
+
+std::optional<List> Resolver::references(const FieldInfo& info, const Value& value, const Place& place, bool many) {
+  if (!value.as<std::string>()) {
+    FieldInfo named = info;
+    world_.problems.error("wrong-type",
+                          place.text() + " must be the name of what makes it, not " + std::string(type_name(value)),
+                          value.span, describe(named));
+    return {};
+  }
+  return References(*this, info, value, place).run(many);
+}
+
+void Resolver::unknown_name(const std::vector<FieldInfo>& kinds, const std::string& text, const Value& value,
+                            const Place& place) {
+  gathered_.unknown = true;
+  std::vector<std::string> known, words;
+  std::string hint;
+  for (const auto& info : kinds) {
+    const bool artifact = info.kind == Kind::artifact;
+    const auto interface = info.kind == Kind::model ? std::string("model") : info.interface;
+    const auto word = artifact ? (interface.empty() ? "artifact" : interface) : kind_of_interface(interface);
+    if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
+    const auto add = [&](const std::vector<const NamedTable*>& names) {
+      for (const auto* one : names)
+        if (std::find(known.begin(), known.end(), one->name) == known.end()) known.push_back(one->name);
+    };
+    if (!artifact) add(names_.of_interface(interface));
+    if (artifact) add(names_.of_kind("stage"));
+    if (artifact && kind_fits(interface, "dataset")) add(names_.of_kind("dataset"));
+    if (!artifact && world_.catalogue.find(interface, text))
+      hint = "to use the type of that name write { type = \"" + text + "\" }";
+  }
+  for (auto& word : words) word = with_article(word);
+  const auto* named = names_.find(text);
+  if (named) {
+    world_.problems.error("wrong-kind",
+                          place.text() + " wants " + join(words, " or ") + ", but " + backquoted(text) + " is " +
+                              with_article(named->kind),
+                          value.span,
+                          hint.empty() ? (known.empty() ? "there is none yet" : "there is " + listed(known)) : hint);
+    return;
+  }
+  world_.problems.error(
+      "unknown-name",
+      place.text() + " wants " + join(words, " or ") + ", and nothing is named " + backquoted(printable(text)),
+      value.span, hint.empty() ? suggestion(text, known, "there is none yet") : hint);
+}
+
+}  // namespace xp::recipe

@@ -1,0 +1,146 @@
+// From a recipe's file to its plan.
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "recipe/digests.h"
+#include "recipe/reports.h"
+#include "recipe/resolver.h"
+#include "recipe/toml_reader.h"
+
+namespace xp {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace recipe;
+
+/// Components, datasets and towers that no stage uses are checked as well; their files are not looked for.
+void check_unused(const World& world, const Graph& graph) {
+  const auto skip_files = [](const Problem& problem) {
+    return problem.code.starts_with("missing-file") || problem.code == "missing-package";
+  };
+  Problems inner;
+  Files files = world.files.with(inner);
+  const World apart{world.catalogue, files, inner};
+  std::vector<std::string> kinds = recipe_kinds();
+  kinds.emplace_back("tower");
+  for (const auto& kind : kinds)
+    for (const auto* one : graph.names().of_kind(kind)) {
+      Resolver resolver(apart, graph.names(), nullptr);
+      if (kind == "dataset")
+        resolver.dataset(*one);
+      else if (kind == "tower")
+        resolver.tower(*one);
+      else if (const auto interfaces = interfaces_of_kind(kind); !interfaces.empty())
+        resolver.component(interfaces, *one->value);
+    }
+  for (const auto& problem : inner.list())
+    if (!skip_files(problem)) world.problems.add(problem);
+}
+
+/// Stages that nothing else reads.
+std::set<std::string> ends(const Graph& graph) {
+  std::set<std::string> read, out;
+  for (const auto& [name, node] : graph.nodes())
+    for (const auto& input : node.inside.inputs) read.insert(graph.nodes().at(input).stage);
+  for (const auto& [name, node] : graph.nodes())
+    if (!read.contains(node.stage)) out.insert(node.stage);
+  return out;
+}
+
+/// Ends of the recipe as it is before any arm changes it.
+std::set<std::string> ends_before_arms(const Table& document, const World& world) {
+  Arm base{"", "", "", {}};
+  for (const auto& [key, value] : document)
+    if (is_named_group(key)) base.document.emplace(key, value);
+  Problems ignored;  // a recipe may be whole only with its arms
+  Files files = world.files.with(ignored);
+  const World apart{world.catalogue, files, ignored};
+  return ends(Graph(apart, base));
+}
+
+std::set<std::string> wanted_nodes(const Graph& graph, const Reports& reports, const std::set<std::string>& ends) {
+  std::vector<std::string> open;
+  for (const auto& pattern : reports.stages)
+    for (const auto* node : nodes_of(graph, pattern)) open.push_back(node->name);
+  for (const auto& [name, node] : graph.nodes())
+    if (ends.contains(node.stage)) open.push_back(name);
+  std::set<std::string> out;
+  while (!open.empty()) {
+    const auto name = open.back();
+    open.pop_back();
+    if (!out.insert(name).second) continue;
+    for (const auto& input : graph.nodes().at(name).inside.inputs) open.push_back(input);
+  }
+  return out;
+}
+
+std::string all_texts(const Sources& files) {
+  std::string out;
+  for (const auto& file : files) {
+    out += "# " + file->name + "\n" + file->text;
+    if (!file->text.ends_with('\n')) out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, const ResolveOptions& options,
+                            Problems& problems) {
+  const auto root = options.root.empty() ? project_root(file) : options.root;
+  Sources files;
+  const auto document = load_files(file, root, files, problems);
+  if (!document) return {};
+  const Overrides overrides(options, problems);
+  const auto outer = outer_document(*document, overrides, options, problems);
+  const auto head = read_head(outer, options, problems);
+  const auto arms = make_arms(outer, overrides, options, problems);
+  Files found(root, outer, problems);
+  const World world{catalogue, found, problems};
+  std::vector<Graph> graphs;
+  graphs.reserve(arms.size());
+  for (const auto& arm : arms) graphs.emplace_back(world, arm);
+  for (const auto& graph : graphs) check_unused(world, graph);
+  if (!arms.empty() && graphs.front().nodes().empty() && problems.errors() == 0)
+    problems.error("no-stages", "the recipe has no stages", {}, "write [stage.NAME] with `type`");
+  auto reports = read_reports(outer, graphs, head, options, problems);
+  if (problems.errors() > 0) return {};
+
+  Plan plan;
+  plan.name = head.name.empty() ? file.stem().string() : head.name;
+  plan.summary = head.summary, plan.source = all_texts(files);
+  plan.setting = head.setting, plan.seeds = head.seeds;
+  plan.claims = reports.claims, plan.tables = reports.tables, plan.figures = reports.figures;
+  plan.axes = reports.axes, plan.sweep = reports.sweep;
+  const auto last = ends_before_arms(outer, world);
+  PlanBuilder builder(plan, catalogue, options.engine_hash);
+  for (const auto& graph : graphs) {
+    const auto wanted = wanted_nodes(graph, reports, last);
+    for (const auto seed : head.seeds) builder.add(graph, wanted, seed);
+  }
+  plan.plan_id = builder.plan_id();
+  return plan;
+}
+
+fs::path project_root(const fs::path& from) {
+  std::error_code none;
+  auto folder = fs::weakly_canonical(fs::absolute(from, none), none);
+  if (!fs::is_directory(folder, none)) folder = folder.parent_path();
+  for (; !folder.empty(); folder = folder.parent_path()) {
+    if (fs::exists(folder / "xp.toml", none)) return folder;
+    if (folder == folder.root_path()) break;
+  }
+  return fs::current_path();
+}
+
+std::vector<std::string> libraries(const Plan& plan, const Catalogue& catalogue) {
+  std::set<std::string> out;
+  for (const auto& node : plan.nodes)
+    for (const auto& [interface, type] : node.components)
+      if (const auto* info = catalogue.find(interface, type); info && !info->library.empty())
+        out.insert(info->library);
+  return {out.begin(), out.end()};
+}
+
+}  // namespace xp

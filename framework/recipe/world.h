@@ -1,0 +1,70 @@
+#pragma once
+// What one resolve() shares: catalogue, project root, problems, hashed files, pinned packages.
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugin/registry.h"
+#include "schema/value.h"
+
+namespace xp::recipe {
+
+/// A file that a recipe names, with its content.
+struct FoundFile {
+  std::filesystem::path path;
+  std::string name;  ///< file name, part of identities; the path is none
+  std::string sha256;
+};
+
+/// Finds and hashes files and packages.
+class Files {
+ public:
+  Files(std::filesystem::path root, const Table& document, Problems& problems);
+
+  /// The same files and packages, mistakes going elsewhere.
+  Files with(Problems& problems) const { return {*this, problems}; }
+
+  /// Files that fit a pattern below the root or "package:NAME/member"; mistakes become problems at `span`.
+  std::vector<FoundFile> matching(const std::string& pattern, const SourceSpan& span);
+  /// Identity of an outside artifact, a file or a folder; and its path. Nothing, and a problem, if there is none.
+  struct Outside {
+    std::filesystem::path path;
+    std::string digest;
+  };
+  std::optional<Outside> outside(const std::string& scheme, const std::string& rest, const SourceSpan& span);
+
+ private:
+  Files(const Files& other, Problems& problems)
+      : root_(other.root_),
+        sources_(other.sources_),
+        shipped_read_(other.shipped_read_),
+        problems_(problems),
+        hashes_(other.hashes_) {}
+  std::vector<std::filesystem::path> in_package(const std::string& rest, const SourceSpan& span);
+  std::string version_of(const std::string& package);
+  std::vector<std::string> packages();
+  const std::string& hash(const std::filesystem::path& file);
+  void read_shipped();
+
+  std::filesystem::path root_;
+  Table sources_;
+  bool shipped_read_ = false;
+  Problems& problems_;
+  std::map<std::string, std::string> hashes_;
+};
+
+struct World {
+  const Catalogue& catalogue;
+  Files& files;
+  Problems& problems;
+
+  /// The component of a recipe's kind or interface, and under which interface; null if there is none.
+  const ComponentInfo* find(const std::vector<std::string>& interfaces, std::string_view type) const;
+  /// Reports an unknown type with the nearest, the folders that were searched and what is quarantined.
+  void unknown_type(const std::vector<std::string>& interfaces, std::string_view word, const Value& type) const;
+};
+
+}  // namespace xp::recipe
