@@ -143,9 +143,9 @@ std::string sha256_file_cached(const std::filesystem::path& file) {
   if (auto digest = remembered(entry, before.text + " "); !digest.empty()) return digest;
   auto digest = sha256_file(path);
   // A file that changed a moment ago can change again within the same tick of the clock: that would not be seen.
-  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
+  const auto now =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   if (now - before.changed < 2'000'000'000 || stamp_of(path).text != before.text) return digest;
   try {
     std::filesystem::create_directories(folder);

@@ -50,8 +50,9 @@ Error::~Error() = default;
 
 void Problems::add(Problem problem) {
   const auto same = [&](const Problem& other) {
-    return other.code == problem.code && other.message == problem.message && other.span.source == problem.span.source &&
-           other.span.line == problem.span.line && other.span.column == problem.span.column;
+    return other.code == problem.code && other.message == problem.message &&
+           other.span.source == problem.span.source && other.span.line == problem.span.line &&
+           other.span.column == problem.span.column;
   };
   if (std::any_of(problems_.begin(), problems_.end(), same)) return;  // every arm and seed meets the same mistake
   if (!problem.warning) ++errors_;
@@ -71,7 +72,8 @@ std::string Problems::text(std::string_view outcome, std::size_t most) const {
   std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) {
     if (a.warning != b.warning) return !a.warning;
     if (a.span.source != b.span.source) {
-      if (!a.span.source || !b.span.source) return static_cast<bool>(a.span.source) > static_cast<bool>(b.span.source);
+      if (!a.span.source || !b.span.source)
+        return static_cast<bool>(a.span.source) > static_cast<bool>(b.span.source);
       if (a.span.source->name != b.span.source->name) return a.span.source->name < b.span.source->name;
     }
     return std::pair(a.span.line, a.span.column) < std::pair(b.span.line, b.span.column);

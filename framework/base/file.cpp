@@ -84,7 +84,8 @@ class Temporary {
 };
 
 // Files below `folder` that fit the parts from `at` on.
-void collect(const fs::path& folder, const std::vector<std::string>& parts, std::size_t at, std::vector<fs::path>& out) {
+void collect(const fs::path& folder, const std::vector<std::string>& parts, std::size_t at,
+             std::vector<fs::path>& out) {
   const auto& part = parts[at];
   const bool last = at + 1 == parts.size();
   const auto take = [&](const fs::path& path) {

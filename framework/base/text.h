@@ -19,8 +19,8 @@ XP_API std::string listed(const std::vector<std::string>& names, std::size_t mos
 XP_API std::string join(const std::vector<std::string>& parts, std::string_view between);
 XP_API std::vector<std::string> split(std::string_view text, char at);
 XP_API std::string_view trim(std::string_view text);
-/// The candidate with the smallest edit distance (insert, delete, replace, swap of neighbours), if it is near enough to
-/// be a typo: at most a third of the longer name.
+/// The candidate with the smallest edit distance (insert, delete, replace, swap of neighbours), if it is near enough
+/// to be a typo: at most a third of the longer name.
 XP_API std::optional<std::string> nearest(std::string_view name, const std::vector<std::string>& candidates);
 /// True if the text fits the pattern, in which `*` stands for any run of characters (none included).
 XP_API bool fits(std::string_view text, std::string_view pattern);

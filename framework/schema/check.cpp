@@ -35,7 +35,8 @@ struct Checker {
     if (const auto* whole = value.as<std::int64_t>()) return range(field, static_cast<double>(*whole), value, place);
     const auto* real = value.as<double>();
     constexpr double kExact = 9007199254740992.0;  // 2^53
-    if (!real || *real != std::floor(*real) || std::abs(*real) >= kExact) return wrong(field, value, place, "an integer");
+    if (!real || *real != std::floor(*real) || std::abs(*real) >= kExact)
+      return wrong(field, value, place, "an integer");
     const auto whole = std::to_string(static_cast<std::int64_t>(*real));
     detail::wrong_type(place, "an integer", value, "write " + whole + " (" + describe(field) + ")", problems);
     return false;
@@ -45,7 +46,8 @@ struct Checker {
     if (value.is_number()) return range(field, value.number(), value, place);
     const auto* table = value.as<Table>();
     if (!table) return wrong(field, value, place, "a number");
-    if (field.learnable && (!field.schedulable || detail::looks_learnable(*table))) return learnable(field, value, place);
+    if (field.learnable && (!field.schedulable || detail::looks_learnable(*table)))
+      return learnable(field, value, place);
     if (field.schedulable) return ramp(field, value, place);
     const bool meant = table->contains("from") || table->contains("to") || table->contains("until");
     if (!meant) return wrong(field, value, place, "a number");
@@ -99,9 +101,10 @@ struct Checker {
   // A quantity's hint shows how one is written, as the unit alone does not.
   static std::string example(const FieldInfo& field) {
     const Unit unit = field.units.empty() ? Unit::tokens : field.units.front();
-    const auto text = unit == Unit::factor || unit == Unit::percent ? to_text(Quantity{unit == Unit::factor ? 0.25 : 10, unit})
-                      : unit == Unit::none                          ? std::string("500")
-                                                                    : "20k " + std::string(unit_name(unit));
+    const auto text = unit == Unit::factor || unit == Unit::percent
+                          ? to_text(Quantity{unit == Unit::factor ? 0.25 : 10, unit})
+                      : unit == Unit::none ? std::string("500")
+                                           : "20k " + std::string(unit_name(unit));
     return describe(field) + ", such as " + (unit == Unit::none ? text : "\"" + text + "\"");
   }
 
@@ -133,7 +136,8 @@ struct Checker {
     if (!table) return wrong(field, value, place, "a table");
     bool good = true;
     for (const auto& [key, one] : *table) {
-      const auto known = std::find_if(field.fields.begin(), field.fields.end(), [&](const auto& f) { return f.name == key; });
+      const auto known =
+          std::find_if(field.fields.begin(), field.fields.end(), [&](const auto& f) { return f.name == key; });
       if (known == field.fields.end()) {
         report_unknown_key(field.fields, place.key(key).path, one.key, owner, problems);
         good = false;
@@ -156,7 +160,8 @@ struct Checker {
       Problems inner;
       if (Checker{owner, inner}.check(one, value, place)) return true;
       const auto& list = inner.list();
-      const bool other_form = list.size() == 1 && list[0].code == "wrong-type" && list[0].message.starts_with(place.text() + " must");
+      const bool other_form =
+          list.size() == 1 && list[0].code == "wrong-type" && list[0].message.starts_with(place.text() + " must");
       if (!other_form) near = &one, ++forms;
     }
     if (forms == 1) return check(*near, value, place);

@@ -24,7 +24,8 @@ std::optional<Learnable> read_learnable(const Value& value, const Place& place, 
 std::optional<Ramp> read_ramp(const Value& value, const Place& place, Problems& problems);
 
 /// "`lr` of optimizer `adamw` must be a number, not text".
-void wrong_type(const Place& place, std::string_view wanted, const Value& value, std::string hint, Problems& problems);
+void wrong_type(const Place& place, std::string_view wanted, const Value& value, std::string hint,
+                Problems& problems);
 
 /// A learnable number's table, as opposed to a ramp's.
 bool looks_learnable(const Table& table);

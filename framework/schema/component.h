@@ -21,8 +21,9 @@ class XP_API Component {
 
   virtual void save(State& state) const;  ///< stateless by default
   virtual void load(const State& state);  ///< takes what save wrote; throws Error if it does not fit
-  /// A schedulable parameter moves. Called before the batch or the step that the value holds for, never beside another
-  /// call; wrappers pass "child.name" on. An objective and its input transform both get it. Does nothing by default.
+  /// A schedulable parameter moves. Called before the batch or the step that the value holds for, never beside
+  /// another call; wrappers pass "child.name" on. An objective and its input transform both get it. Does nothing by
+  /// default.
   virtual void set(std::string_view parameter, double value);
 
   /// As the recipe names it: "ofa". Empty for parts that no registry made.

@@ -80,7 +80,9 @@ struct is_optional<std::optional<T>> : std::true_type {
   using type = T;
 };
 template <class T>
-concept Described = requires(Fields<T>& f) { T::describe(f); };
+concept Described = requires(Fields<T>& f) {
+  T::describe(f);
+};
 
 XP_API void take(const Value& value, bool& out);
 XP_API void take(const Value& value, std::int64_t& out);
@@ -103,7 +105,8 @@ XP_API Table take_name(const Value& value, std::string& name);
 template <class P>
 class Fields {
  public:
-  /// Returned by add(): what only some fields have. Bounds, choices, units and any_of of a list hold for its elements.
+  /// Returned by add(): what only some fields have. Bounds, choices, units and any_of of a list hold for its
+  /// elements.
   class Entry {
    public:
     Entry(Fields& owner, std::size_t index) : owner_(owner), index_(index) {}
@@ -114,7 +117,9 @@ class Fields {
     Entry required() { return info().required = true, info().fallback.reset(), *this; }
     Entry optional() { return info().required = false, info().fallback.reset(), *this; }
     /// Of a part: the component that is used when the recipe has none of its kind.
-    Entry otherwise(Table component) { return info().fallback = Value(std::move(component)), info().required = false, *this; }
+    Entry otherwise(Table component) {
+      return info().fallback = Value(std::move(component)), info().required = false, *this;
+    }
     /// Of a Table field: any names, each value as `element`.
     Entry map_of(FieldInfo element) {
       info().kind = Kind::map, info().fields = {std::move(element)}, info().required = false;
@@ -131,7 +136,9 @@ class Fields {
     Entry files() { return info().kind = Kind::files, *this; }
     Entry no_result() { return info().changes_results = false, *this; }
     /// Of a Value field: what the value may be, tried in this order (see the field makers below).
-    Entry any_of(std::vector<FieldInfo> kinds) { return innermost().kind = Kind::any_of, innermost().fields = std::move(kinds), *this; }
+    Entry any_of(std::vector<FieldInfo> kinds) {
+      return innermost().kind = Kind::any_of, innermost().fields = std::move(kinds), *this;
+    }
 
    private:
     FieldInfo& info() { return owner_.schema_.fields[index_]; }
@@ -144,9 +151,9 @@ class Fields {
     std::size_t index_;
   };
 
-  /// One parameter: its default is the member's initialiser. Types: bool, integer, double, text, Quantity, Distribution,
-  /// Learnable, ModelSpec, Reference, Value, Table, a described struct, unique_ptr of an interface, Weighted of one,
-  /// and std::vector and std::optional of these.
+  /// One parameter: its default is the member's initialiser. Types: bool, integer, double, text, Quantity,
+  /// Distribution, Learnable, ModelSpec, Reference, Value, Table, a described struct, unique_ptr of an interface,
+  /// Weighted of one, and std::vector and std::optional of these.
   template <class T>
   Entry add(T P::*member, std::string name, std::string doc) {
     FieldInfo info = shape<T>(&(defaults_.*member));
@@ -159,8 +166,8 @@ class Fields {
 
   /// A choice that is an enum of the component.
   template <class E>
-    requires std::is_enum_v<E>
-  Entry add(E P::*member, std::string name, std::string doc, std::vector<std::pair<std::string, E>> names) {
+  requires std::is_enum_v<E> Entry add(E P::*member, std::string name, std::string doc,
+                                       std::vector<std::pair<std::string, E>> names) {
     FieldInfo info{.name = name, .kind = Kind::choice, .doc = std::move(doc)};
     for (const auto& [text, value] : names) {
       info.choices.push_back(text);

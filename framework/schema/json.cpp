@@ -11,11 +11,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 16> kKinds{"boolean", "integer", "real",     "text",  "choice",
-                                                  "quantity", "distribution", "part", "model", "artifact",
-                                                  "files",   "list",    "table",    "any_of", "anything", "map"};
-constexpr std::array<std::string_view, 12> kUnits{"none",  "tokens",    "supervised", "steps", "epochs",  "items",
-                                                  "documents", "seconds", "flops", "bytes", "percent", "factor"};
+constexpr std::array<std::string_view, 16> kKinds{
+    "boolean", "integer",  "real",  "text", "choice", "quantity", "distribution", "part",
+    "model",   "artifact", "files", "list", "table",  "any_of",   "anything",     "map"};
+constexpr std::array<std::string_view, 12> kUnits{"none",      "tokens",  "supervised", "steps", "epochs",  "items",
+                                                  "documents", "seconds", "flops",      "bytes", "percent", "factor"};
 constexpr int kDeepest = 32;
 
 Json to(const FieldInfo& field) {
@@ -32,7 +32,8 @@ Json to(const FieldInfo& field) {
   if (field.max) out["max"] = *field.max;
   flag("required", field.required), flag("nullable", field.nullable);
   flag("above_min", field.above_min), flag("below_max", field.below_max), flag("schedulable", field.schedulable);
-  flag("learnable", field.learnable), flag("weighted", field.weighted), flag("named", field.named), flag("evaluates", field.evaluates);
+  flag("learnable", field.learnable), flag("weighted", field.weighted), flag("named", field.named),
+      flag("evaluates", field.evaluates);
   if (!field.changes_results) out["changes_results"] = false;
   if (!field.choices.empty()) out["choices"] = field.choices;
   for (const Unit unit : field.units) out["units"].push_back(kUnits[static_cast<std::size_t>(unit)]);
@@ -127,13 +128,15 @@ FieldInfo field_from(const Json& json, int depth) {
   out.required = read.flag("required", false), out.nullable = read.flag("nullable", false);
   out.above_min = read.flag("above_min", false), out.below_max = read.flag("below_max", false);
   out.schedulable = read.flag("schedulable", false), out.learnable = read.flag("learnable", false);
-  out.weighted = read.flag("weighted", false), out.named = read.flag("named", false), out.evaluates = read.flag("evaluates", false);
+  out.weighted = read.flag("weighted", false), out.named = read.flag("named", false),
+  out.evaluates = read.flag("evaluates", false);
   out.changes_results = read.flag("changes_results", true);
   out.choices = read.texts("choices");
   for (const auto& unit : read.texts("units")) out.units.push_back(static_cast<Unit>(index_of(kUnits, unit, "unit")));
   for (const auto& one : read.list("fields")) out.fields.push_back(field_from(one, depth + 1));
   read.end();
-  if ((out.kind == Kind::list || out.kind == Kind::map) && out.fields.size() != 1) refuse("a list or map has one kind of element");
+  if ((out.kind == Kind::list || out.kind == Kind::map) && out.fields.size() != 1)
+    refuse("a list or map has one kind of element");
   return out;
 }
 

@@ -90,9 +90,10 @@ Json distribution_of(const FieldInfo& field) {
   const Json pair{{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}};
   const Json one{{"type", "number"}};
   auto number = number_of(field);
-  return {{"anyOf", Json::array({std::move(number), object_with({{"uniform", pair}}, {"uniform"}),
-                                 object_with({{"normal", pair}}, {"normal"}), object_with({{"poisson", one}}, {"poisson"}),
-                                 object_with({{"geometric", one}}, {"geometric"})})}};
+  return {{"anyOf",
+           Json::array({std::move(number), object_with({{"uniform", pair}}, {"uniform"}),
+                        object_with({{"normal", pair}}, {"normal"}), object_with({{"poisson", one}}, {"poisson"}),
+                        object_with({{"geometric", one}}, {"geometric"})})}};
 }
 
 Json part_of() {

@@ -82,13 +82,14 @@ const UnitSpelling* spelled(std::string_view text) {
 
 std::string amount_text(double amount) {
   constexpr double kExact = 9007199254740992.0;  // 2^53
-  if (amount == std::floor(amount) && std::abs(amount) < kExact) return std::to_string(static_cast<std::int64_t>(amount));
+  if (amount == std::floor(amount) && std::abs(amount) < kExact)
+    return std::to_string(static_cast<std::int64_t>(amount));
   return number_text(amount);
 }
 
 double poisson(double mean, RandomStream& random) {
-  // Knuth (1997), The Art of Computer Programming 2, 3.4.1: multiply uniform numbers until e^-mean. In parts, as a sum
-  // of Poisson numbers is one and e^-mean would vanish for a large mean.
+  // Knuth (1997), The Art of Computer Programming 2, 3.4.1: multiply uniform numbers until e^-mean. In parts, as a
+  // sum of Poisson numbers is one and e^-mean would vanish for a large mean.
   constexpr double kPart = 16;
   double total = 0;
   for (double left = mean; left > 0; left -= kPart) {
@@ -124,7 +125,8 @@ std::optional<Quantity> parse_quantity(std::string_view text) {
     scale = multiplier(text[0]);
     if (scale == 0) return {};
     text.remove_prefix(1);
-    if (text.empty()) return std::isfinite(*amount * scale) ? std::optional(Quantity{*amount * scale, Unit::none}) : std::nullopt;
+    if (text.empty())
+      return std::isfinite(*amount * scale) ? std::optional(Quantity{*amount * scale, Unit::none}) : std::nullopt;
     unit = spelled(trim(text));
     if (!unit || unit->unit == Unit::percent) return {};
   }

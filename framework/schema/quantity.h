@@ -11,7 +11,20 @@
 
 namespace xp {
 
-enum class Unit : std::uint8_t { none, tokens, supervised, steps, epochs, items, documents, seconds, flops, bytes, percent, factor };
+enum class Unit : std::uint8_t {
+  none,
+  tokens,
+  supervised,
+  steps,
+  epochs,
+  items,
+  documents,
+  seconds,
+  flops,
+  bytes,
+  percent,
+  factor
+};
 
 /// "3M tokens", "45 min", "10%", "x0.25". A factor is relative to the same field of `like`; percent to the whole.
 struct Quantity {
@@ -35,7 +48,8 @@ struct Learnable {
   std::optional<double> min = {}, max = {};
 };
 
-/// A number drawn anew for each use: 3, { poisson = 3 }, { uniform = [1, 5] }, { normal = [0, 1] }, { geometric = 0.2 }.
+/// A number drawn anew for each use: 3, { poisson = 3 }, { uniform = [1, 5] }, { normal = [0, 1] }, { geometric = 0.2
+/// }.
 struct XP_API Distribution {
   enum class Kind : std::uint8_t { constant, uniform, normal, poisson, geometric };
   Kind kind = Kind::constant;
@@ -55,7 +69,8 @@ struct XP_API Ramp {
   double at(double progress) const;
 };
 
-/// Reads the table forms above from a value; nothing (and a problem) if it is none. `name` is the field's, for messages.
+/// Reads the table forms above from a value; nothing (and a problem) if it is none. `name` is the field's, for
+/// messages.
 class Problems;
 XP_API std::optional<Distribution> read_distribution(const Value& value, std::string_view name, Problems& problems);
 XP_API std::optional<Learnable> read_learnable(const Value& value, std::string_view name, Problems& problems);

@@ -47,7 +47,8 @@ std::optional<Distribution> read_pair(Distribution::Kind kind, const Value& valu
     return {};
   }
   Distribution out{.kind = kind};
-  if (!read_number((*list)[0], place.item(0), out.a, problems) || !read_number((*list)[1], place.item(1), out.b, problems))
+  if (!read_number((*list)[0], place.item(0), out.a, problems) ||
+      !read_number((*list)[1], place.item(1), out.b, problems))
     return {};
   if (kind == Distribution::Kind::normal && out.b < 0)
     return out_of_range(place.item(1), (*list)[1], "the standard deviation is >= 0", problems), std::nullopt;
@@ -74,8 +75,10 @@ std::optional<Distribution> read_single(Distribution::Kind kind, const Value& va
 
 }  // namespace
 
-void wrong_type(const Place& place, std::string_view wanted, const Value& value, std::string hint, Problems& problems) {
-  problems.error("wrong-type", place.text() + " must be " + std::string(wanted) + ", not " + std::string(type_name(value)),
+void wrong_type(const Place& place, std::string_view wanted, const Value& value, std::string hint,
+                Problems& problems) {
+  problems.error("wrong-type",
+                 place.text() + " must be " + std::string(wanted) + ", not " + std::string(type_name(value)),
                  value.span, std::move(hint));
 }
 
@@ -153,7 +156,8 @@ std::optional<Ramp> read_ramp(const Value& value, const Place& place, Problems& 
   for (const std::string_view key : {"from", "to"}) {
     const auto found = table->find(key);
     if (found == table->end()) {
-      problems.error("missing-key", backquoted(key) + " of " + place.text() + " is missing", value.span, such_as(kRamp));
+      problems.error("missing-key", backquoted(key) + " of " + place.text() + " is missing", value.span,
+                     such_as(kRamp));
       good = false;
     } else if (!read_number(found->second, place.key(key), key == "from" ? out.from : out.to, problems)) {
       good = false;
@@ -166,7 +170,8 @@ std::optional<Ramp> read_ramp(const Value& value, const Place& place, Problems& 
       good = false;
     } else if (std::find(kShapes.begin(), kShapes.end(), *shape) == kShapes.end()) {
       const auto near = nearest(*shape, kShapes);
-      problems.error("bad-choice", place.key("shape").text() + " cannot be " + to_text(found->second), found->second.span,
+      problems.error("bad-choice", place.key("shape").text() + " cannot be " + to_text(found->second),
+                     found->second.span,
                      near ? "did you mean " + backquoted(*near) + "?" : "one of " + listed(kShapes));
       good = false;
     } else {
@@ -177,7 +182,8 @@ std::optional<Ramp> read_ramp(const Value& value, const Place& place, Problems& 
     const auto* text = found->second.as<std::string>();
     const auto until = text ? parse_quantity(*text) : std::nullopt;
     if (!until || until->unit == Unit::none || until->unit == Unit::factor || until->amount <= 0) {
-      problems.error("bad-unit", place.key("until").text() + " cannot be " + to_text(found->second), found->second.span,
+      problems.error("bad-unit", place.key("until").text() + " cannot be " + to_text(found->second),
+                     found->second.span,
                      "a part or an amount > 0 of training, such as \"10%\", \"2000 steps\" or \"3M tokens\"");
       good = false;
     } else {
@@ -185,7 +191,8 @@ std::optional<Ramp> read_ramp(const Value& value, const Place& place, Problems& 
     }
   }
   if (good && out.shape == "exponential" && out.from * out.to <= 0)
-    good = out_of_range(place, value, "an exponential schedule needs `from` and `to` of the same sign, neither 0", problems);
+    good = out_of_range(place, value, "an exponential schedule needs `from` and `to` of the same sign, neither 0",
+                        problems);
   return good ? std::optional(out) : std::nullopt;
 }
 

@@ -116,7 +116,8 @@ std::string fallback_text(const FieldInfo& field) {
   return to_text(value);
 }
 
-// The words that a field is known by: its name, and the beginning of its sentence ("Learning rate." -> learning_rate).
+// The words that a field is known by: its name, and the beginning of its sentence ("Learning rate." ->
+// learning_rate).
 std::string doc_name(const FieldInfo& field) {
   std::string out;
   for (const char c : field.doc.substr(0, field.doc.find_first_of(".,;:("))) {

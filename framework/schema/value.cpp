@@ -211,8 +211,9 @@ const Value* find(const Table& table, std::string_view path) {
 
 Value value_from_json(std::string_view json) {
   try {
-    return from(Json::parse(json, [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kDeepest) throw not_a_value("it is nested deeper than " + std::to_string(kDeepest));
+    return from(Json::parse(json, [](int depth, Json::parse_event_t event, Json&) {
+      const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+      if (opens && depth >= kDeepest) throw not_a_value("it is nested deeper than " + std::to_string(kDeepest));
       return true;
     }));
   } catch (const Json::exception& error) {

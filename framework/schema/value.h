@@ -20,13 +20,15 @@ using Table = std::map<std::string, Value, std::less<>>;
 
 /// What a field that wants an artifact holds once the recipe is resolved.
 struct Reference {
-  std::string text = {};    ///< as the recipe writes it: "tokens", "icons:test", "hf:DIR"
-  std::string kind = {};    ///< "checkpoint" "tokenizer" "dataset" "static_vectors" "mixing" "statistics" "predictions" "text"
-  std::string node = {};    ///< stage node of the plan that makes it ("tuned[duplicates]"); empty: a dataset or from outside
-  std::string output = {};  ///< which output of the node; empty: its first
-  std::string split = {};   ///< of a dataset: "train" "dev" "test" ...
-  std::string column = {};  ///< "dataset#field"
-  std::string digest = {};  ///< identity of the content; of a node: the node's digest
+  std::string text = {};  ///< as the recipe writes it: "tokens", "icons:test", "hf:DIR"
+  std::string kind =
+      {};  ///< "checkpoint" "tokenizer" "dataset" "static_vectors" "mixing" "statistics" "predictions" "text"
+  std::string node =
+      {};  ///< stage node of the plan that makes it ("tuned[duplicates]"); empty: a dataset or from outside
+  std::string output = {};                      ///< which output of the node; empty: its first
+  std::string split = {};                       ///< of a dataset: "train" "dev" "test" ...
+  std::string column = {};                      ///< "dataset#field"
+  std::string digest = {};                      ///< identity of the content; of a node: the node's digest
   std::shared_ptr<const Table> component = {};  ///< a dataset: its resolved table with `type`
   std::string path = {};                        ///< from outside: file or folder
 
@@ -42,8 +44,7 @@ struct Value {
   Value() : data(false) {}
   Value(bool v) : data(v) {}
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  Value(T v) : data(static_cast<std::int64_t>(v)) {}
+  requires(!std::same_as<T, bool>) Value(T v) : data(static_cast<std::int64_t>(v)) {}
   Value(double v) : data(v) {}
   Value(const char* v) : data(std::string(v)) {}
   Value(std::string v) : data(std::move(v)) {}
@@ -53,9 +54,13 @@ struct Value {
   Value(Reference v) : data(std::move(v)) {}
 
   template <class T>
-  const T* as() const { return std::get_if<T>(&data); }
+  const T* as() const {
+    return std::get_if<T>(&data);
+  }
   template <class T>
-  T* as() { return std::get_if<T>(&data); }
+  T* as() {
+    return std::get_if<T>(&data);
+  }
   bool is_number() const { return as<std::int64_t>() || as<double>(); }
   double number() const { return as<std::int64_t>() ? static_cast<double>(*as<std::int64_t>()) : *as<double>(); }
 

@@ -4,9 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fcntl.h>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
-#include <fcntl.h>
 
 #include "../scratch.h"
 #include "base/error.h"

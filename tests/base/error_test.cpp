@@ -53,7 +53,8 @@ TEST_CASE("Mistakes come in source order, each once, warnings last and never fat
 
 TEST_CASE("An override is a place without a line number, and mistakes beyond the most are counted") {
   Problems problems;
-  problems.error("e", "m", {std::make_shared<const SourceText>(SourceText{"--set number 2", "a.b = 3", true}), 1, 1, 3}, "h");
+  problems.error("e", "m",
+                 {std::make_shared<const SourceText>(SourceText{"--set number 2", "a.b = 3", true}), 1, 1, 3}, "h");
   CHECK(problems.text().starts_with("error[e]: m\n  --> --set number 2\n | a.b = 3\n | ^^^ h\n"));
   Problems many;
   for (int i = 0; i < 25; ++i) many.error("e", std::to_string(i), {});

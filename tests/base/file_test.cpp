@@ -102,7 +102,8 @@ TEST_CASE("zstd files are read, also of several frames; a bomb stops at the limi
   write_file(scratch / "cut.zst", zstd(text).substr(0, 2000));
   CHECK(read_text_file(scratch / "a.zst") == text);
   CHECK(read_text_file(scratch / "both.zst") == text + "tail");
-  CHECK_THROWS_MATCHES(read_text_file(scratch / "cut.zst"), Error, MessageMatches(ContainsSubstring("ends too early")));
+  CHECK_THROWS_MATCHES(read_text_file(scratch / "cut.zst"), Error,
+                       MessageMatches(ContainsSubstring("ends too early")));
   write_file(scratch / "bomb.zst", zstd(std::string(300'000'000, '\0')));
   CHECK(fs::file_size(scratch / "bomb.zst") < 100000);
   CHECK_THROWS_MATCHES(read_text_file(scratch / "bomb.zst", 1 << 20), Error,
@@ -123,7 +124,8 @@ TEST_CASE("gzip files are read, also of several members; damage is found") {
   CHECK_THROWS_AS(read_text_file(scratch / "a.gz", 1000), Error);
   auto bytes = read_file(scratch / "a.gz");
   write_file(scratch / "cut.gz", bytes.substr(0, bytes.size() - 6));
-  CHECK_THROWS_MATCHES(read_text_file(scratch / "cut.gz"), Error, MessageMatches(ContainsSubstring("ends too early")));
+  CHECK_THROWS_MATCHES(read_text_file(scratch / "cut.gz"), Error,
+                       MessageMatches(ContainsSubstring("ends too early")));
   bytes[bytes.size() - 6] ^= 1;  // of the check sum
   write_file(scratch / "damaged.gz", bytes);
   CHECK_THROWS_MATCHES(read_text_file(scratch / "damaged.gz"), Error, MessageMatches(ContainsSubstring("gzip")));
@@ -137,7 +139,8 @@ TEST_CASE("glob: a star stays within one name, order is fixed, hidden files are 
     write_file(scratch / name, "");
   const auto found = [&](std::string_view pattern) {
     std::string out;
-    for (const auto& path : glob(scratch.path(), pattern)) out += path.lexically_relative(scratch.path()).string() + " ";
+    for (const auto& path : glob(scratch.path(), pattern))
+      out += path.lexically_relative(scratch.path()).string() + " ";
     return out;
   };
   CHECK(found("a/*.txt") == "a/1.txt a/2.txt ");

@@ -10,9 +10,10 @@ TEST_CASE("A stream depends on its name and numbers only") {
   auto first = streams.child("masking").stream(1, 42);
   auto again = RandomStreams(7, "stage").child("masking").stream(1, 42);
   for (int i = 0; i < 10; ++i) CHECK(first.next() == again.next());
-  std::set<std::uint64_t> different{streams.child("masking").stream(1, 43).next(), streams.child("masking").stream(2, 42).next(),
-                                    streams.child("order").stream(1, 42).next(), RandomStreams(8, "stage").child("masking").stream(1, 42).next(),
-                                    streams.child("masking").stream(1, 42).next(), streams.child("masking").stream(1, 42).fork(1).next()};
+  std::set<std::uint64_t> different{
+      streams.child("masking").stream(1, 43).next(), streams.child("masking").stream(2, 42).next(),
+      streams.child("order").stream(1, 42).next(),   RandomStreams(8, "stage").child("masking").stream(1, 42).next(),
+      streams.child("masking").stream(1, 42).next(), streams.child("masking").stream(1, 42).fork(1).next()};
   CHECK(different.size() == 6);
 }
 

@@ -1,9 +1,9 @@
 #include "base/text.h"
 
+#include <rapidcheck.h>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <limits>
-#include <rapidcheck.h>
 
 using namespace xp;
 
@@ -11,7 +11,7 @@ TEST_CASE("nearest finds typing mistakes and nothing else") {
   const std::vector<std::string> names{"linear", "cosine", "warmup_cosine", "lr", "step"};
   CHECK(nearest("liner", names) == "linear");
   CHECK(nearest("cosien", names) == "cosine");  // two neighbours swapped
-  CHECK(nearest("b", {"a"}) == std::nullopt);  // everything differs: no typing mistake
+  CHECK(nearest("b", {"a"}) == std::nullopt);   // everything differs: no typing mistake
   CHECK(nearest("lrr", names) == "lr");
   CHECK(nearest("polynomial", names) == std::nullopt);
   CHECK(nearest("x", {}) == std::nullopt);
@@ -37,17 +37,18 @@ TEST_CASE("Lists in messages") {
 TEST_CASE("Splitting keeps empty parts and joining undoes it") {
   CHECK(split("a,,b,", ',') == std::vector<std::string>{"a", "", "b", ""});
   CHECK(split("", ',') == std::vector<std::string>{""});
-  CHECK(rc::check("join(split(x)) == x", [](const std::string& text) { return join(split(text, 'a'), "a") == text; }));
+  CHECK(
+      rc::check("join(split(x)) == x", [](const std::string& text) { return join(split(text, 'a'), "a") == text; }));
 }
 
 TEST_CASE("UTF-8 that is none is refused") {
   CHECK(is_utf8("naïve 漢字 \xF0\x9F\x98\x80"));
-  CHECK_FALSE(is_utf8("\xC0\xAF"));              // overlong
-  CHECK_FALSE(is_utf8("\xE0\x80\x80"));          // overlong
-  CHECK_FALSE(is_utf8("\xED\xA0\x80"));          // surrogate
-  CHECK_FALSE(is_utf8("\xF4\x90\x80\x80"));      // beyond U+10FFFF
-  CHECK_FALSE(is_utf8("\xE6\xBC"));              // cut
-  CHECK_FALSE(is_utf8("\x80"));                  // a continuation alone
+  CHECK_FALSE(is_utf8("\xC0\xAF"));          // overlong
+  CHECK_FALSE(is_utf8("\xE0\x80\x80"));      // overlong
+  CHECK_FALSE(is_utf8("\xED\xA0\x80"));      // surrogate
+  CHECK_FALSE(is_utf8("\xF4\x90\x80\x80"));  // beyond U+10FFFF
+  CHECK_FALSE(is_utf8("\xE6\xBC"));          // cut
+  CHECK_FALSE(is_utf8("\x80"));              // a continuation alone
   CHECK(display_width("naïve") == 5);
   CHECK(utf8_slice("a漢字b", 1, 2) == "漢字");
   CHECK(utf8_slice("a漢字b", 3, 9) == "b");
@@ -77,7 +78,8 @@ TEST_CASE("Numbers read back as the same double") {
   CHECK(number_text(-std::numeric_limits<double>::infinity(), true) == "-inf");
   CHECK(rc::check("strtod(number_text(x)) == x", [](double x) {
     RC_PRE(std::isfinite(x));
-    return std::strtod(number_text(x).c_str(), nullptr) == x && std::strtod(number_text(x, true).c_str(), nullptr) == x;
+    return std::strtod(number_text(x).c_str(), nullptr) == x &&
+           std::strtod(number_text(x, true).c_str(), nullptr) == x;
   }));
 }
 
