@@ -20,7 +20,7 @@ namespace xp {
 struct RunShared {
   const Plan& plan;
   const Registry& registry;
-  const Cache& cache;
+  Cache& cache;
   const std::atomic<int>& stop;  ///< signal number, 0: go on
   std::function<void(const std::string& node, double share, const std::string& what)> progress;
 };

@@ -54,7 +54,7 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   set_determinism(plan);
   Registry registry;
   load_plugins(registry, catalogue, libraries(plan, catalogue));
-  const Cache cache(options.results);
+  Cache cache(options.results);
   RunSummary summary;
   summary.run = new_run_id();
   RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command), to_value(plan));
