@@ -1,0 +1,39 @@
+#include "kit/torch_losses.h"
+
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/div.h>
+#include <ATen/ops/index_add.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/zeros.h>
+
+namespace xp {
+
+namespace {
+
+at::Tensor wide(const at::Tensor& x) {
+  const auto type = x.scalar_type();
+  return type == at::kHalf || type == at::kBFloat16 ? x.to(at::kFloat) : x;
+}
+
+}  // namespace
+
+Picked labelled(const at::Tensor& labels) {
+  const auto flat = labels.flatten();
+  auto at = flat.ge(0).nonzero().squeeze(1);
+  return {at, at::div(at, std::max<std::int64_t>(labels.size(1), 1), "floor"), flat.index_select(0, at)};
+}
+
+at::Tensor sum_by_item(const at::Tensor& values, const at::Tensor& item, std::int64_t items) {
+  const auto terms = wide(values);
+  return at::zeros({items}, terms.options()).index_add(0, item, terms);
+}
+
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels) {
+  return at::cross_entropy_loss(wide(logits), labels.clamp_min(-1), {}, at::Reduction::None, -1);
+}
+
+at::Tensor cross_entropy_by_item(const at::Tensor& logits, const Picked& picked, std::int64_t items) {
+  return sum_by_item(cross_entropy(logits, picked.labels), picked.item, items);
+}
+
+}  // namespace xp

@@ -1,0 +1,158 @@
+#include "attention.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bincount.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/outer.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+namespace xp::transformer {
+
+using at::Tensor;
+
+namespace {
+
+/// Finite, so that a row that may read nothing gives numbers and not NaN; half the range leaves room for the scores.
+double forbidden(at::ScalarType type) { return type == at::kHalf ? -3e4 : -1e38; }
+
+Tensor as_bias(const Tensor& allowed, at::ScalarType type) {
+  if (!allowed.defined()) return {};
+  return at::zeros(allowed.sizes(), allowed.options().dtype(type))
+      .masked_fill_(allowed.logical_not(), forbidden(type));
+}
+
+/// Looking into a mask waits for the device; on the CPU it costs nothing beside a layer.
+bool all_true(const Tensor& mask) { return mask.is_cpu() && mask.all().item<bool>(); }
+
+bool ends_with_padding(const Tensor& mask) {
+  const auto time = mask.size(1);
+  return mask.is_cpu() &&
+         (time < 2 || mask.narrow(1, 1, time - 1).le(mask.narrow(1, 0, time - 1)).all().item<bool>());
+}
+
+}  // namespace
+
+Cut make_cut(const Tensor& at, std::int64_t items, std::int64_t time) {
+  const auto item = at.div(time, "floor");
+  const auto [sorted, order] = item.sort(/*stable=*/true, 0, false);
+  const auto counts = at::bincount(item, {}, items);
+  const auto start = counts.cumsum(0) - counts;
+  const auto rank = at::arange(at.size(0), at.options()) - start.index_select(0, sorted);
+  Cut cut;
+  cut.at = at;
+  cut.most = counts.max().item<std::int64_t>();
+  cut.slot = item * cut.most + at::empty_like(rank).index_copy_(0, order, rank);
+  cut.rows = at::zeros({items * cut.most}, at.options()).index_copy_(0, cut.slot, at);
+  return cut;
+}
+
+Reach Reach::at(const Cut& cut, std::int64_t items, std::int64_t time) const {
+  Reach out{allowed, bias, false};
+  if (allowed.defined() && allowed.size(2) > 1) {
+    const auto keys = allowed.size(3);
+    const auto pick = [&](const Tensor& x) {
+      return x.expand({items, 1, time, keys})
+          .reshape({items * time, keys})
+          .index_select(0, cut.rows)
+          .view({items, 1, cut.most, keys});
+    };
+    out.allowed = pick(allowed);
+    out.bias = pick(bias);
+  }
+  if (causal) {  // never together with a mask, see make_reach
+    const auto query = cut.rows.remainder(time).view({items, 1, cut.most, 1});
+    out.allowed = at::arange(time, cut.rows.options()).le(query);
+    out.bias = Tensor();
+  }
+  return out;
+}
+
+Reach make_reach(const ForwardInput& in, bool causal, std::int64_t time, at::ScalarType type) {
+  Reach reach;
+  const bool whole = !in.keys.defined();
+  if (in.mask.defined() && in.mask.dim() == 2) {
+    // A causal query before the padding never reads it, and what queries in the padding give is never read.
+    const bool needless = all_true(in.mask) || (causal && whole && ends_with_padding(in.mask));
+    if (!needless) reach.allowed = in.mask.unsqueeze(1).unsqueeze(1);
+  } else if (in.mask.defined()) {
+    reach.allowed = in.mask.unsqueeze(1);
+  }
+  reach.causal = causal && whole && !reach.allowed.defined();
+  if (causal && !reach.causal) {
+    const auto device = reach.allowed.defined() ? reach.allowed.device() : in.keys.device();
+    const auto past = at::ones({1, 1, time, time}, at::TensorOptions(device).dtype(at::kBool)).tril();
+    reach.allowed = reach.allowed.defined() ? reach.allowed.logical_and(past) : past;
+  }
+  if (!whole && reach.allowed.defined()) reach.allowed = reach.allowed.index_select(3, in.keys);
+  reach.bias = as_bias(reach.allowed, type);
+  return reach;
+}
+
+Reach make_memory_reach(const ForwardInput& in, at::ScalarType type) {
+  Reach reach;
+  if (in.memory_mask.defined() && !all_true(in.memory_mask)) reach.allowed = in.memory_mask.unsqueeze(1).unsqueeze(1);
+  reach.bias = as_bias(reach.allowed, type);
+  return reach;
+}
+
+namespace {
+
+/// Three plain calls: what is left where weights are dropped, and on the CPU faster than the fused kernel in
+/// bfloat16.
+Tensor attend_plainly(const Tensor& q, Tensor k, Tensor v, const Reach& reach, const Tensor& bias, const Thin& thin) {
+  if (const auto group = q.size(1) / k.size(1); group > 1)
+    k = k.repeat_interleave(group, 1), v = v.repeat_interleave(group, 1);
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
+  auto scores = at::matmul(q, (k * scale).transpose(-2, -1));
+  if (bias.defined()) scores = scores + bias;
+  if (reach.causal) {
+    const auto past = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).tril();
+    scores = scores.masked_fill(past.logical_not(), forbidden(q.scalar_type()));
+  }
+  const auto weights = at::softmax(scores, -1);
+  return at::matmul(thin ? thin(weights) : weights, v);
+}
+
+}  // namespace
+
+Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Reach& reach, const Thin& thin) {
+  const auto bias = reach.bias.defined() ? reach.bias : as_bias(reach.allowed, q.scalar_type());
+  if (thin || (q.is_cpu() && q.scalar_type() == at::kBFloat16)) return attend_plainly(q, k, v, reach, bias, thin);
+  std::optional<Tensor> mask;
+  if (bias.defined()) mask = bias;
+  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, reach.causal, std::nullopt, q.size(1) != k.size(1));
+}
+
+std::pair<Tensor, Tensor> rotary_angles(const Tensor& positions, std::int64_t head_width, double theta,
+                                        at::ScalarType type) {
+  const auto real = type == at::kDouble ? at::kDouble : at::kFloat;
+  const auto step =
+      at::arange(0, head_width, 2, positions.options().dtype(real)).mul_(-std::log(theta) / head_width).exp_();
+  const auto half = positions.clamp_min(0).to(real).unsqueeze(-1) * step;
+  const auto both = at::cat({half, half}, -1);
+  return {both.cos().to(type), both.sin().to(type)};
+}
+
+Tensor rotate(const Tensor& x, const std::pair<Tensor, Tensor>& angles) {
+  const auto halves = x.chunk(2, -1);
+  return x * angles.first.unsqueeze(-2) + at::cat({-halves[1], halves[0]}, -1) * angles.second.unsqueeze(-2);
+}
+
+Tensor sinusoids(const Tensor& positions, std::int64_t width, at::ScalarType type) {
+  const auto real = type == at::kDouble ? at::kDouble : at::kFloat;
+  const auto step = at::arange(0, width, 2, positions.options().dtype(real)).mul_(-std::log(10000.0) / width).exp_();
+  const auto angle = positions.clamp_min(0).to(real).unsqueeze(-1) * step;
+  const auto waves = at::stack({angle.sin(), angle.cos()}, -1).flatten(-2);
+  return (waves * positions.ge(0).unsqueeze(-1)).to(type);
+}
+
+}  // namespace xp::transformer

@@ -1,0 +1,89 @@
+#include "params.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace xp::transformer {
+
+namespace {
+
+void describe_sizes(Fields<Params>& f) {
+  f.add(&Params::kind, "kind", "Encoder (reads both ways), decoder (causal) or both with cross-attention.",
+        {{"encoder", Shape::encoder}, {"decoder", Shape::decoder}, {"encoder_decoder", Shape::encoder_decoder}});
+  f.add(&Params::layers, "layers", "Layers; of the encoder, if there are both.").min(0).max(1000);
+  f.add(&Params::decoder_layers, "decoder_layers", "Layers of the decoder of an encoder_decoder; 0 is `layers`.")
+      .min(0)
+      .max(1000);
+  f.add(&Params::width, "width", "Width of the hidden states.").min(1).max(1 << 20);
+  f.add(&Params::heads, "heads", "Attention heads.").min(1).max(1 << 16);
+  f.add(&Params::kv_heads, "kv_heads", "Heads of keys and values, shared by groups of queries; 0 is `heads`.")
+      .min(0)
+      .max(1 << 16);
+  f.add(&Params::ffn, "ffn", "Inner width of the feed-forward part; 0 is four times `width`.").min(0).max(1 << 22);
+  f.add(&Params::embedding_width, "embedding_width", "Width of the tables; 0 is `width`.").min(0).max(1 << 20);
+  f.add(&Params::max_time, "max_time", "Longest input in tokens.").min(1).max(1 << 24);
+}
+
+void describe_parts(Fields<Params>& f) {
+  f.add(&Params::positions, "positions", "How order is told.",
+        {{"learned", Positions::learned},
+         {"sinusoidal", Positions::sinusoidal},
+         {"rotary", Positions::rotary},
+         {"none", Positions::none}});
+  f.add(&Params::rope_theta, "rope_theta", "Base of the wave lengths of rotary positions.").above(0);
+  f.add(&Params::norm_position, "norm_position", "Whether norms come before each part or after its sum.",
+        {{"pre", NormPlace::pre}, {"post", NormPlace::post}});
+  f.add(&Params::norm, "norm", "Layer norm, or division by the root mean square.",
+        {{"layer", NormKind::layer}, {"rms", NormKind::rms}});
+  f.add(&Params::norm_epsilon, "norm_epsilon", "Added to the variance in norms.").above(0).max(1);
+  f.add(&Params::embedding_norm, "embedding_norm", "Whether embeddings pass a norm before the first layer.");
+  f.add(&Params::bias, "bias", "Whether linear maps and layer norms have a bias.");
+  f.add(&Params::activation, "activation", "Of the feed-forward part; `swiglu` adds a gate.",
+        {{"gelu", Activation::gelu},
+         {"gelu_tanh", Activation::gelu_tanh},
+         {"relu", Activation::relu},
+         {"silu", Activation::silu},
+         {"swiglu", Activation::swiglu}});
+  f.add(&Params::head, "head", "Before the projection to the vocabulary: nothing, or dense, activation, norm.",
+        {{"linear", Head::linear}, {"mlm", Head::mlm}});
+  f.add(&Params::tied, "tied", "Whether the projection to the vocabulary is the input table.");
+  f.add(&Params::vocab_bias, "vocab_bias", "Whether that projection has a bias.");
+  f.add(&Params::dropout, "dropout", "Rate on embeddings and on the output of each part.").min(0).below(1);
+  f.add(&Params::attention_dropout, "attention_dropout", "Rate on attention weights.").min(0).below(1);
+  f.add(&Params::init_sd, "init_sd", "Standard deviation of new weights.").min(0);
+  f.add(&Params::pooling, "pooling", "What the model's own pooling is.",
+        {{"first", Pool::first}, {"mean", Pool::mean}, {"last", Pool::last}});
+}
+
+}  // namespace
+
+void Params::describe(Fields<Params>& f) {
+  describe_sizes(f);
+  describe_parts(f);
+  for (const char* name : {"causal", "masks", "positions", "keys", "logits", "views", "pooling"})
+    f.gives("capability", name);
+  f.gives("capability", "bidirectional", {}, {{"kind", {"encoder", "encoder_decoder"}}});
+  f.gives("capability", "memory", {}, {{"kind", {"encoder_decoder"}}});
+  // A norm between table and projection leaves no width at which embeddings could be mixed.
+  f.gives("capability", "vectors", {}, {{"embedding_norm", {"false"}}});
+  f.gives("capability", "vectors", {}, {{"embedding_width", {"0"}}});
+}
+
+void Params::check() const {
+  const auto divides = [](const char* small, std::int64_t a, const char* large, std::int64_t b) {
+    if (a > 0 && b % a == 0) return;
+    throw Error(backquoted(small) + " (" + std::to_string(a) + ") must divide " + backquoted(large) + " (" +
+                std::to_string(b) + ")");
+  };
+  divides("heads", heads, "width", width);
+  divides("kv_heads", key_heads(), "heads", heads);
+  if (positions == Positions::rotary) divides("2", 2, "width / heads", head_width());
+  if (positions == Positions::sinusoidal) divides("2", 2, "embedding_width", table_width());
+  if (layers == 0 && kind != Shape::encoder_decoder)
+    throw Error("`layers` is 0; only an encoder_decoder can do without");
+  if (decoder_layers > 0 && kind != Shape::encoder_decoder)
+    throw Error("`decoder_layers` is for an encoder_decoder; set `layers` instead");
+  if (layers == 0 && decoder_layers == 0) throw Error("`layers` is 0 and so is `decoder_layers`; one needs a layer");
+}
+
+}  // namespace xp::transformer

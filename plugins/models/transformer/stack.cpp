@@ -1,0 +1,160 @@
+#include "stack.h"
+
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/rms_norm.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/zeros.h>
+
+namespace xp::transformer {
+
+using at::Tensor;
+
+Linear Planner::linear(const std::string& name, const char* role, std::int64_t out, std::int64_t in, int layer) {
+  Linear made{c_.add({name, role, layer}, {out, in}, {0, p_.init_sd}), {}};
+  if (p_.bias) made.bias = c_.add({name + ".bias", "bias", layer}, {out}, {0, 0});
+  return made;
+}
+
+Norm Planner::norm(const std::string& name, std::int64_t width, int layer) {
+  Norm made{c_.add({name, "norm", layer}, {width}, {1, 0}), {}};
+  if (p_.bias && !p_.rms()) made.bias = c_.add({name + ".bias", "norm", layer}, {width}, {0, 0});
+  return made;
+}
+
+Param Planner::table(const std::string& name, const char* role, std::int64_t rows, std::int64_t width) {
+  return c_.add({name, role}, {rows, width}, {0, p_.init_sd});
+}
+
+Attention Planner::attention(const std::string& name, int layer) {
+  const auto d = p_.width, shared = p_.key_heads() * p_.head_width();
+  Attention a;
+  a.query = linear(name + ".query", "dense", d, d, layer);
+  a.key = linear(name + ".key", "dense", shared, d, layer);
+  a.value = linear(name + ".value", "dense", shared, d, layer);
+  a.output = linear(name + ".output", "dense", d, d, layer);
+  return a;
+}
+
+Layer Planner::layer(const std::string& name, int layer, bool memory) {
+  const auto d = p_.width, inner = p_.ffn_width();
+  Layer l;
+  l.self = attention(name + ".attention", layer);
+  l.self_norm = norm(name + ".attention.norm", d, layer);
+  if (memory) {
+    l.memory = attention(name + ".cross_attention", layer);
+    l.memory_norm = norm(name + ".cross_attention.norm", d, layer);
+  }
+  if (p_.gated()) l.gate = linear(name + ".ffn.gate", "dense", inner, d, layer);
+  l.up = linear(name + ".ffn.up", "dense", inner, d, layer);
+  l.down = linear(name + ".ffn.down", "dense", d, inner, layer);
+  l.ffn_norm = norm(name + ".ffn.norm", d, layer);
+  return l;
+}
+
+Stack Planner::stack(const std::string& front, std::int64_t layers, std::int64_t first, bool memory) {
+  Stack s;
+  if (p_.positions == Positions::learned)
+    s.position = table(front + "embedding.position", "position", p_.max_time, p_.table_width());
+  if (p_.embedding_norm) s.embedding_norm = norm(front + "embedding.norm", p_.table_width());
+  for (std::int64_t i = 0; i < layers; ++i)
+    s.layers.push_back(layer(front + "layer." + std::to_string(i), static_cast<int>(first + i), memory));
+  if (p_.pre_norm()) s.last_norm = norm(front + "norm", p_.width);
+  return s;
+}
+
+Tensor apply(const Linear& linear, Weights w, const Tensor& x) {
+  return linear.bias ? at::linear(x, w[linear.weight], w[*linear.bias]) : at::linear(x, w[linear.weight]);
+}
+
+Tensor apply(const Norm& norm, const Params& p, Weights w, const Tensor& x) {
+  const auto& gain = w[norm.gain];
+  if (p.rms()) return at::rms_norm(x, {x.size(-1)}, gain, p.norm_epsilon);
+  return at::layer_norm(x, {x.size(-1)}, gain, norm.bias ? std::optional<Tensor>(w[*norm.bias]) : std::nullopt,
+                        p.norm_epsilon);
+}
+
+Tensor activate(Activation activation, const Tensor& x) {
+  switch (activation) {
+    case Activation::gelu: return at::gelu(x);
+    case Activation::gelu_tanh: return at::gelu(x, "tanh");
+    case Activation::relu: return at::relu(x);
+    case Activation::silu:
+    case Activation::swiglu: return at::silu(x);
+  }
+  throw Error("an activation that is none");
+}
+
+namespace {
+
+/// Dropout draws per item, so the positions of a cut take theirs from the draw of all positions: cut or not, the
+/// same.
+Tensor drop(const Params& p, const Surroundings& s, const Cut* cut, const Tensor& x) {
+  if (!s.dropout || p.dropout == 0) return x;
+  if (!cut) return s.dropout(x, p.dropout);
+  const auto keep = s.dropout(at::ones({s.items, s.time, x.size(-1)}, x.options()), p.dropout);
+  return x * keep.flatten(0, 1).index_select(0, cut->at);
+}
+
+/// [items, time, heads * h] -> [items, time, heads, h], or the same of [n, ...].
+Tensor heads(const Tensor& x, std::int64_t n) { return x.unflatten(-1, {n, x.size(-1) / n}); }
+
+/// `x` gives the queries: [items, time, d], or [n, d] at the cut's positions; `source` keys and values.
+Tensor attention(const Attention& a, const Params& p, Weights w, const Tensor& x, const Tensor& source,
+                 const Surroundings& s, const Reach& reach, const Cut* cut, bool self) {
+  auto q = heads(apply(a.query, w, x), p.heads), k = heads(apply(a.key, w, source), p.key_heads());
+  auto v = heads(apply(a.value, w, source), p.key_heads());
+  if (self && s.angles) {
+    k = rotate(k, *s.angles);
+    if (cut) {
+      const auto pick = [&](const Tensor& t) {
+        return t.expand({s.items, s.time, t.size(-1)})
+            .reshape({s.items * s.time, t.size(-1)})
+            .index_select(0, cut->at);
+      };
+      q = rotate(q, {pick(s.angles->first), pick(s.angles->second)});
+    } else {
+      q = rotate(q, *s.angles);
+    }
+  }
+  if (self && s.keys.defined()) k = k.index_select(1, s.keys), v = v.index_select(1, s.keys);
+  if (cut)
+    q = at::zeros({s.items * cut->most, q.size(1), q.size(2)}, q.options())
+            .index_copy(0, cut->slot, q)
+            .view({s.items, cut->most, q.size(1), q.size(2)});
+  Thin thin;
+  if (s.dropout && p.attention_dropout > 0)
+    thin = [&](const Tensor& weights) { return s.dropout(weights, p.attention_dropout); };
+  auto mixed = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+                      cut ? reach.at(*cut, s.items, s.time) : reach, thin)
+                   .transpose(1, 2)
+                   .flatten(2);
+  if (cut) mixed = mixed.flatten(0, 1).index_select(0, cut->slot);
+  return drop(p, s, cut, apply(a.output, w, mixed));
+}
+
+Tensor feed_forward(const Layer& l, const Params& p, Weights w, const Tensor& x, const Surroundings& s,
+                    const Cut* cut) {
+  const auto up = apply(l.up, w, x);
+  const auto inner = l.gate ? activate(p.activation, apply(*l.gate, w, x)) * up : activate(p.activation, up);
+  return drop(p, s, cut, apply(l.down, w, inner));
+}
+
+}  // namespace
+
+Tensor run(const Layer& l, const Params& p, Weights w, Tensor x, const Surroundings& s, const Cut* cut) {
+  const auto before = [&](const Norm& n, const Tensor& y) { return p.pre_norm() ? apply(n, p, w, y) : y; };
+  const auto after = [&](const Norm& n, const Tensor& y) { return p.pre_norm() ? y : apply(n, p, w, y); };
+  const auto here = [&](const Tensor& y) { return cut ? y.flatten(0, 1).index_select(0, cut->at) : y; };
+  const auto source = before(l.self_norm, x);
+  x = after(l.self_norm, here(x) + attention(l.self, p, w, here(source), source, s, s.self, cut, true));
+  if (l.memory)
+    x = after(*l.memory_norm,
+              x + attention(*l.memory, p, w, before(*l.memory_norm, x), s.memory, s, s.memory_reach, cut, false));
+  return after(l.ffn_norm, x + feed_forward(l, p, w, before(l.ffn_norm, x), s, cut));
+}
+
+}  // namespace xp::transformer

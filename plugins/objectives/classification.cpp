@@ -1,0 +1,142 @@
+// Classification of whole items by a head on the pooled output.
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <c10/core/GradMode.h>
+
+#include "api/evaluator.h"
+#include "api/objective.h"
+#include "base/text.h"
+#include "kit/torch_losses.h"
+#include "kit/torch_operators.h"
+#include "plugin/plugin.h"
+
+namespace {
+
+class Classification final : public xp::Objective {
+ public:
+  struct Params {
+    std::string field = "label";
+    xp::Pooling pooling = xp::Pooling::mean;
+    std::int64_t hidden = 0;
+    double dropout = 0;
+
+    static void describe(xp::Fields<Params>& f) {
+      f.add(&Params::field, "field", "Field of the documents that holds the class.");
+      f.add(&Params::pooling, "pooling", "Which output stands for the item; `own` is the model's own way.",
+            {{"first", xp::Pooling::first},
+             {"mean", xp::Pooling::mean},
+             {"last", xp::Pooling::last},
+             {"own", xp::Pooling::own}});
+      f.add(&Params::hidden, "hidden", "Width of a hidden layer of the head; 0: none.").min(0).max(1 << 20);
+      f.add(&Params::dropout, "dropout", "Rate on the pooled output in training.").min(0).below(1);
+      f.needs("field", "ids");
+      f.needs("field", "label", {{"field", {"label"}}});
+      f.needs("capability", "primary:pooling", {{"pooling", {"own"}}});
+      f.gives("metric", "accuracy", "share");
+    }
+  };
+
+  explicit Classification(Params p) : p_(std::move(p)) {}
+
+  const std::string& field() const { return p_.field; }
+
+  void build(xp::BuildContext& context) override {
+    const auto classes = std::ssize(context.categories(p_.field));
+    if (classes < 2)
+      throw xp::Error("field " + xp::backquoted(p_.field) + " has " +
+                      xp::count(static_cast<std::size_t>(classes), "value") +
+                      " in the training split; at least two are needed to tell them apart");
+    auto width = context.model("primary").shape().width;
+    if (p_.hidden) {
+      dense_ = context.add({"dense", "head"}, {p_.hidden, width});
+      dense_bias_ = context.add({"dense.bias", "head"}, {p_.hidden}, {0, 0});
+      width = p_.hidden;
+    }
+    out_ = context.add({"output", "head"}, {classes, width});
+    out_bias_ = context.add({"output.bias", "head"}, {classes}, {0, 0});
+  }
+
+  xp::Counts counts(const xp::Batch& batch) const override {
+    return {{"classification", label(batch).ge(0).to(at::kLong)}};
+  }
+
+  xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
+    const auto& labels = label(batch);
+    const auto scores = predict(batch, context);
+    const auto known = labels.ge(0);
+    const auto right = scores.detach().argmax(-1).eq(labels).logical_and(known);
+    return {.terms = {{"classification", xp::cross_entropy(scores, labels)}},
+            .metrics = {{"accuracy", right.sum(), known.sum()}}};
+  }
+
+  /// Scores of the classes, [items, classes]; drops out only where gradients are asked for.
+  at::Tensor predict(const xp::Batch& batch, xp::StepContext& context) const {
+    const xp::ForwardInput in{
+        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    auto x = context.forward("primary", in, {.pooling = p_.pooling}).pooled;
+    const auto& weight = context.weight(out_);
+    x = x.to(weight.scalar_type());
+    if (p_.dropout > 0 && c10::GradMode::is_enabled()) {
+      const auto keep = context.uniform(batch, x.size(1), "dropout").ge(p_.dropout);
+      x = x * keep.to(x.options()) / (1 - p_.dropout);
+    }
+    if (dense_)
+      x = at::gelu(at::linear(x, context.weight(*dense_).narrow(1, 0, x.size(1)), context.weight(dense_bias_)));
+    return at::linear(x, weight.narrow(1, 0, x.size(1)), context.weight(out_bias_));
+  }
+
+  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override;
+
+ private:
+  const at::Tensor& label(const xp::Batch& batch) const {
+    const auto& labels = batch.dense(p_.field);
+    if (labels.dim() != 1)
+      throw xp::Error("field " + xp::backquoted(p_.field) + " has " + std::to_string(labels.dim()) +
+                      " axes; classification needs one class per item");
+    return labels;
+  }
+
+  Params p_;
+  std::optional<xp::Param> dense_;
+  xp::Param dense_bias_ = 0, out_ = 0, out_bias_ = 0;
+};
+
+/// The plain handle, and predict() through the head.
+class ClassificationHandle final : public xp::Handle {
+ public:
+  ClassificationHandle(const Classification& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
+      : objective_(objective), context_(std::move(context)), plain_(plain) {}
+
+  const xp::Encoder* tokenizer() const override { return plain_.tokenizer(); }
+  xp::ModelShape shape() const override { return plain_.shape(); }
+  bool can(std::string_view what) const override { return what == "predict" || plain_.can(what); }
+  bool has(std::string_view capability) const override { return plain_.has(capability); }
+  xp::ForwardOutput encode(const xp::Batch& batch, const xp::ForwardRequest& want) override {
+    return plain_.encode(batch, want);
+  }
+  at::Tensor logits(const at::Tensor& hidden) override { return plain_.logits(hidden); }
+  std::vector<xp::Score> score(const xp::Batch& batch) override { return plain_.score(batch); }
+  xp::Strings generate(const xp::Batch& batch, const xp::Table& sampling, xp::RandomStream random) override {
+    return plain_.generate(batch, sampling, random);
+  }
+  at::Tensor predict(const xp::Batch& batch, std::string_view field) override {
+    if (field != objective_.field())
+      throw xp::Error("the model classifies by " + xp::backquoted(objective_.field()) + ", not by " +
+                      xp::backquoted(field));
+    return objective_.predict(batch, *context_);
+  }
+  const xp::Strings& categories(std::string_view field) const override { return plain_.categories(field); }
+
+ private:
+  const Classification& objective_;
+  std::shared_ptr<xp::StepContext> context_;
+  xp::Handle& plain_;
+};
+
+std::unique_ptr<xp::Handle> Classification::handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) {
+  return std::make_unique<ClassificationHandle>(*this, std::move(context), plain);
+}
+
+}  // namespace
+
+XP_PLUGIN(classification) { registry.add<Classification>("classification", "Classification of whole items."); }
