@@ -184,7 +184,7 @@ std::vector<double> log_ticks(double low, double high) {
       if (factor == 1) decades.push_back(tick);
     }
   if (decades.size() >= 3) return decades;
-  return fine.size() >= 3 ? fine : nice_ticks(low, high, 5);
+  return fine.size() >= 3 ? fine : nice_ticks(low, high, 8);
 }
 
 }  // namespace xp
