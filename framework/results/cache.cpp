@@ -106,9 +106,12 @@ std::vector<CacheEntry> Cache::list() const {
   std::vector<CacheEntry> entries;
   std::error_code none;
   if (!fs::is_directory(folder_, none)) return entries;
-  for (const auto& one : fs::directory_iterator(folder_)) {
+  std::error_code failed;
+  fs::directory_iterator found(folder_, failed);
+  if (failed) throw Error("cannot list " + backquoted(folder_.string()) + ": " + failed.message(), Exit::data);
+  for (const auto& one : found) {
     const auto name = one.path().filename().string();
-    if (name.starts_with('.') || !one.is_directory()) continue;
+    if (name.starts_with('.') || !one.is_directory(none)) continue;
     try {
       detail::check_digest(name);
       entries.push_back(detail::read_manifest(one.path(), name, false));
@@ -137,7 +140,9 @@ std::vector<CacheEntry> Cache::collect(std::uint64_t most_bytes, bool dry) {
   for (auto& entry : entries) {
     bytes += entry.bytes;
     if (kept.contains(entry.digest)) continue;
-    free.emplace_back(fs::last_write_time(entry.folder / detail::kManifest), std::move(entry));
+    std::error_code gone;
+    const auto used = fs::last_write_time(entry.folder / detail::kManifest, gone);
+    if (!gone) free.emplace_back(used, std::move(entry));
   }
   std::stable_sort(free.begin(), free.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<CacheEntry> removed;
@@ -147,8 +152,10 @@ std::vector<CacheEntry> Cache::collect(std::uint64_t most_bytes, bool dry) {
     if (!dry) {
       // Out of sight in one moment: an entry is there whole or not at all.
       const auto aside = detail::make_scratch_name(folder_ / detail::kDamaged, entry.digest);
-      fs::rename(entry.folder, aside);
-      fs::remove_all(aside.parent_path());
+      std::error_code failed;
+      fs::rename(entry.folder, aside, failed);
+      if (!failed) fs::remove_all(aside.parent_path(), failed);
+      if (failed) throw Error("cannot remove " + backquoted(entry.folder.string()) + ": " + failed.message());
     }
     removed.push_back(std::move(entry));
   }

@@ -33,8 +33,9 @@ class XP_API JournalWriter {
 XP_API std::uint64_t read_journal(const std::filesystem::path& file,
                                   const std::function<void(std::uint8_t kind, std::string_view payload)>& visit);
 
-/// A Recorder that appends to a journal. How a stage resumes: it calls mark(step) before it saves the training state of a
-/// step, and rewind(step) after it restored one; then everything recorded after that mark is void, whatever its kind.
+/// A Recorder that appends to a journal. Opening a file that exists starts a new session: a stage runs from its start again,
+/// so what earlier sessions recorded counts only if rewind() brings it back. A part that can go on where it stood, such as
+/// training, calls rewind() when it begins, mark(step) before it saves the state of a step, and records after that.
 class XP_API JournalRecorder final : public Recorder {
  public:
   explicit JournalRecorder(const std::filesystem::path& file);
@@ -50,8 +51,9 @@ class XP_API JournalRecorder final : public Recorder {
   void note(std::string_view text) override;
   /// What was recorded so far belongs to `step`; on the disk when it returns.
   void mark(std::int64_t step);
-  /// Voids what follows the last mark of `step`. Without such a mark: everything if `step` is 0 or less, else what was
-  /// recorded when a later step was known from points and counters; of points at one step, those recorded anew win.
+  /// Goes on from `step`: what earlier sessions recorded after their rewind() (all, if they called none) counts up to the
+  /// last mark of `step`. Without such a mark it counts if no later step was known when it was recorded, and of points at
+  /// one step those recorded anew win. `step` <= 0 starts from nothing.
   void rewind(std::int64_t step);
   void sync();
 

@@ -95,7 +95,9 @@ class HeldLease final : public Lease {
       return entry;
     }
     if (auto winner = cache.find(digest_)) {
-      fs::remove_all(work_);
+      std::error_code failed;
+      fs::remove_all(work_, failed);
+      if (failed) throw cannot("remove", work_, failed.value());
       release();
       return *winner;
     }
@@ -176,14 +178,19 @@ std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std:
   // The draft's name is new, and its time is the file system's clock.
   const auto scratch = make_scratch(folder, ".claim.");
   const auto draft = scratch / "lease";
-  const auto end = [&] { fs::remove_all(scratch); };
+  const auto end = [&] {
+    std::error_code ignored;  // an empty folder more does no harm
+    fs::remove_all(scratch, ignored);
+  };
   try {
     auto about = to_table(this_process());
     about["since"] = utc_now();
     about["token"] = scratch.filename().string();
     const auto text = to_json(about) + "\n";
     write_file(draft, text);
-    const auto now = fs::last_write_time(draft);
+    std::error_code failed;
+    const auto now = fs::last_write_time(draft, failed);
+    if (failed) throw cannot("read", draft, failed.value());
     for (;;) {
       if (put_lease(draft, lease, text)) {
         std::unique_ptr<Lease> held;
@@ -213,8 +220,7 @@ std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std:
       take_away(lease, *other);
     }
   } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(scratch, ignored);
+    end();
     throw;
   }
 }

@@ -16,6 +16,32 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
 
+// Files below `folder` but the manifest, sorted; and all folders, parents first.
+std::pair<std::vector<fs::path>, std::vector<fs::path>> contents(const fs::path& folder) try {
+  std::vector<fs::path> files, folders{folder};
+  for (const auto& one : fs::recursive_directory_iterator(folder)) {
+    const auto status = one.symlink_status();
+    if (fs::is_directory(status)) {
+      folders.push_back(one.path());
+    } else if (!fs::is_regular_file(status)) {
+      throw Error("an artifact is made of files and folders only; " + backquoted(one.path().string()) + " is neither");
+    } else if (one.path() != folder / kManifest) {
+      files.push_back(one.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return {files, folders};
+} catch (const fs::filesystem_error& error) {
+  throw Error("cannot read " + backquoted(folder.string()) + ": " + error.code().message());
+}
+
+std::uint64_t size_of(const fs::path& file) {
+  std::error_code failed;
+  const auto size = fs::file_size(file, failed);
+  if (failed) throw Error("cannot read " + backquoted(file.string()) + ": " + failed.message());
+  return size;
+}
+
 Error damaged(const fs::path& folder, const std::string& why) {
   return Error("cache entry " + backquoted(folder.string()) + " is damaged: " + why, Exit::data);
 }
@@ -36,13 +62,13 @@ void check_file(const fs::path& folder, const Table& stated, bool verify) {
   std::error_code failed;
   const auto status = fs::symlink_status(path, failed);
   if (!fs::is_regular_file(status)) throw damaged(folder, backquoted(name) + " is missing");
-  const auto size = static_cast<std::int64_t>(fs::file_size(path));
+  const auto size = static_cast<std::int64_t>(size_of(path));
   if (size != file.integer("size"))
     throw damaged(folder, backquoted(name) + " has " + std::to_string(size) + " bytes, the manifest says " +
                               std::to_string(file.integer("size")));
   if (verify && sha256_file(path) != file.text("sha256"))
     throw damaged(folder, backquoted(name) + " does not have the sha256 that the manifest states");
-  if (name == kRecordFile && read_journal(path, [](std::uint8_t, std::string_view) {}) != fs::file_size(path))
+  if (name == kRecordFile && read_journal(path, [](std::uint8_t, std::string_view) {}) != size_of(path))
     throw damaged(folder, "its record does not fit its checksums");
 }
 
@@ -73,22 +99,11 @@ CacheEntry read_manifest(const fs::path& folder, const std::string& digest, bool
 CacheEntry write_manifest(const fs::path& folder, const std::string& digest, const CacheEntry& about) {
   CacheEntry entry = about;
   entry.digest = digest, entry.folder = folder, entry.made = utc_now(), entry.bytes = 0;
-  std::vector<fs::path> files, folders{folder};
-  for (const auto& one : fs::recursive_directory_iterator(folder)) {
-    const auto status = one.symlink_status();
-    if (fs::is_directory(status)) {
-      folders.push_back(one.path());
-    } else if (!fs::is_regular_file(status)) {
-      throw Error("an artifact is made of files and folders only; " + backquoted(one.path().string()) + " is neither");
-    } else if (one.path() != folder / kManifest) {
-      files.push_back(one.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
+  const auto [files, folders] = contents(folder);
   List stated;
   for (const auto& file : files) {
     sync_path(file);
-    const auto size = fs::file_size(file);
+    const auto size = size_of(file);
     entry.bytes += size;
     stated.push_back(Table{{"path", file.lexically_relative(folder).generic_string()},
                            {"size", static_cast<std::int64_t>(size)},

@@ -49,10 +49,12 @@ struct Event {
   std::size_t session;
   std::size_t age;    ///< session that it counts to when two sessions measured one step
   std::int64_t step;  ///< known when it was recorded; of a point and a mark: its own
+  bool resumable;     ///< recorded after a rewind of its session, by what goes on where it stood
   std::string payload;
 };
 
-// Reads records, keeps those that no rewind voids.
+// Reads records, keeps those that count. A new session sets aside what was there, because a stage runs from its start again;
+// a rewind brings back what the resumed part recorded up to its step.
 class Reader {
  public:
   void take(std::uint8_t kind, std::string_view payload) {
@@ -62,8 +64,7 @@ class Reader {
       if (const auto format = in.u32(); format != detail::kRecordFormat)
         throw malformed("it is of format " + std::to_string(format) + "; this program reads format " +
                         std::to_string(detail::kRecordFormat));
-      sessions.emplace_back();
-      return;
+      return begin();
     }
     if (sessions.empty()) throw malformed("its first record begins no session");
     auto& session = sessions.back();
@@ -92,25 +93,51 @@ class Reader {
       case Entry::note: break;
       default: throw malformed("it holds a record of the unknown kind " + std::to_string(kind));
     }
-    events.push_back({entry, sessions.size() - 1, sessions.size() - 1, step_, std::string(payload)});
+    events.push_back({entry, sessions.size() - 1, sessions.size() - 1, step_, rewound_, std::string(payload)});
   }
 
   std::vector<Session> sessions;
   std::vector<Event> events;
 
  private:
-  void rewind(std::int64_t step) {
-    step_ = step;
-    for (auto i = events.size(); i-- > 0;) {
-      if (events[i].kind != Entry::mark || events[i].step != step) continue;
-      events.resize(i + 1, events[i]);
-      for (auto& event : events) event.age = sessions.size() - 1;  // nothing before the mark is measured again
-      return;
-    }
-    if (step <= 0) return events.clear();
-    std::erase_if(events, [&](const Event& event) { return event.step > step; });
+  void begin() {
+    // A session that was killed before it came to its resumable part has nothing to go on from.
+    const bool worked = rewound_ || std::any_of(events.begin(), events.end(), [](const Event& event) {
+                          return event.kind == Entry::point || event.kind == Entry::mark;
+                        });
+    if (!rewound_)
+      for (auto& event : events) event.resumable = true;
+    if (worked || aside_.empty()) aside_ = std::move(events);
+    events.clear();
+    sessions.emplace_back();
+    rewound_ = false, step_ = 0;
   }
 
+  void rewind(std::int64_t step) {
+    rewound_ = true, step_ = step;
+    if (step <= 0) return aside_.clear();
+    if (cut_at_mark(events, step)) return;
+    std::erase_if(events, [&](const Event& event) { return event.step > step; });
+    const bool marked = cut_at_mark(aside_, step);
+    for (auto& event : aside_) {
+      if (!event.resumable || (!marked && event.step > step)) continue;
+      if (marked) event.age = sessions.size() - 1;  // nothing before the mark is measured again
+      events.push_back(std::move(event));
+    }
+    aside_.clear();
+  }
+
+  static bool cut_at_mark(std::vector<Event>& list, std::int64_t step) {
+    for (auto i = list.size(); i-- > 0;) {
+      if (list[i].kind != Entry::mark || list[i].step != step) continue;
+      list.erase(list.begin() + static_cast<std::ptrdiff_t>(i) + 1, list.end());
+      return true;
+    }
+    return false;
+  }
+
+  std::vector<Event> aside_;
+  bool rewound_ = false;
   std::int64_t step_ = 0;
 };
 

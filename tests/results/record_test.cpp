@@ -117,6 +117,57 @@ TEST_CASE("without a mark a rewind goes by steps", "[record]") {
   }
 }
 
+TEST_CASE("a stage that runs again from its start counts once", "[record]") {
+  const Scratch scratch;
+  const auto file = scratch / "record.journal";
+  const auto prepare = [](JournalRecorder& to) {
+    to.note("prepared");
+    to.ledger("plan", {"token"}, {"a"});
+    to.metric("share", 0.5, {});
+  };
+  const auto train = [](JournalRecorder& to, std::int64_t from, std::int64_t until) {
+    to.rewind(from > 0 ? from : -1);
+    for (auto step = from + 1; step <= until; ++step) {
+      to.point("loss", static_cast<double>(step), counters_at(step), {});
+      to.note("step " + std::to_string(step));
+      if (step % 5 == 0) to.mark(step);
+    }
+  };
+  for (int session = 0; session < 3; ++session) {  // killed before training
+    JournalRecorder to(file);
+    prepare(to);
+  }
+  CHECK(read_record(file).notes == std::vector<std::string>{"prepared"});
+  CHECK(read_record(file).ledgers.at("plan").rows.size() == 1);
+  {
+    JournalRecorder to(file);
+    prepare(to);
+    train(to, 0, 7);
+  }
+  {
+    JournalRecorder to(file);  // killed before it came to the training
+    prepare(to);
+  }
+  {
+    JournalRecorder to(file);
+    prepare(to);
+    train(to, 5, 8);
+    to.metric("share", 0.75, {});
+  }
+  const auto record = read_record(file);
+  CHECK(values(record, "loss") == std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8});
+  CHECK(record.notes.size() == 9);
+  CHECK(record.ledgers.at("plan").rows.size() == 1);
+  CHECK(record.finals.at("share").value == 0.75);
+  {
+    JournalRecorder to(file);  // the training state is gone
+    prepare(to);
+    train(to, 0, 2);
+  }
+  CHECK(values(read_record(file), "loss") == std::vector<double>{1, 2});
+  CHECK(read_record(file).notes.size() == 3);
+}
+
 TEST_CASE("later finals and item values win, points are sorted by step", "[record]") {
   const Scratch scratch;
   JournalRecorder to(scratch / "record.journal");
