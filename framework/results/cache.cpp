@@ -49,13 +49,13 @@ void note_use(const fs::path& manifest) {
 namespace detail {
 
 void check_digest(const std::string& digest) {
-  const bool good = digest.size() >= 8 && digest.size() <= 128 &&
-                    std::all_of(digest.begin(), digest.end(), [](unsigned char c) {
-                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                             c == '_';
-                    });
+  const bool good =
+      digest.size() >= 8 && digest.size() <= 128 && std::all_of(digest.begin(), digest.end(), [](unsigned char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+      });
   if (!good)
-    throw Error(backquoted(printable(digest)) + " is no digest: 8 to 128 letters, digits, `-` and `_` are", Exit::data);
+    throw Error(backquoted(printable(digest)) + " is no digest: 8 to 128 letters, digits, `-` and `_` are",
+                Exit::data);
 }
 
 CacheLock::CacheLock(const fs::path& cache) {

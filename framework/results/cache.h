@@ -15,7 +15,7 @@ struct CacheEntry {
   std::string digest;
   std::filesystem::path folder;  ///< outputs in `<folder>/<output name>/`, the record in `record.journal`
   std::string stage_type, stage_name, recipe;
-  std::string made;              ///< UTC time
+  std::string made;  ///< UTC time
   double seconds = 0;
   std::uint64_t bytes = 0;
 };
@@ -23,8 +23,8 @@ struct CacheEntry {
 /// The name of the record in an entry and in a work folder.
 inline constexpr const char* kRecordFile = "record.journal";
 
-/// The right to make an artifact, renewed by a thread of its own until it ends. Another process sees who works, and takes
-/// over when the holder died. Ending it keeps the work folder.
+/// The right to make an artifact, renewed by a thread of its own until it ends. Another process sees who works, and
+/// takes over when the holder died. Ending it keeps the work folder.
 class XP_API Lease {
  public:
   virtual ~Lease();
@@ -32,8 +32,8 @@ class XP_API Lease {
   /// False if another machine took over because this one did not renew for a minute; then stop working.
   virtual bool held() const = 0;
   /// Hashes and syncs what lies in work(), writes the manifest, renames. Losing the race means the winner's entry. Of
-  /// `about`, type, name, recipe and seconds count. Throws Error if the disk fails, if work() holds links or devices, or if
-  /// the lease was lost and nobody made the entry yet.
+  /// `about`, type, name, recipe and seconds count. Throws Error if the disk fails, if work() holds links or devices,
+  /// or if the lease was lost and nobody made the entry yet.
   virtual CacheEntry commit(const CacheEntry& about) = 0;
 };
 
@@ -41,15 +41,17 @@ class XP_API Cache {
  public:
   explicit Cache(std::filesystem::path results);  ///< makes nothing until something is claimed
 
-  /// The entry if it is complete, and its use is noted. Sizes and the record are checked; hashes too if `verify`. A damaged
-  /// entry is moved to `.damaged/` with a warning. Throws Error (Exit::data) if `digest` cannot name an entry.
+  /// The entry if it is complete, and its use is noted. Sizes and the record are checked; hashes too if `verify`. A
+  /// damaged entry is moved to `.damaged/` with a warning. Throws Error (Exit::data) if `digest` cannot name an
+  /// entry.
   std::optional<CacheEntry> find(const std::string& digest, bool verify = false) const;
-  /// The lease, or nothing while a living process holds it (`holder` then says who: "host 1234, since ..."). Look with
-  /// find() again after a claim: the holder before may just have finished.
+  /// The lease, or nothing while a living process holds it (`holder` then says who: "host 1234, since ..."). Look
+  /// with find() again after a claim: the holder before may just have finished.
   std::unique_ptr<Lease> claim(const std::string& digest, std::string* holder = nullptr);
   std::vector<CacheEntry> list() const;  ///< complete entries, sorted by digest
-  /// Removes entries that no result file or open journal refers to, oldest use first, until at most `most_bytes` are left;
-  /// returns what was removed. `dry` only lists. Throws Error (Exit::data) and removes nothing if a result is unreadable.
+  /// Removes entries that no result file or open journal refers to, oldest use first, until at most `most_bytes` are
+  /// left; returns what was removed. `dry` only lists. Throws Error (Exit::data) and removes nothing if a result is
+  /// unreadable.
   std::vector<CacheEntry> collect(std::uint64_t most_bytes, bool dry);
   /// Throws Error (Exit::data) if it is damaged; without a record file it is empty.
   StageRecord record(const CacheEntry& entry) const;

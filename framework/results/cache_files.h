@@ -17,8 +17,8 @@ constexpr const char* kDamaged = ".damaged";
 /// Digests come from files: throws Error (Exit::data) unless it is 8 to 128 letters, digits, `-` or `_`.
 void check_digest(const std::string& digest);
 
-/// A lock over claims, take-overs and renames into the cache; none where the file system has no locks, because each of
-/// these steps is a link or a rename that only one process can win.
+/// A lock over claims, take-overs and renames into the cache; none where the file system has no locks, because each
+/// of these steps is a link or a rename that only one process can win.
 class CacheLock {
  public:
   explicit CacheLock(const std::filesystem::path& cache);

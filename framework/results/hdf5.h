@@ -1,5 +1,6 @@
 #pragma once
-// HDF5 files by path: the only place that calls the HDF5 library. Every mistake is an Error that names file and place.
+// HDF5 files by path: the only place that calls the HDF5 library. Every mistake is an Error that names file and
+// place.
 #include <cstdint>
 #include <filesystem>
 #include <map>

@@ -12,8 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace detail;
 
-constexpr hsize_t kChunk = 16384;         // elements: 128 kB of numbers
-constexpr std::size_t kSmall = 4096;      // bytes that lie beside the description of the data
+constexpr hsize_t kChunk = 16384;     // elements: 128 kB of numbers
+constexpr std::size_t kSmall = 4096;  // bytes that lie beside the description of the data
 constexpr unsigned kDeflate = 4;
 
 }  // namespace

@@ -11,14 +11,16 @@
 
 namespace xp {
 
-/// Appends records to one file; one writer per file at a time. Every mistake of the disk is an Error with path and reason.
+/// Appends records to one file; one writer per file at a time. Every mistake of the disk is an Error with path and
+/// reason.
 class XP_API JournalWriter {
  public:
   /// Opens for appending, in a folder that exists; what follows the last whole record is cut off first.
   explicit JournalWriter(const std::filesystem::path& file);
   ~JournalWriter();
-  /// Thread-safe; handed to the system at once, on the disk within a second. `payload` is at most 1 GiB. A record that could
-  /// not be written whole (full disk) is taken back before Error is thrown, so that a later one may succeed.
+  /// Thread-safe; handed to the system at once, on the disk within a second. `payload` is at most 1 GiB. A record
+  /// that could not be written whole (full disk) is taken back before Error is thrown, so that a later one may
+  /// succeed.
   void append(std::uint8_t kind, std::string_view payload);
   void sync();  ///< returns when all is on the disk; throws Error, also for a background sync that failed before
   const std::filesystem::path& path() const;
@@ -29,13 +31,15 @@ class XP_API JournalWriter {
 };
 
 /// Visits whole records in order and stops at the first torn or damaged one; returns the bytes that were good, header
-/// included: the file's size if nothing is wrong. Throws Error (Exit::data) if the file cannot be read or is no journal.
+/// included: the file's size if nothing is wrong. Throws Error (Exit::data) if the file cannot be read or is no
+/// journal.
 XP_API std::uint64_t read_journal(const std::filesystem::path& file,
                                   const std::function<void(std::uint8_t kind, std::string_view payload)>& visit);
 
-/// A Recorder that appends to a journal. Opening a file that exists starts a new session: a stage runs from its start again,
-/// so what earlier sessions recorded counts only if rewind() brings it back. A part that can go on where it stood, such as
-/// training, calls rewind() when it begins, mark(step) before it saves the state of a step, and records after that.
+/// A Recorder that appends to a journal. Opening a file that exists starts a new session: a stage runs from its start
+/// again, so what earlier sessions recorded counts only if rewind() brings it back. A part that can go on where it
+/// stood, such as training, calls rewind() when it begins, mark(step) before it saves the state of a step, and
+/// records after that.
 class XP_API JournalRecorder final : public Recorder {
  public:
   explicit JournalRecorder(const std::filesystem::path& file);
@@ -51,9 +55,9 @@ class XP_API JournalRecorder final : public Recorder {
   void note(std::string_view text) override;
   /// What was recorded so far belongs to `step`; on the disk when it returns.
   void mark(std::int64_t step);
-  /// Goes on from `step`: what earlier sessions recorded after their rewind() (all, if they called none) counts up to the
-  /// last mark of `step`. Without such a mark it counts if no later step was known when it was recorded, and of points at
-  /// one step those recorded anew win. `step` <= 0 starts from nothing.
+  /// Goes on from `step`: what earlier sessions recorded after their rewind() (all, if they called none) counts up to
+  /// the last mark of `step`. Without such a mark it counts if no later step was known when it was recorded, and of
+  /// points at one step those recorded anew win. `step` <= 0 starts from nothing.
   void rewind(std::int64_t step);
   void sync();
 
@@ -63,8 +67,8 @@ class XP_API JournalRecorder final : public Recorder {
   std::unique_ptr<Names> names_;
 };
 
-/// Folds a JournalRecorder's file: later finals and item values win, voided records are left out, points are sorted by
-/// step. Throws Error (Exit::data) if it cannot be read; a torn end is left out unless `whole` demands every byte.
+/// Folds a JournalRecorder's file: later finals and item values win, voided records are left out, points are sorted
+/// by step. Throws Error (Exit::data) if it cannot be read; a torn end is left out unless `whole` demands every byte.
 XP_API StageRecord read_record(const std::filesystem::path& journal, bool whole = false);
 
 }  // namespace xp

@@ -132,10 +132,11 @@ class HeldLease final : public Lease {
   std::unique_ptr<Heartbeat> heartbeat_;
 };
 
-// Removes a lease whose holder is dead. The rename takes exactly one file, and only one process gets it; if that is not the
-// file that was judged, it is put back.
+// Removes a lease whose holder is dead. The rename takes exactly one file, and only one process gets it; if that is
+// not the file that was judged, it is put back.
 void take_away(const fs::path& lease, const Holder& judged) {
-  const auto aside = lease.parent_path() / ("." + lease.filename().string() + "." + std::to_string(::getpid()) + ".old");
+  const auto aside =
+      lease.parent_path() / ("." + lease.filename().string() + "." + std::to_string(::getpid()) + ".old");
   if (::rename(lease.c_str(), aside.c_str()) != 0) {
     if (errno == ENOENT) return;
     throw cannot("take over", lease, errno);
@@ -150,7 +151,8 @@ void take_away(const fs::path& lease, const Holder& judged) {
 bool put_lease(const fs::path& draft, const fs::path& lease, const std::string& text) {
   if (::link(draft.c_str(), lease.c_str()) == 0) return true;
   if (errno == EEXIST) return false;
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) throw cannot("write", lease, errno);
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+    throw cannot("write", lease, errno);
   // No hard links here. A kill between the next two steps leaves an unknown holder, which ends by time.
   std::FILE* file = std::fopen(lease.c_str(), "wx");
   if (!file) {
@@ -208,9 +210,8 @@ std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std:
       if (other->known ? lives(other->who, other->renewed, now)
                        : std::chrono::duration<double>(now - other->renewed).count() < kAbandonedSeconds) {
         if (holder)
-          *holder = other->known
-                        ? other->who.host + " " + std::to_string(other->who.pid) + ", since " + other->since
-                        : "an unknown process (" + lease.string() + " is unfinished)";
+          *holder = other->known ? other->who.host + " " + std::to_string(other->who.pid) + ", since " + other->since
+                                 : "an unknown process (" + lease.string() + " is unfinished)";
         end();
         return nullptr;
       }

@@ -24,7 +24,8 @@ std::pair<std::vector<fs::path>, std::vector<fs::path>> contents(const fs::path&
     if (fs::is_directory(status)) {
       folders.push_back(one.path());
     } else if (!fs::is_regular_file(status)) {
-      throw Error("an artifact is made of files and folders only; " + backquoted(one.path().string()) + " is neither");
+      throw Error("an artifact is made of files and folders only; " + backquoted(one.path().string()) +
+                  " is neither");
     } else if (one.path() != folder / kManifest) {
       files.push_back(one.path());
     }
@@ -85,8 +86,14 @@ CacheEntry read_manifest(const fs::path& folder, const std::string& digest, bool
   if (manifest.text("digest") != digest)
     throw damaged(folder, "its manifest is of digest " + backquoted(printable(manifest.text("digest"))));
   const Stored about(manifest.table("about"), file.string());
-  CacheEntry entry{digest, folder, about.text("stage_type"), about.text("stage_name"), about.text("recipe"),
-                   manifest.text("made"), manifest.number("seconds"), 0};
+  CacheEntry entry{digest,
+                   folder,
+                   about.text("stage_type"),
+                   about.text("stage_name"),
+                   about.text("recipe"),
+                   manifest.text("made"),
+                   manifest.number("seconds"),
+                   0};
   for (const auto& one : manifest.list("files")) {
     const auto* stated = one.as<Table>();
     if (!stated) throw manifest.wrong("files", "an array of objects");
@@ -110,8 +117,7 @@ CacheEntry write_manifest(const fs::path& folder, const std::string& digest, con
                            {"sha256", sha256_file(file)}});
   }
   Table json{{"format", kFormat}, {"digest", digest}, {"made", entry.made}, {"seconds", entry.seconds}};
-  json["about"] =
-      Table{{"stage_type", entry.stage_type}, {"stage_name", entry.stage_name}, {"recipe", entry.recipe}};
+  json["about"] = Table{{"stage_type", entry.stage_type}, {"stage_name", entry.stage_name}, {"recipe", entry.recipe}};
   json["files"] = std::move(stated);
   write_file(folder / kManifest, to_json(json) + "\n");
   for (auto i = folders.size(); i-- > 0;) sync_path(folders[i]);

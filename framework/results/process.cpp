@@ -103,7 +103,8 @@ struct Heartbeat::Impl {
   std::thread thread;
 
   bool held() const {
-    struct stat mine {}, there {};
+    struct stat mine {
+    }, there{};
     return ::fstat(descriptor, &mine) == 0 && ::stat(file.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
            mine.st_dev == there.st_dev;
   }

@@ -22,8 +22,8 @@ struct ProcessIdentity {
 constexpr double kAbandonedSeconds = 60;
 
 ProcessIdentity this_process();
-/// True if it runs; of another machine: if `file`, which it renews, is younger than kAbandonedSeconds by the clock of the
-/// file system (`now`, as modification times count).
+/// True if it runs; of another machine: if `file`, which it renews, is younger than kAbandonedSeconds by the clock of
+/// the file system (`now`, as modification times count).
 bool lives(const ProcessIdentity& who, std::filesystem::file_time_type renewed, std::filesystem::file_time_type now);
 Table to_table(const ProcessIdentity& who);
 /// Throws Error (Exit::data) naming `where`.

@@ -1,6 +1,6 @@
 #pragma once
-// What one stage left behind: curves, final values, items, ledgers. Kept with its artifact in the cache, folded into every
-// result file whose run used the stage.
+// What one stage left behind: curves, final values, items, ledgers. Kept with its artifact in the cache, folded into
+// every result file whose run used the stage.
 #include <map>
 #include <string>
 #include <vector>

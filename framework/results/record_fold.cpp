@@ -21,8 +21,10 @@ Error malformed(const std::string& why) { return Error(why, Exit::data); }
 
 Counters counters_of(Unpacker& in) {
   Counters c;
-  c.steps = in.i64(), c.input_tokens = in.i64(), c.supervised_tokens = in.i64(), c.items = in.i64(), c.bytes = in.i64();
-  c.epochs = in.real(), c.flops = in.real(), c.flops_effective = in.real(), c.seconds = in.real(), c.memory = in.real();
+  c.steps = in.i64(), c.input_tokens = in.i64(), c.supervised_tokens = in.i64(), c.items = in.i64(),
+  c.bytes = in.i64();
+  c.epochs = in.real(), c.flops = in.real(), c.flops_effective = in.real(), c.seconds = in.real(),
+  c.memory = in.real();
   return c;
 }
 
@@ -53,8 +55,8 @@ struct Event {
   std::string payload;
 };
 
-// Reads records, keeps those that count. A new session sets aside what was there, because a stage runs from its start again;
-// a rewind brings back what the resumed part recorded up to its step.
+// Reads records, keeps those that count. A new session sets aside what was there, because a stage runs from its start
+// again; a rewind brings back what the resumed part recorded up to its step.
 class Reader {
  public:
   void take(std::uint8_t kind, std::string_view payload) {
@@ -237,9 +239,8 @@ class Folder {
 StageRecord read_record(const fs::path& journal, bool whole) {
   Reader reader;
   try {
-    const auto good = read_journal(journal, [&](std::uint8_t kind, std::string_view payload) {
-      reader.take(kind, payload);
-    });
+    const auto good =
+        read_journal(journal, [&](std::uint8_t kind, std::string_view payload) { reader.take(kind, payload); });
     if (whole) {
       std::error_code failed;
       const auto size = fs::file_size(journal, failed);

@@ -163,13 +163,15 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group) {
     const auto folder = group + "/" + kind;
     for (const auto& link : from.children(folder)) take(hdf5_name_back(link), folder + "/" + link);
   };
-  each("curves", [&](const std::string& name, const std::string& path) { record.curves[name] = read_curve(from, path); });
+  each("curves",
+       [&](const std::string& name, const std::string& path) { record.curves[name] = read_curve(from, path); });
   for (const auto& one : kIntegers) record.counters.*one.field = from.integer(group + "/counters/" + one.name);
   for (const auto& one : kReals) record.counters.*one.field = from.real(group + "/counters/" + one.name);
   each("final", [&](const std::string& name, const std::string& path) {
     record.finals[name] = {from.real(path), read_signature(from, path)};
   });
-  each("items", [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
+  each("items",
+       [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
   each("ledger",
        [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
   record.notes = from.texts(group + "/notes");

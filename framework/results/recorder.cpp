@@ -97,10 +97,11 @@ void JournalRecorder::point(std::string_view curve, double value, const Counters
   const auto signature = names_->signature(what);
   const auto known = names_->curves.try_emplace(std::string(curve), signature).first->second;
   if (known != signature) {
-    const auto& before = std::find_if(names_->signatures.begin(), names_->signatures.end(),
-                                      [&](const auto& one) { return one.second == known; })->first;
-    throw Error("curve " + backquoted(curve) + " has the signature " + shown(before) + "; a point with " + shown(what) +
-                " needs a curve of its own");
+    const auto& before = std::find_if(names_->signatures.begin(), names_->signatures.end(), [&](const auto& one) {
+                           return one.second == known;
+                         })->first;
+    throw Error("curve " + backquoted(curve) + " has the signature " + shown(before) + "; a point with " +
+                shown(what) + " needs a curve of its own");
   }
   Packer payload;
   payload.u32(names_->name(curve)).u32(signature).real(value);

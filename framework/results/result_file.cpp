@@ -90,9 +90,9 @@ std::vector<StoredMember> members_of(const Value& plan, const std::string& where
       return other.arm == member.arm && other.seed == member.seed;
     });
     if (twice)
-      throw Error(where + ": the plan has arm " + backquoted(member.arm) + ", seed " + std::to_string(member.seed) +
-                      " twice",
-                  Exit::data);
+      throw Error(
+          where + ": the plan has arm " + backquoted(member.arm) + ", seed " + std::to_string(member.seed) + " twice",
+          Exit::data);
     members.push_back(std::move(member));
   }
   return members;

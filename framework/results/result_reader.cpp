@@ -67,7 +67,8 @@ class Stored : public Result {
  private:
   class Source final : public RecordSource {
    public:
-    Source(const Stored& of, const StoredMember& member, bool partial) : of_(of), member_(member), partial_(partial) {}
+    Source(const Stored& of, const StoredMember& member, bool partial)
+        : of_(of), member_(member), partial_(partial) {}
     std::vector<std::string> nodes() const override {
       std::vector<std::string> names;
       for (const auto& [node, digest] : member_.stages) names.push_back(node);
@@ -162,7 +163,8 @@ class ClosedRun final : public Stored {
 std::unique_ptr<Result> read_result(const fs::path& file, const Cache* cache) {
   if (file.extension() == ".h5") return std::make_unique<ClosedRun>(file, std::make_unique<Hdf5Reader>(file));
   if (file.extension() != ".journal")
-    throw Error(backquoted(file.string()) + " is no result: names of results end with `.h5` or `.journal`", Exit::data);
+    throw Error(backquoted(file.string()) + " is no result: names of results end with `.h5` or `.journal`",
+                Exit::data);
   const auto results = fs::absolute(file).parent_path().parent_path();
   return std::make_unique<OpenRun>(file, cache ? *cache : Cache(results));
 }

@@ -53,7 +53,8 @@ void remove_file(const fs::path& file) {
 
 fs::path with_ending(fs::path file, const char* ending) { return file.replace_extension(ending); }
 
-// Writes the HDF5 file of a journal, then removes the journal: a kill between the two leaves both, and repair() the first.
+// Writes the HDF5 file of a journal, then removes the journal: a kill between the two leaves both, and repair() the
+// first.
 fs::path fold(const fs::path& journal, const std::string& status, const std::string& ended, const Cache& cache) {
   auto run = detail::read_run_journal(journal);
   run.attributes["status"] = status;
@@ -106,11 +107,12 @@ RunLog::RunLog(fs::path results, const std::string& recipe, const std::string& r
                const Value& plan)
     : impl_(std::make_unique<Impl>()) {
   if (!is_name(recipe) || recipe == "cache")
-    throw Error(backquoted(printable(recipe)) + " cannot name a folder of results: a name like `my_recipe` is wanted" +
+    throw Error(backquoted(printable(recipe)) +
+                    " cannot name a folder of results: a name like `my_recipe` is wanted" +
                     (recipe == "cache" ? ", and `cache` is where artifacts lie" : ""),
                 Exit::usage);
-  if (run.empty() || run.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
-                         std::string::npos)
+  if (run.empty() ||
+      run.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != std::string::npos)
     throw Error(backquoted(printable(run)) + " cannot name a run: letters, digits, `-` and `_` can", Exit::usage);
   detail::members_of(plan, "the plan of run " + run);
   const auto folder = results / recipe;

@@ -13,23 +13,23 @@
 
 namespace xp {
 
-/// Text attributes of `/`: command, started, ended, status, host, cpu, threads, libraries, commit, ... `recipe`, the source
-/// text, is stored as the dataset `/recipe`.
+/// Text attributes of `/`: command, started, ended, status, host, cpu, threads, libraries, commit, ... `recipe`, the
+/// source text, is stored as the dataset `/recipe`.
 using Attributes = std::map<std::string, std::string>;
 
 /// "20261125-215903-a1b2": UTC time and a random part; names sort by age.
 XP_API std::string new_run_id();
 
-/// The resolved plan as tables and readers need it, stored as JSON in every result. Keys: "name", "plan_id", "summary",
-/// "arms" [{name, label}], "members" [{arm, seed, stages {node: digest}}], "nodes" {digest: {name, type, settings}},
-/// "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
+/// The resolved plan as tables and readers need it, stored as JSON in every result. Keys: "name", "plan_id",
+/// "summary", "arms" [{name, label}], "members" [{arm, seed, stages {node: digest}}], "nodes" {digest: {name, type,
+/// settings}}, "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
 class XP_API RunLog {
  public:
-  /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`, `recipe_name`,
-  /// `host`, `started` and `status` = "running" where `attributes` lack them. Throws Error if the folder cannot be written or
-  /// the run exists.
-  RunLog(std::filesystem::path results, const std::string& recipe, const std::string& run, const Attributes& attributes,
-         const Value& plan);
+  /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`,
+  /// `recipe_name`, `host`, `started` and `status` = "running" where `attributes` lack them. Throws Error if the
+  /// folder cannot be written or the run exists.
+  RunLog(std::filesystem::path results, const std::string& recipe, const std::string& run,
+         const Attributes& attributes, const Value& plan);
   ~RunLog();  ///< without close(): the journal stays for repair()
   void stage(const std::string& digest, const std::string& status);  ///< "started" "done" "cached" "failed: ..."
   void log_line(const std::string& text);
@@ -57,24 +57,24 @@ class XP_API Result {
   virtual bool alive() const = 0;  ///< open, and its process lives
   virtual const Attributes& attributes() const = 0;
   virtual const Value& plan() const = 0;
-  /// Records of one member; null if the result has no such member. Stages that were not finished count as absent, unless
-  /// `partial`: then what they recorded so far is there too, for curves of a run that works or was killed. Lives as long as
-  /// the result.
+  /// Records of one member; null if the result has no such member. Stages that were not finished count as absent,
+  /// unless `partial`: then what they recorded so far is there too, for curves of a run that works or was killed.
+  /// Lives as long as the result.
   virtual const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial = false) const = 0;
-  virtual std::vector<StageStatus> stages() const = 0;       ///< of all digests, sorted
-  virtual const std::vector<std::string>& log() const = 0;   ///< lines with UTC time
-  virtual std::vector<std::string> digests() const = 0;      ///< of stages(), without a look at the cache
+  virtual std::vector<StageStatus> stages() const = 0;      ///< of all digests, sorted
+  virtual const std::vector<std::string>& log() const = 0;  ///< lines with UTC time
+  virtual std::vector<std::string> digests() const = 0;     ///< of stages(), without a look at the cache
 };
 
-/// Opens one; throws Error (Exit::data) saying what is wrong with the file. Records of an open journal come from `cache`, by
-/// default the one beside it (results/cache). Records are read when asked for.
+/// Opens one; throws Error (Exit::data) saying what is wrong with the file. Records of an open journal come from
+/// `cache`, by default the one beside it (results/cache). Records are read when asked for.
 XP_API std::unique_ptr<Result> read_result(const std::filesystem::path& file, const Cache* cache = nullptr);
-/// All results of one recipe, or of every folder below `results` but the cache; newest first by run id. Unread: a run whose
-/// HDF5 file is there counts once.
+/// All results of one recipe, or of every folder below `results` but the cache; newest first by run id. Unread: a run
+/// whose HDF5 file is there counts once.
 XP_API std::vector<std::filesystem::path> find_results(const std::filesystem::path& results,
                                                        std::string_view recipe = {});
-/// Folds journals whose process is dead, with status "killed"; returns the files written. A journal that cannot be read is
-/// reported as a warning and stays.
+/// Folds journals whose process is dead, with status "killed"; returns the files written. A journal that cannot be
+/// read is reported as a warning and stays.
 XP_API std::vector<std::filesystem::path> repair(const std::filesystem::path& results);
 
 }  // namespace xp

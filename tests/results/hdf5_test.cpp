@@ -13,7 +13,8 @@ using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("any name is one link of a path, and comes back", "[hdf5]") {
   constexpr std::array<std::string_view, 1> taken = {"plan"};
-  for (const std::string name : {"loss", "", ".", "..", "a/b", "%", "%2F", "plan", "x\ny", "tuned[duplicates]", "\xC3\xA4"}) {
+  for (const std::string name :
+       {"loss", "", ".", "..", "a/b", "%", "%2F", "plan", "x\ny", "tuned[duplicates]", "\xC3\xA4"}) {
     const auto link = hdf5_name(name, taken);
     CHECK(!link.empty());
     CHECK(link.find('/') == std::string::npos);
@@ -32,7 +33,8 @@ TEST_CASE("numbers and texts of all lengths come back", "[hdf5]") {
   for (const std::size_t n : {0u, 1u, 5u, 513u, 20000u}) {
     auto& numbers = reals.emplace_back(n);
     auto& words = texts.emplace_back(n);
-    for (std::size_t i = 0; i < n; ++i) numbers[i] = 1.0 / static_cast<double>(i + 1), words[i] = std::string(i % 17, 'w');
+    for (std::size_t i = 0; i < n; ++i)
+      numbers[i] = 1.0 / static_cast<double>(i + 1), words[i] = std::string(i % 17, 'w');
   }
   texts.push_back({"", std::string("\0", 1), std::string("a\0b", 3), "%", "end\n"});
   texts.push_back({"short", std::string(100000, 'l'), ""});  // one long text does not make all cells long
@@ -62,7 +64,8 @@ TEST_CASE("what is asked for and is not there is named", "[hdf5]") {
   to.save(scratch / "a.h5");
   const Hdf5Reader from(scratch / "a.h5");
   CHECK(from.real("/a/b") == 1);
-  CHECK_THROWS_WITH(from.real("/a/c"), ContainsSubstring("a.h5") && ContainsSubstring("/a/c") && ContainsSubstring("missing"));
+  CHECK_THROWS_WITH(from.real("/a/c"),
+                    ContainsSubstring("a.h5") && ContainsSubstring("/a/c") && ContainsSubstring("missing"));
   CHECK_THROWS_WITH(from.reals("/a/b"), ContainsSubstring("not a list of reals"));
   CHECK_THROWS_WITH(from.integer("/a/b"), ContainsSubstring("not an integer"));
   CHECK_THROWS_WITH(from.text("/a"), ContainsSubstring("/a"));

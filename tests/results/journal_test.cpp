@@ -19,9 +19,8 @@ using Records = std::vector<std::pair<int, std::string>>;
 
 Records all(const fs::path& file, std::uint64_t* good = nullptr) {
   Records out;
-  const auto bytes = read_journal(file, [&](std::uint8_t kind, std::string_view payload) {
-    out.emplace_back(kind, std::string(payload));
-  });
+  const auto bytes = read_journal(
+      file, [&](std::uint8_t kind, std::string_view payload) { out.emplace_back(kind, std::string(payload)); });
   if (good) *good = bytes;
   return out;
 }
@@ -114,7 +113,8 @@ TEST_CASE("threads append whole records", "[journal]") {
     for (int t = 0; t < 4; ++t)
       threads.emplace_back([&out, t] {
         for (int i = 0; i < 200; ++i)
-          out.append(static_cast<std::uint8_t>(t), std::string(static_cast<std::size_t>(i), static_cast<char>('a' + t)));
+          out.append(static_cast<std::uint8_t>(t),
+                     std::string(static_cast<std::size_t>(i), static_cast<char>('a' + t)));
       });
     for (auto& thread : threads) thread.join();
   }

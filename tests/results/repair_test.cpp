@@ -143,9 +143,9 @@ TEST_CASE("results are listed newest first, by recipe or all", "[repair]") {
     for (const auto& file : files) out.push_back(file.parent_path().filename() / file.filename());
     return out;
   };
-  CHECK(names(find_results(scratch.path())) ==
-        std::vector<std::string>{"two/20260103-000000-aaaa.h5", "one/20260102-000000-aaaa.journal",
-                                 "one/20260101-000000-aaaa.h5"});
+  CHECK(names(find_results(scratch.path())) == std::vector<std::string>{"two/20260103-000000-aaaa.h5",
+                                                                        "one/20260102-000000-aaaa.journal",
+                                                                        "one/20260101-000000-aaaa.h5"});
   CHECK(names(find_results(scratch.path(), "one")) ==
         std::vector<std::string>{"one/20260102-000000-aaaa.journal", "one/20260101-000000-aaaa.h5"});
   CHECK(find_results(scratch.path(), "../one").empty());
@@ -174,7 +174,8 @@ TEST_CASE("a results folder that cannot be written is named with the reason", "[
       RunLog(scratch.path(), "trial", "a", {}, plan_of({}));
     } catch (const Error& error) {
       const std::string text = error.what();
-      if (text.find(scratch.path().string()) == std::string::npos || text.find("Permission denied") == std::string::npos)
+      if (text.find(scratch.path().string()) == std::string::npos ||
+          text.find("Permission denied") == std::string::npos)
         throw Error("wrong text: " + text);
       try {
         Cache(scratch.path()).claim(kDone);
@@ -272,9 +273,8 @@ TEST_CASE("other HDF5 files are told apart from results", "[repair]") {
   CHECK_THAT(text_of([&](Hdf5Writer& to) { base(to, 2, "{}"); }), ContainsSubstring("result of format 2"));
   CHECK_THAT(text_of([&](Hdf5Writer& to) { base(to, 1, "{"); }), ContainsSubstring("/plan"));
   CHECK_THAT(text_of([&](Hdf5Writer& to) { base(to, 1, "{}"); }), ContainsSubstring("`members` is missing"));
-  CHECK_THAT(text_of([&](Hdf5Writer& to) {
-               base(to, 1, R"({"members":[{"arm":"a","seed":0,"stages":{"s":"../../x"}}]})");
-             }),
-             ContainsSubstring("is no digest"));
+  CHECK_THAT(
+      text_of([&](Hdf5Writer& to) { base(to, 1, R"({"members":[{"arm":"a","seed":0,"stages":{"s":"../../x"}}]})"); }),
+      ContainsSubstring("is no digest"));
   CHECK(text_of([&](Hdf5Writer& to) { base(to, 1, R"({"members":[]})"); }) == "");
 }

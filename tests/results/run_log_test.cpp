@@ -24,7 +24,8 @@ Value two_arms() {
 }
 
 Attributes some_attributes() {
-  return {{"command", "xp run trial.toml"}, {"recipe", "name = \"trial\"\n"}, {"libraries", std::string(200000, 'l')}};
+  return {
+      {"command", "xp run trial.toml"}, {"recipe", "name = \"trial\"\n"}, {"libraries", std::string(200000, 'l')}};
 }
 
 // A run of two arms that share a stage, folded.
@@ -68,8 +69,7 @@ TEST_CASE("a closed run reads back as it was written", "[run]") {
   REQUIRE(result->log().size() == 1);
   CHECK_THAT(result->log()[0], ContainsSubstring("all is well"));
   const Cache cache(scratch.path());
-  for (const auto& [arm, seed, digest] :
-       {std::tuple("ofa", 0, kOne), std::tuple("separate[0]", -3, kTwo)}) {
+  for (const auto& [arm, seed, digest] : {std::tuple("ofa", 0, kOne), std::tuple("separate[0]", -3, kTwo)}) {
     const auto* member = result->member(arm, seed);
     REQUIRE(member);
     CHECK(member->nodes() == std::vector<std::string>{"fit", "tuned[duplicates]"});

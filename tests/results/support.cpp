@@ -32,7 +32,8 @@ std::string difference(const StageRecord& a, const StageRecord& b) {
         return "point " + std::to_string(i) + " of curve " + name;
   }
   for (const auto& [name, final] : a.finals)
-    if (!same(final.value, b.finals.at(name).value) || !(final.what == b.finals.at(name).what)) return "final " + name;
+    if (!same(final.value, b.finals.at(name).value) || !(final.what == b.finals.at(name).what))
+      return "final " + name;
   for (const auto& [name, items] : a.items) {
     const auto& other = b.items.at(name);
     if (items.ids != other.ids) return "ids of items " + name;
@@ -41,7 +42,8 @@ std::string difference(const StageRecord& a, const StageRecord& b) {
       const auto& others = other.columns.at(column);
       if (values.size() != others.size()) return "length of column " + column;
       for (std::size_t i = 0; i < values.size(); ++i)
-        if (!same(values[i], others[i]) && !(std::isnan(values[i]) && std::isnan(others[i]))) return "column " + column;
+        if (!same(values[i], others[i]) && !(std::isnan(values[i]) && std::isnan(others[i])))
+          return "column " + column;
     }
   }
   for (const auto& [name, ledger] : a.ledgers)
@@ -67,7 +69,10 @@ void record_everything(Recorder& to, std::int64_t points) {
     if (i % 3 == 0) to.item("pairs", id, "id", i * 0.1);
   }
   const std::vector<std::string> columns = {"token", "way", "id"};
-  to.ledger("mixing", columns, {"\xE2\x96\x81" "Haus", "copied", "17"});
+  to.ledger("mixing", columns,
+            {"\xE2\x96\x81"
+             "Haus",
+             "copied", "17"});
   to.ledger("mixing", columns, {std::string("a\0b\0", 4), "mean % of pieces", ""});
   to.ledger("mixing", columns, {"\xFF\xFE", std::string(9000, 'x'), "/"});
   to.counters(counters_at(points * 10));

@@ -12,7 +12,8 @@ int main(int count, char** arguments) try {
   Cache cache(scratch.path());
   const auto digest = digest_of("tuned");
   make_entry(cache, digest, 3000);
-  const auto plan = plan_of({{"ofa", 0, {{"tuned[duplicates]", digest}}}, {"separate[0]", 0, {{"tuned[duplicates]", digest}}}});
+  const auto plan =
+      plan_of({{"ofa", 0, {{"tuned[duplicates]", digest}}}, {"separate[0]", 0, {{"tuned[duplicates]", digest}}}});
   RunLog run(scratch.path(), "trial", new_run_id(), {{"recipe", "name = \"trial\"\n"}}, plan);
   run.stage(digest, "done");
   fs::copy_file(run.close("done", cache), arguments[1]);
