@@ -163,22 +163,33 @@ void apply_overrides(std::vector<Arm>& arms, const Overrides& overrides, Problem
   }
 }
 
-const Table* smoke_of(const Table& document, const ResolveOptions& options, Problems& problems) {
+const Table* smoke_of(const Table& document, Problems& problems) {
   const auto found = document.find("smoke");
   if (found == document.end()) return nullptr;
   if (!found->second.as<Table>())
     problems.error("wrong-type", "`smoke` must be a table, not " + std::string(type_name(found->second)),
                    found->second.span, "write [smoke]");
-  return options.smoke ? found->second.as<Table>() : nullptr;
+  return found->second.as<Table>();
 }
 
 // What [smoke] changes in components and stages.
-std::vector<Assignment> smoke_below(const Table& document, const ResolveOptions& options, Problems& problems) {
+std::vector<Assignment> smoke_below(const Table& document, Problems& problems) {
   Table below;
-  if (const auto* table = smoke_of(document, options, problems))
+  if (const auto* table = smoke_of(document, problems))
     for (const auto& [key, value] : *table)
       if (is_named_group(key) || is_path(key)) below.emplace(key, value);
   return flatten(below, "[smoke]", problems);
+}
+
+// A recipe that is right only until somebody asks for its smoke run is wrong.
+void check_smoke(const std::vector<Assignment>& smoke, const Table& base, const std::vector<Arm>& arms,
+                 Problems& problems) {
+  for (const auto& one : smoke) {
+    const bool in_arm =
+        std::any_of(arms.begin(), arms.end(), [&](const Arm& arm) { return there(arm.document, one.path); });
+    if (!in_arm && !there(base, one.path) && !creates(one))
+      unknown_path(base, one.path, "[smoke]", one.value.key, problems);
+  }
 }
 
 }  // namespace
@@ -213,7 +224,7 @@ Overrides::Overrides(const ResolveOptions& options, Problems& problems) {
 Table outer_document(const Table& document, const Overrides& overrides, const ResolveOptions& options,
                      Problems& problems) {
   Table out = document;
-  if (const auto* smoke = smoke_of(document, options, problems)) {
+  if (const auto* smoke = smoke_of(document, problems); smoke && options.smoke) {
     Table top;
     for (const auto& [key, value] : *smoke)
       if (!is_named_group(key) && !is_path(key)) top.emplace(key, value);
@@ -225,8 +236,8 @@ Table outer_document(const Table& document, const Overrides& overrides, const Re
 }
 
 void lay_all(Table& document, const Overrides& overrides, const ResolveOptions& options, Problems& problems) {
-  const auto smoke = smoke_below(document, options, problems);
-  apply(document, smoke, "[smoke]", problems);
+  const auto smoke = smoke_below(document, problems);
+  if (options.smoke) apply(document, smoke, "[smoke]", problems);
   std::vector<Arm> whole{{"", "", "", std::move(document)}};
   apply_overrides(whole, overrides, problems);
   document = std::move(whole.front().document);
@@ -237,7 +248,7 @@ std::vector<Arm> make_arms(const Table& document, const Overrides& overrides, co
   Table base;
   for (const auto& [key, value] : document)
     if (is_named_group(key)) base.emplace(key, value);
-  const auto smoke = smoke_below(document, options, problems);
+  const auto smoke = smoke_below(document, problems);
   std::vector<Arm> arms;
   for (const auto& plan : chosen(plan_arms(document, problems), options.arms, problems)) {
     Arm arm{plan.name, plan.group, plan.label, base};
@@ -246,9 +257,10 @@ std::vector<Arm> make_arms(const Table& document, const Overrides& overrides, co
       const auto path = parse_path(key);
       if (path) apply(arm.document, {{*path, value}}, "the sweep", problems);
     }
-    apply_smoke(arm.document, base, smoke, problems);
+    if (options.smoke) apply_smoke(arm.document, base, smoke, problems);
     arms.push_back(std::move(arm));
   }
+  if (!options.smoke) check_smoke(smoke, base, arms, problems);
   apply_overrides(arms, overrides, problems);
   return arms;
 }

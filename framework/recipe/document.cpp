@@ -159,7 +159,7 @@ Names::Names(const Table& document, Problems& problems) {
       const auto& [name, value] = *one;
       if (!is_name(name) || name == "none") {
         problems.error(
-            "bad-name", "a " + group->first + " cannot be named " + backquoted(printable(name)), value.key,
+            "bad-name", with_article(group->first) + " cannot be named " + backquoted(printable(name)), value.key,
             name == "none" ? "`none` means absent" : "a letter, then letters, digits, `_` or `-`, at most 64 in all");
       } else if (!value.as<Table>()) {
         problems.error(
@@ -170,8 +170,8 @@ Names::Names(const Table& document, Problems& problems) {
         const auto& place = other->second.value->key;
         const bool later = !before(value.key, place);
         problems.error("duplicate-name",
-                       "the name " + backquoted(name) + " is given twice, to a " + other->second.kind + " and to a " +
-                           group->first,
+                       "the name " + backquoted(name) + " is given twice, to " + with_article(other->second.kind) +
+                           " and to " + with_article(group->first),
                        later ? value.key : place, "datasets, towers, components and stages share one namespace");
       }
     }
@@ -211,6 +211,19 @@ std::string kind_of_interface(std::string_view interface) {
     if (std::find(interfaces.begin(), interfaces.end(), interface) != interfaces.end()) return kind;
   }
   return std::string(interface);
+}
+
+std::string with_article(std::string_view word) {
+  const bool vowel = !word.empty() && std::string_view("aeiou").find(word[0]) != std::string_view::npos;
+  return (vowel ? "an " : "a ") + std::string(word);
+}
+
+bool follows_from_unknown(const std::vector<FieldInfo>& fields, const Table& written, const std::string& missing) {
+  return std::any_of(written.begin(), written.end(), [&](const auto& one) {
+    const bool known =
+        std::any_of(fields.begin(), fields.end(), [&](const FieldInfo& f) { return f.name == one.first; });
+    return !known && nearest(one.first, {missing});
+  });
 }
 
 std::string suggestion(std::string_view name, const std::vector<std::string>& known, std::string_view none) {

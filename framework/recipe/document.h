@@ -52,6 +52,10 @@ class Names {
 /// The recipe's word for an interface: "initializer" for "vocab_initializer"; the interface itself if it has none.
 std::string kind_of_interface(std::string_view interface);
 
+/// "a model", "an optimizer".
+std::string with_article(std::string_view word);
+/// True if a key that is missing is likely one that was misspelt, which is reported by itself.
+bool follows_from_unknown(const std::vector<FieldInfo>& fields, const Table& written, const std::string& missing);
 /// "did you mean `x`?", else "there is `a` and `b`", else `none`.
 std::string suggestion(std::string_view name, const std::vector<std::string>& known, std::string_view none);
 

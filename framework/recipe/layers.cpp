@@ -107,7 +107,8 @@ class Loader {
     open_.pop_back();
     if (!merged) return {};
     source->order = ++order_;
-    files_.push_back(source);
+    files_.texts.push_back(source);
+    if (!table->contains("recipe") && !open_.empty()) files_.parts.insert(source.get());
     table->erase("extends");
     lay_over(*merged, *table, named_ones(*merged, *table));
     return merged;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,15 @@
 
 namespace xp::recipe {
 
-using Sources = std::vector<std::shared_ptr<const SourceText>>;
+/// The texts that a recipe was read from, bases first.
+struct Sources {
+  std::vector<std::shared_ptr<const SourceText>> texts;
+  std::set<const SourceText*> parts;  ///< files without a format version: shared parts, no recipes of their own
 
-/// Reads a file and all that it extends, merged; `files` gets every text, bases first. A cycle, a missing base and a
+  bool is_part(const SourceSpan& span) const { return parts.contains(span.source.get()); }
+};
+
+/// Reads a file and all that it extends, merged; `files` gets every text. A cycle, a missing base and a
 /// syntax error are problems and give nothing.
 std::optional<Table> load_files(const std::filesystem::path& file, const std::filesystem::path& root, Sources& files,
                                 Problems& problems);

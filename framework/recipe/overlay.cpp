@@ -137,7 +137,9 @@ void unknown_path(const Table& document, const Path& path, const std::string& ow
                   Problems& problems) {
   const auto* group = group_of(document, path[0].key);
   std::string hint;
-  if (path.size() >= 2) {
+  if (there(document, path)) {
+    hint = "nothing is set there";
+  } else if (path.size() >= 2) {
     const auto names = keys_of(group);
     const auto near = nearest(path[1].key, names);
     hint = near ? "did you mean " + backquoted(path[0].key + "." + *near) + "?"

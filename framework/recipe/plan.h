@@ -61,14 +61,14 @@ struct Plan {
 
 /// What the caller lays over a recipe.
 struct ResolveOptions {
-  std::vector<std::string> set, unset;  ///< "k=v" (v as TOML, or text), "k"
-  std::vector<std::string> arms;        ///< keep these; empty: all
-  std::vector<std::int64_t> seeds;      ///< replace the recipe's; empty: its own
-  Table sweep;                          ///< values of the axes by key, laid over each arm
+  std::vector<std::string> set = {}, unset = {};  ///< "k=v" (v as TOML, or text), "k"
+  std::vector<std::string> arms = {};             ///< keep these; empty: all
+  std::vector<std::int64_t> seeds = {};           ///< replace the recipe's; empty: its own
+  Table sweep = {};                               ///< values of the axes by key, laid over each arm
   bool smoke = false;
-  bool trust_plugins = false;  ///< folders of plugins that the recipe names may be used
-  std::filesystem::path root;  ///< project root; empty: found from the recipe
-  std::string engine_hash;     ///< sha256 of libxp_engine
+  bool trust_plugins = false;       ///< folders of plugins that the recipe names may be used
+  std::filesystem::path root = {};  ///< project root; empty: found from the recipe
+  std::string engine_hash = {};     ///< sha256 of libxp_engine
 };
 
 /// Reads and resolves; all mistakes go to `problems`. Nothing is returned if there is an error. No plugin is loaded.

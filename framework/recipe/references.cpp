@@ -305,6 +305,10 @@ void Resolver::unknown_name(const std::vector<FieldInfo>& kinds, const std::stri
     if (!artifact && world_.catalogue.find(interface, text))
       hint = "to use the type of that name write { type = \"" + text + "\" }";
   }
+  if (hint.empty() && known.empty() && kinds.size() == 1 && kinds.front().kind != Kind::artifact) {
+    const auto interface = kinds.front().kind == Kind::model ? std::string("model") : kinds.front().interface;
+    hint = "write one in place, such as { type = \"...\" }; types are " + listed(world_.catalogue.types(interface));
+  }
   for (auto& word : words) word = with_article(word);
   const auto* named = names_.find(text);
   if (named) {

@@ -85,9 +85,10 @@ class Reader {
     }
     for (const auto& one : field.fields) {
       if (!one.required || table->contains(one.name)) continue;
+      good = false;
+      if (follows_from_unknown(field.fields, *table, one.name)) continue;
       problems_.error("missing-key", backquoted(one.name) + " of " + owner + " is missing", value.span,
                       describe(one));
-      good = false;
     }
     return good;
   }

@@ -14,8 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 using namespace recipe;
 
-/// Components, datasets and towers that no stage uses are checked as well; their files are not looked for.
-void check_unused(const World& world, const Graph& graph) {
+/// Components, datasets and towers that no stage uses are checked as well, unless they are of a shared part; their
+/// files are not looked for.
+void check_unused(const World& world, const Graph& graph, const Sources& sources) {
   const auto skip_files = [](const Problem& problem) {
     return problem.code.starts_with("missing-file") || problem.code == "missing-package";
   };
@@ -26,6 +27,7 @@ void check_unused(const World& world, const Graph& graph) {
   kinds.emplace_back("tower");
   for (const auto& kind : kinds)
     for (const auto* one : graph.names().of_kind(kind)) {
+      if (sources.is_part(one->value->key)) continue;
       Resolver resolver(apart, graph.names(), nullptr);
       if (kind == "dataset")
         resolver.dataset(*one);
@@ -38,25 +40,25 @@ void check_unused(const World& world, const Graph& graph) {
     if (!skip_files(problem)) world.problems.add(problem);
 }
 
-/// Stages that nothing else reads.
-std::set<std::string> ends(const Graph& graph) {
+/// Stages that nothing else reads; those of shared parts run only where they are read.
+std::set<std::string> ends(const Graph& graph, const Sources& sources) {
   std::set<std::string> read, out;
   for (const auto& [name, node] : graph.nodes())
     for (const auto& input : node.inside.inputs) read.insert(graph.nodes().at(input).stage);
   for (const auto& [name, node] : graph.nodes())
-    if (!read.contains(node.stage)) out.insert(node.stage);
+    if (!read.contains(node.stage) && !sources.is_part(node.span)) out.insert(node.stage);
   return out;
 }
 
 /// Ends of the recipe as it is before any arm changes it.
-std::set<std::string> ends_before_arms(const Table& document, const World& world) {
+std::set<std::string> ends_before_arms(const Table& document, const World& world, const Sources& sources) {
   Arm base{"", "", "", {}};
   for (const auto& [key, value] : document)
     if (is_named_group(key)) base.document.emplace(key, value);
   Problems ignored;  // a recipe may be whole only with its arms
   Files files = world.files.with(ignored);
   const World apart{world.catalogue, files, ignored};
-  return ends(Graph(apart, base));
+  return ends(Graph(apart, base), sources);
 }
 
 std::set<std::string> wanted_nodes(const Graph& graph, const Reports& reports, const std::set<std::string>& ends) {
@@ -77,7 +79,7 @@ std::set<std::string> wanted_nodes(const Graph& graph, const Reports& reports, c
 
 std::string all_texts(const Sources& files) {
   std::string out;
-  for (const auto& file : files) {
+  for (const auto& file : files.texts) {
     out += "# " + file->name + "\n" + file->text;
     if (!file->text.ends_with('\n')) out += "\n";
   }
@@ -101,7 +103,7 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   std::vector<Graph> graphs;
   graphs.reserve(arms.size());
   for (const auto& arm : arms) graphs.emplace_back(world, arm);
-  for (const auto& graph : graphs) check_unused(world, graph);
+  for (const auto& graph : graphs) check_unused(world, graph, files);
   if (!arms.empty() && graphs.front().nodes().empty() && problems.errors() == 0)
     problems.error("no-stages", "the recipe has no stages", {}, "write [stage.NAME] with `type`");
   auto reports = read_reports(outer, graphs, head, options, problems);
@@ -113,11 +115,16 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   plan.setting = head.setting, plan.seeds = head.seeds;
   plan.claims = reports.claims, plan.tables = reports.tables, plan.figures = reports.figures;
   plan.axes = reports.axes, plan.sweep = reports.sweep;
-  const auto last = ends_before_arms(outer, world);
+  const auto last = ends_before_arms(outer, world, files);
   PlanBuilder builder(plan, catalogue, options.engine_hash);
   for (const auto& graph : graphs) {
     const auto wanted = wanted_nodes(graph, reports, last);
     for (const auto seed : head.seeds) builder.add(graph, wanted, seed);
+  }
+  if (plan.nodes.empty()) {
+    problems.error("no-stages", "nothing in the recipe asks for a stage", {},
+                   "name one in a claim, a table or a figure, or write [stage.NAME] in the recipe itself");
+    return {};
   }
   plan.plan_id = builder.plan_id();
   return plan;

@@ -49,11 +49,6 @@ void Gathered::add(const Gathered& other) {
   unknown = unknown || other.unknown;
 }
 
-std::string with_article(std::string_view word) {
-  const bool vowel = !word.empty() && std::string_view("aeiou").find(word[0]) != std::string_view::npos;
-  return (vowel ? "an " : "a ") + std::string(word);
-}
-
 std::optional<Table> Resolver::component(const std::vector<std::string>& interfaces, const Value& value,
                                          const std::vector<std::string>& more) {
   const auto& table = *value.as<Table>();
@@ -138,8 +133,9 @@ bool Resolver::settings(const std::vector<FieldInfo>& fields, const Table& from,
   for (const auto& info : fields) {
     if (from.contains(info.name)) continue;
     if (info.required) {
-      world_.problems.error("missing-key", place.key(info.name).text() + " is missing", span, describe(info));
       good = false;
+      if (follows_from_unknown(fields, from, info.name)) continue;
+      world_.problems.error("missing-key", place.key(info.name).text() + " is missing", span, describe(info));
     } else if (auto value = fallback(info, place)) {
       out.emplace(info.name, std::move(*value));
     }

@@ -82,7 +82,5 @@ class Resolver {
 
 /// True if the text names something from outside ("hf:DIR").
 bool is_outside(std::string_view text);
-/// "a model", "an optimizer".
-std::string with_article(std::string_view word);
 
 }  // namespace xp::recipe

@@ -50,7 +50,8 @@ class SweepReader {
       return;
     }
     for (const auto* one : in_source_order(*table)) key(one->first, one->second);
-    if (table->contains("method") && !table->contains("goal"))
+    const bool misspelt = follows_from_unknown(sweep_fields(), *table, "goal");
+    if (table->contains("method") && !table->contains("goal") && !misspelt)
       problems_.error("missing-key", "`goal` of the sweep is missing", table->at("method").key,
                       "such as { metric = \"dev_score.accuracy\", better = \"higher\" }");
     if (table->contains("method") && !table->contains("axis"))

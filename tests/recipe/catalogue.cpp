@@ -92,7 +92,8 @@ void models(Builder& b) {
   b.add("model", "transformer",
         {choice("kind", "What it reads.", {"encoder", "decoder", "encoder_decoder"}), whole("layers", "Layers.", 2),
          whole("decoder_layers", "Layers.", 0), whole("width", "Width.", 128, 1), whole("heads", "Heads.", 4, 1),
-         whole("ffn", "Inner width.", 0), whole("max_time", "Longest input.", 128, 1), dropout},
+         whole("ffn", "Inner width.", 0), whole("max_time", "Longest input.", 128, 1),
+         choice("pooling", "Own pooling.", {"first", "mean", "last"}), dropout},
         {{"capability", "bidirectional", "", {{"kind", {"encoder", "encoder_decoder"}}}},
          {"capability", "causal", "", {{"kind", {"decoder", "encoder_decoder"}}}},
          {"capability", "logits", "", {}}});
@@ -144,7 +145,13 @@ void training(Builder& b) {
   FieldInfo batch{.name = "batch",
                   .kind = Kind::table,
                   .doc = "Size of a step.",
-                  .fields = {whole("tokens", "Tokens.", 0), whole("items", "Items.", 0)}};
+                  .fields = {whole("tokens", "Tokens.", 0), whole("items", "Items.", 0),
+                             whole("length", "Tokens of an item.", 0)}};
+  FieldInfo keep{.name = "keep",
+                 .kind = Kind::table,
+                 .doc = "Which checkpoint is the output.",
+                 .nullable = true,
+                 .fields = {whole("best", "1: the best.", 0), named(field::text(), "by", "Metric.", true)}};
   FieldInfo clip = real("clip", "Largest norm.", 1.0);
   FieldInfo log_every = whole("log_every", "Steps between lines.", 10);
   log_every.changes_results = false;
@@ -166,7 +173,8 @@ void training(Builder& b) {
          batch,
          clip,
          log_every,
-         evaluate},
+         evaluate,
+         keep},
         {{"output", "checkpoint", "checkpoint", {}}, {"metric", "loss", "nats", {}}}, {}, true);
 }
 
