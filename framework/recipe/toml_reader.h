@@ -6,13 +6,14 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/export.h"
 #include "schema/value.h"
 
 namespace xp::recipe {
 
 /// Reads a whole document. A syntax error is reported alone (code `syntax`) and gives nothing; dates and numbers
 /// beyond 64 bits are reported as well. Depth and size are bounded, so that no input exhausts the stack.
-std::optional<Table> read_toml(const std::shared_ptr<const SourceText>& source, Problems& problems);
+XP_API std::optional<Table> read_toml(const std::shared_ptr<const SourceText>& source, Problems& problems);
 
 /// The value of an override: `text` as TOML, else as plain text. `column` is where it starts in the override.
 Value read_override(const std::shared_ptr<const SourceText>& source, std::string_view text, int column);
