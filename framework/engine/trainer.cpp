@@ -62,7 +62,7 @@ std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> parts
   if (parts.empty()) return nullptr;
   if (parts.size() == 1) return std::move(parts.front());
   auto chain = std::make_unique<Chain>();
-  for (auto& part : parts) chain->names.push_back({}), chain->parts.push_back(std::move(part));
+  for (auto& part : parts) chain->add({}, std::move(part));
   return chain;
 }
 
