@@ -150,6 +150,7 @@ void StageRun::train(TrainRequest request) {
                     .random = random_,
                     .pool = pool_,
                     .recorder = recorder_,
+                    .mark = [this](std::int64_t step) { recorder_.mark(step); },
                     .rewind = [this](std::int64_t step) { recorder_.rewind(step); },
                     .work = training,
                     .stop_requested = [this] { return shared_.stop.load() != 0; },

@@ -411,6 +411,7 @@ class TrainerImpl final : public Trainer {
     for (std::size_t k = 0; k < r_.constraints.size(); ++k) r_.constraints[k]->save(out.child("constraint").child(std::to_string(k)));
     for (std::size_t k = 0; k < r_.callbacks.size(); ++k) r_.callbacks[k]->save(out.child("callback").child(std::to_string(k)));
     save_feedback(undelivered_, out.child("feedback"));
+    h_.mark(state_.counters.steps);
     write_training_state(h_.work, state_.counters.steps, out);
     last_save_ = Clock::now();
   }

@@ -21,6 +21,7 @@ struct TrainingHost {
   RandomStreams random;
   DataPool& pool;
   Recorder& recorder;
+  std::function<void(std::int64_t step)> mark;    ///< a training state of this step is about to be written
   std::function<void(std::int64_t step)> rewind;  ///< points recorded after this step are void
   std::filesystem::path work;                      ///< survives a kill
   std::function<bool()> stop_requested;
