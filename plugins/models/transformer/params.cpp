@@ -21,6 +21,10 @@ void describe_sizes(Fields<Params>& f) {
       .max(1 << 16);
   f.add(&Params::ffn, "ffn", "Inner width of the feed-forward part; 0 is four times `width`.").min(0).max(1 << 22);
   f.add(&Params::embedding_width, "embedding_width", "Width of the tables; 0 is `width`.").min(0).max(1 << 20);
+  f.add(&Params::vocab_rank, "vocab_rank",
+        "Rank of vocabulary tables that are products of coordinates and primitives; 0: whole tables.")
+      .min(0)
+      .max(1 << 20);
   f.add(&Params::max_time, "max_time", "Longest input in tokens.").min(1).max(1 << 24);
 }
 

@@ -16,7 +16,8 @@ enum class Pool : std::uint8_t { first, mean, last };
 
 struct Params {
   Shape kind = Shape::encoder;
-  std::int64_t layers = 4, decoder_layers = 0, width = 128, heads = 4, kv_heads = 0, ffn = 0, embedding_width = 0;
+  std::int64_t layers = 4, decoder_layers = 0, width = 128, heads = 4, kv_heads = 0, ffn = 0, embedding_width = 0,
+               vocab_rank = 0;
   std::int64_t max_time = 128;
   Positions positions = Positions::learned;
   double rope_theta = 10000;

@@ -2,6 +2,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
 
 #include "base/text.h"
 #include "plugin/plugin.h"
@@ -29,14 +30,19 @@ class Transformer final : public xp::Model {
   void build(xp::BuildContext& context) override;
   xp::ModelShape shape() const override { return {p_.layers, p_.width, p_.heads, vocab_, vocab_, p_.max_time}; }
   Tensor embed(xp::Weights w, const Tensor& ids) const override {
-    const auto x = at::embedding(w[token_], ids);
+    const auto x = look_up(w, ids);
     return project_ ? apply(*project_, w, x) : x;
   }
   xp::ForwardOutput forward(xp::Weights w, const xp::ForwardInput& in, const xp::ForwardRequest& want) const override;
+  std::optional<xp::Table> factorised(std::int64_t rank) const override;
   Tensor logits(xp::Weights w, const Tensor& hidden) const override;
   double flops(const xp::ForwardInput& in, const xp::ForwardRequest& want) const override;
 
  private:
+  Tensor look_up(xp::Weights w, const Tensor& ids) const {
+    const auto x = at::embedding(w[token_], ids);
+    return primitives_ ? at::matmul(x, w[*primitives_]) : x;
+  }
   bool takes_vectors() const { return !p_.projects() || !p_.embedding_norm; }
   const Stack& stack(const xp::ForwardInput& in) const { return in.memory.defined() ? decoder_ : encoder_; }
   bool causal(const xp::ForwardInput& in) const { return in.causal || p_.kind == Shape::decoder; }
@@ -55,7 +61,7 @@ class Transformer final : public xp::Model {
   Stack encoder_, decoder_;
   std::optional<Linear> head_dense_;
   std::optional<Norm> head_norm_;
-  std::optional<xp::Param> output_, vocab_bias_;
+  std::optional<xp::Param> primitives_, output_, output_primitives_, vocab_bias_;
 };
 
 void Transformer::build(xp::BuildContext& context) {
@@ -63,7 +69,9 @@ void Transformer::build(xp::BuildContext& context) {
   if (vocab_ <= 0) throw xp::Error("a transformer reads tokens; the stage names no tokenizer");
   Planner plan(context, p_);
   const auto d = p_.width, e = p_.table_width();
-  token_ = plan.table("embedding.token", "vocab.input", vocab_, e);
+  const auto rank = p_.vocab_rank;
+  token_ = plan.table("embedding.token", "vocab.input", vocab_, rank ? rank : e);
+  if (rank) primitives_ = plan.table("embedding.primitives", "primitives", rank, e);
   if (p_.projects()) project_ = plan.linear("embedding.project", "dense", d, e);
   encoder_ = plan.stack("", p_.layers, 0, false);
   if (p_.kind == Shape::encoder_decoder)
@@ -74,7 +82,8 @@ void Transformer::build(xp::BuildContext& context) {
   } else if (p_.projects()) {
     head_dense_ = plan.linear("head.project", "dense", e, d);
   }
-  if (!p_.tied) output_ = plan.table("head.output", "vocab.output", vocab_, e);
+  if (!p_.tied) output_ = plan.table("head.output", "vocab.output", vocab_, rank ? rank : e);
+  if (rank) output_primitives_ = p_.tied ? *primitives_ : plan.table("head.primitives", "primitives", rank, e);
   if (p_.vocab_bias) vocab_bias_ = context.add({"head.bias", "vocab.bias"}, {vocab_}, {0, 0});
 }
 
@@ -120,7 +129,7 @@ Tensor Transformer::enter(xp::Weights w, const xp::ForwardInput& in, const Stack
   const auto type = w[token_].scalar_type();
   const auto place = places(w, stack, positions, type);
   const bool project_first = project_ && in.vectors.defined();  // vectors are as wide as the model, tables are not
-  auto x = in.vectors.defined() ? in.vectors.to(type) : at::embedding(w[token_], in.ids);
+  auto x = in.vectors.defined() ? in.vectors.to(type) : look_up(w, in.ids);
   if (place.defined()) x = x + (project_first ? at::linear(place, w[project_->weight]) : place);
   if (stack.embedding_norm) x = apply(*stack.embedding_norm, p_, w, x);
   if (dropout && p_.dropout > 0) x = dropout(x, p_.dropout);
@@ -196,8 +205,19 @@ Tensor Transformer::logits(xp::Weights w, const Tensor& hidden) const {
     x = head_dense_->bias ? at::linear(x, matrix, w[*head_dense_->bias]) : at::linear(x, matrix);
   }
   if (head_norm_) x = apply(*head_norm_, p_, w, activate(p_.activation, x));
-  const auto table = w[output_.value_or(token_)].narrow(1, 0, x.size(-1));
+  auto table = w[output_.value_or(token_)];
+  if (output_primitives_)
+    x = at::linear(x, w[*output_primitives_].narrow(1, 0, x.size(-1)));
+  else
+    table = table.narrow(1, 0, x.size(-1));
   return vocab_bias_ ? at::linear(x, table, w[*vocab_bias_]) : at::linear(x, table);
+}
+
+std::optional<xp::Table> Transformer::factorised(std::int64_t rank) const {
+  if (p_.vocab_rank) return std::nullopt;  // its tables are products already
+  auto table = settings();
+  table.insert_or_assign("vocab_rank", rank);
+  return table;
 }
 
 /// Two per multiplication with a weight, and attention over all keys, also where a causal kernel could skip half.
@@ -216,6 +236,7 @@ double Transformer::flops(const xp::ForwardInput& in, const xp::ForwardRequest& 
   const double layers = static_cast<double>(last);
   double products =
       layers * (all * key + memory) + std::max(layers - 1, 0.0) * all * query + (last > 0 ? few * query : 0);
+  if (p_.vocab_rank) products += all * static_cast<double>(p_.vocab_rank * p_.table_width());
   if (project_) products += all * d * static_cast<double>(p_.table_width());
   return 2 * products;
 }

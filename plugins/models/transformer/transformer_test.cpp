@@ -56,10 +56,11 @@ xp::Table variant(int number) {
               {"bias", false},     {"vocab_bias", false},   {"kv_heads", 2}, {"tied", false}};
     case 3: return {{"embedding_width", 8}, {"head", "mlm"}, {"embedding_norm", true}, {"norm_position", "post"}};
     case 4: return {{"embedding_width", 8}, {"positions", "sinusoidal"}, {"activation", "silu"}};
+    case 5: return {{"vocab_rank", 6}, {"tied", false}, {"norm_position", "post"}};
     default: return {{"positions", "none"}, {"activation", "relu"}, {"ffn", 24}};
   }
 }
-constexpr int kVariants = 6;
+constexpr int kVariants = 7;
 
 }  // namespace
 
@@ -78,6 +79,30 @@ TEST_CASE("a transformer's gradients are those of finite differences, and every 
     // A constant added to all keys changes no softmax.
     if (!f.all().info[i].name.ends_with("key.bias"))
       CHECK(f.all().values[i].grad().abs().max().item<double>() > 1e-12);
+  }
+}
+
+TEST_CASE("gradients reach every parameter of an encoder through its decoder") {
+  Alone m(
+      xp::Table{{"kind", "encoder_decoder"}, {"layers", 1}, {"decoder_layers", 2}, {"tied", false}, {"head", "mlm"}});
+  const auto mix = at::arange(2 * 5 * 48, at::kDouble).sin().view({2, 5, 48});
+  const auto loss = [&] {
+    const auto memory = m.run({.ids = ids(2, 6, 3)}).tokens;
+    return (m.logits(m.run({.ids = ids(2, 5), .causal = true, .memory = memory}).tokens).log_softmax(-1) * mix).sum();
+  };
+  loss().backward();
+  const at::NoGradGuard quiet;
+  const auto& all = m.fixture.weights("primary");
+  for (xp::Param i = 0; i < all.size(); ++i) {
+    CAPTURE(all.info[i].name);
+    REQUIRE(all.values[i].grad().defined());
+    if (!all.info[i].name.ends_with("key.bias")) CHECK(all.values[i].grad().abs().max().item<double>() > 1e-9);
+    auto entry = all.values[i].detach().view({-1})[all.values[i].numel() / 2];
+    const auto at = [&](double step) { return entry.add_(step), loss().item<double>(); };
+    const double up = at(1e-5), down = at(-2e-5);
+    entry.add_(1e-5);
+    const double exact = all.values[i].grad().view({-1})[all.values[i].numel() / 2].item<double>();
+    CHECK(std::abs((up - down) / 2e-5 - exact) < 1e-6 * std::max(1.0, std::abs(exact)));
   }
 }
 
@@ -335,4 +360,28 @@ TEST_CASE("a checkpoint gives back the model to the bit") {
   const auto& w = again.weights("primary").values;
   CHECK(at::equal(again.model("primary").forward(w, {.ids = text}, {.tokens = true}).tokens,
                   m.run({.ids = text}).tokens));
+}
+
+TEST_CASE("a factorised model is the model whose tables are the products") {
+  const at::NoGradGuard quiet;
+  const auto head = GENERATE("linear", "mlm");
+  Alone whole(xp::Table{{"head", head}});
+  const auto settings = whole.fixture.model("primary").factorised(5);
+  REQUIRE(settings);
+  Alone parts(*settings);
+  CHECK_FALSE(parts.fixture.model("primary").factorised(5));
+  const auto &w = whole.fixture.weights("primary"), &p = parts.fixture.weights("primary");
+  CHECK(p.info[p.find("embedding.primitives")].role == "primitives");
+  for (xp::Param i = 0; i < w.size(); ++i) {
+    const auto& other = p.values[p.find(w.info[i].name)];
+    if (w.info[i].name == "embedding.token")
+      w.values[i].copy_(other.matmul(p.values[p.find("embedding.primitives")]));
+    else
+      w.values[i].copy_(other);
+  }
+  const auto text = ids(2, 7);
+  const auto one = whole.run({.ids = text}).tokens, two = parts.run({.ids = text}).tokens;
+  CHECK(apart(one, two) < 1e-12);
+  CHECK(apart(whole.logits(one), parts.logits(two)) < 1e-12);
+  CHECK(apart(whole.logits(one.narrow(-1, 0, 6)), parts.logits(two.narrow(-1, 0, 6))) < 1e-12);
 }
