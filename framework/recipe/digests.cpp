@@ -93,6 +93,15 @@ Value strip(const Catalogue& catalogue, const FieldInfo& field, const Value& val
   }
 }
 
+bool has_node(const Value& value) {
+  if (const auto* reference = value.as<Reference>())
+    return !reference->node.empty() || (reference->component && has_node(Value(*reference->component)));
+  if (const auto* list = value.as<List>())
+    return std::any_of(list->begin(), list->end(), [](const Value& one) { return has_node(one); });
+  const auto* table = value.as<Table>();
+  return table && std::any_of(table->begin(), table->end(), [](const auto& one) { return has_node(one.second); });
+}
+
 }  // namespace
 
 Table result_settings(const Catalogue& catalogue, const std::vector<std::string>& interfaces, const Table& settings) {
@@ -103,7 +112,13 @@ Table result_settings(const Catalogue& catalogue, const std::vector<std::string>
 }
 
 void PlanBuilder::fill_dataset(Reference& reference, const PlanMember& member, PlanNode& node) {
-  Value table{*reference.component};
+  const auto original = reference.component;
+  if (const auto known = datasets_.find(original); known != datasets_.end()) {
+    reference.component = known->second.component, reference.digest = known->second.digest;
+    return;
+  }
+  Value table{*original};
+  const bool of_nodes = has_node(table);
   fill(table, member, node);
   auto filled = std::make_shared<const Table>(std::move(*table.as<Table>()));
   const auto interfaces = interfaces_of_kind("dataset");
@@ -116,7 +131,8 @@ void PlanBuilder::fill_dataset(Reference& reference, const PlanMember& member, P
   identity.add("dataset").add(identity_text(stripped));
   reference.digest = full.hex();
   identities_[reference.digest] = identity.hex();
-  reference.component = std::move(filled);
+  reference.component = filled;
+  if (!of_nodes) datasets_.emplace(original, Filled{std::move(filled), reference.digest});
 }
 
 void PlanBuilder::fill(Value& value, const PlanMember& member, PlanNode& node) {

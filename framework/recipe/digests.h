@@ -24,6 +24,10 @@ class PlanBuilder {
   std::string plan_id() const;
 
  private:
+  struct Filled {
+    std::shared_ptr<const Table> component;
+    std::string digest;
+  };
   struct Both {
     std::string full;      ///< with libraries, engine and LibTorch
     std::string identity;  ///< without
@@ -38,8 +42,9 @@ class PlanBuilder {
   Plan& plan_;
   const Catalogue& catalogue_;
   std::string engine_hash_;
-  std::map<std::string, std::size_t> index_;       ///< full digest -> node
-  std::map<std::string, std::string> identities_;  ///< full digest -> identity
+  std::map<std::string, std::size_t> index_;                 ///< full digest -> node
+  std::map<std::shared_ptr<const Table>, Filled> datasets_;  ///< those without nodes inside, by what was resolved
+  std::map<std::string, std::string> identities_;            ///< full digest -> identity
 };
 
 }  // namespace xp::recipe

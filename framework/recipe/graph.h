@@ -1,6 +1,7 @@
 #pragma once
 // The stages of one arm with their settings resolved.
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -67,6 +68,10 @@ class Graph {
   const std::vector<std::string>& members(std::string_view stage) const;
   /// The node, resolved now if need be. Null, and a problem, if it needs itself.
   const StageNode* node(const std::string& name, const SourceSpan& asked);
+  /// Datasets that were resolved already, with what they bring; null where mistakes were found.
+  std::map<std::string, std::pair<std::shared_ptr<const Table>, Gathered>, std::less<>>& datasets() {
+    return datasets_;
+  }
   /// The component that the node's model is made of: its own or, along checkpoints, that of the stage that made it.
   const ComponentInfo* model_of(const StageNode& node, std::string_view role, Table* settings = nullptr) const;
 
@@ -87,6 +92,7 @@ class Graph {
   std::map<std::string, std::vector<std::string>, std::less<>> members_;
   std::map<std::string, Planned, std::less<>> planned_;
   std::map<std::string, StageNode, std::less<>> nodes_;
+  std::map<std::string, std::pair<std::shared_ptr<const Table>, Gathered>, std::less<>> datasets_;
   std::vector<std::string> order_, open_;
 };
 

@@ -76,6 +76,10 @@ struct ResolveOptions {
 XP_API std::optional<Plan> resolve(const std::filesystem::path& recipe, const Catalogue& catalogue,
                                    const ResolveOptions& options, Problems& problems);
 
+/// Plugin folders that the recipe names, from the project's root; empty unless options.trust_plugins. Mistakes go to
+/// `problems`, as in resolve().
+XP_API std::vector<std::filesystem::path> plugin_folders(const std::filesystem::path& recipe,
+                                                         const ResolveOptions& options, Problems& problems);
 /// What `xp show` prints: equal text means equal experiment.
 XP_API std::string to_text(const Plan& plan);
 /// As RunLog stores it (results/run_log.h says the keys).

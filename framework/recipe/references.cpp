@@ -137,14 +137,10 @@ class References {
     if (written.has_member || !written.output.empty())
       return error("bad-reference", "a dataset has no members and no outputs",
                    "such as \"" + written.base + ":train\"");
-    Resolver inner(r_.world_, r_.names_, r_.graph_);
-    inner.open_ = r_.open_;
-    if (std::find(inner.open_.begin(), inner.open_.end(), named.name) != inner.open_.end())
+    if (std::find(r_.open_.begin(), r_.open_.end(), named.name) != r_.open_.end())
       return error("cycle", "dataset " + backquoted(named.name) + " is made of itself",
                    "a component cannot be a part of itself");
-    inner.open_.push_back(named.name);
-    const auto table = inner.dataset(named);
-    r_.gathered_.add(inner.gathered_);
+    const auto table = resolved(named);
     if (!table) return r_.gathered_.unknown = true, std::nullopt;
     std::vector<std::string> splits{"train", "dev", "test"};
     if (const auto* info = r_.world_.find(interfaces_of_kind("dataset"), *table->at("type").as<std::string>()))
@@ -154,6 +150,20 @@ class References {
     Reference out{.text = text_, .kind = "dataset"};
     out.split = written.split.empty() ? "train" : written.split, out.column = written.column, out.component = table;
     return one(std::move(out));
+  }
+
+  std::shared_ptr<const Table> resolved(const NamedTable& named) {
+    if (r_.graph_) {
+      const auto known = r_.graph_->datasets().find(named.name);
+      if (known != r_.graph_->datasets().end()) return r_.gathered_.add(known->second.second), known->second.first;
+    }
+    Resolver inner(r_.world_, r_.names_, r_.graph_);
+    inner.open_ = r_.open_;
+    inner.open_.push_back(named.name);
+    auto table = inner.dataset(named);
+    r_.gathered_.add(inner.gathered_);
+    if (r_.graph_) r_.graph_->datasets().emplace(named.name, std::pair(table, std::move(inner.gathered_)));
+    return table;
   }
 
   std::optional<List> stage(const Written& written, bool many) {

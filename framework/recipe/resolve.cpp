@@ -130,6 +130,23 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   return plan;
 }
 
+std::vector<fs::path> plugin_folders(const fs::path& file, const ResolveOptions& options, Problems& problems) {
+  if (!options.trust_plugins) return {};
+  const auto root = options.root.empty() ? project_root(file) : options.root;
+  Sources files;
+  const auto document = load_files(file, root, files, problems);
+  if (!document) return {};
+  const auto outer = outer_document(*document, Overrides(options, problems), options, problems);
+  read_head(outer, options, problems);
+  std::vector<fs::path> out;
+  if (const auto* paths = find(outer, "plugins.path")) {
+    const List list = paths->as<List>() ? *paths->as<List>() : List{*paths};
+    for (const auto& one : list)
+      if (const auto* text = one.as<std::string>()) out.push_back((root / *text).lexically_normal());
+  }
+  return out;
+}
+
 fs::path project_root(const fs::path& from) {
   std::error_code none;
   auto folder = fs::weakly_canonical(fs::absolute(from, none), none);

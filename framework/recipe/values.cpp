@@ -230,10 +230,11 @@ std::shared_ptr<const Table> Resolver::dataset(const NamedTable& named) {
     const auto found = named.table().find(info->name);
     const Place place{info->name, owner};
     std::optional<Value> value;
-    if (found != named.table().end()) {
+    const bool none = found != named.table().end() && found->second == Value("none");
+    if (found != named.table().end() && !(none && info->nullable)) {
       value = table(*info, found->second, place);
       good = good && value;
-    } else {
+    } else if (!none) {
       value = fallback(*info, {"", owner});
     }
     if (value) framework.emplace(info->name, std::move(*value));

@@ -44,7 +44,7 @@ class Files {
         problems_(problems),
         hashes_(other.hashes_) {}
   std::vector<std::filesystem::path> in_package(const std::string& rest, const SourceSpan& span);
-  std::string version_of(const std::string& package);
+  std::string pinned(const std::string& package, const std::string& key);
   std::vector<std::string> packages();
   const std::string& hash(const std::filesystem::path& file);
   void read_shipped();

@@ -47,11 +47,13 @@ class WithPackage {
     if (const char* was = std::getenv("XDG_CACHE_HOME")) old_ = was;
     ::setenv("XDG_CACHE_HOME", scratch_.path().c_str(), 1);
     const auto sources = read_file(fs::path(XP_SOURCE_DIR) / "datasets" / "sources.toml");
-    const auto at = sources.find("version", sources.find("[source.smollm2]"));
-    const auto open = sources.find('"', at);
-    const auto version = sources.substr(open + 1, sources.find('"', open + 1) - open - 1);
-    const auto folder = user_cache() / "packages" / ("smollm2-" + version);
+    const auto pinned = [&](const char* key) {
+      const auto open = sources.find('"', sources.find(key, sources.find("[source.smollm2]")));
+      return sources.substr(open + 1, sources.find('"', open + 1) - open - 1);
+    };
+    const auto folder = user_cache() / "packages" / ("smollm2-" + pinned("version"));
     fs::create_directories(folder);
+    write_file(folder.string() + ".sha256", pinned("sha256") + "\n");
     write_file(folder / "model.gguf", "weights");
   }
   ~WithPackage() {

@@ -364,6 +364,18 @@ TEST_CASE("the sweep's values lie over the arm and below overrides") {
   CHECK(setting(plan, "pretrain", "optimizer.lr", "b") == Value(0.125));
 }
 
+TEST_CASE("plugin folders count with trust only") {
+  Project p;
+  p.put("r.toml",
+        "recipe = 1\nextends = \"base.toml\"\n[plugins]\npath = [\"mine\", \"/opt/theirs\"]\n" + std::string(kScore));
+  Problems problems;
+  CHECK(plugin_folders(p.root() / "r.toml", {.root = p.root()}, problems).empty());
+  const auto folders = plugin_folders(p.root() / "r.toml", {.trust_plugins = true, .root = p.root()}, problems);
+  CHECK(folders == std::vector<std::filesystem::path>{p.root() / "mine", "/opt/theirs"});
+  CHECK(resolve(p.root() / "r.toml", small_catalogue(), {.trust_plugins = true, .root = p.root()}, problems));
+  CHECK(problems.text() == "");
+}
+
 TEST_CASE("towers, named parts and \"none\"") {
   Project p;
   const auto plan = p.plan(R"(
