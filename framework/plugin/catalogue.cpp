@@ -117,10 +117,14 @@ std::vector<fs::path> plugin_path(const std::vector<std::string>& from_command_l
     for (const auto& folder : split(variable, ':'))
       if (!folder.empty()) add(folder);
   if (const char* home = std::getenv("HOME"); home && *home) add(fs::path(home) / ".local/lib/xp");
+  add(own_plugins());
+  return out;
+}
+
+fs::path own_plugins() {
   const auto lib = framework_folder();
   std::error_code none;
-  add(fs::is_directory(lib / "xp/plugins", none) ? lib / "xp/plugins" : lib.parent_path() / "plugins");
-  return out;
+  return fs::is_directory(lib / "xp/plugins", none) ? lib / "xp/plugins" : lib.parent_path() / "plugins";
 }
 
 fs::path describer_path() { return framework_folder().parent_path() / "bin" / "xp-describe"; }

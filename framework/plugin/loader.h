@@ -32,6 +32,8 @@ XP_API Catalogue read_catalogue(const std::vector<std::filesystem::path>& folder
 
 /// The xp-describe that belongs to this libxp_core: ../bin/xp-describe.
 XP_API std::filesystem::path describer_path();
+/// Where the plugins of this build or install of xp lie.
+XP_API std::filesystem::path own_plugins();
 /// Where libxp_core lies.
 XP_API std::filesystem::path framework_folder();
 

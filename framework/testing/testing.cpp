@@ -1,5 +1,7 @@
 #include "testing/testing.h"
 
+#include <map>
+#include <memory>
 #include <set>
 
 #include "base/file.h"
@@ -9,26 +11,32 @@ namespace xp::testing {
 
 namespace fs = std::filesystem;
 
-const Catalogue& catalogue() {
-  static const auto& one = *new Catalogue([] {
-    auto all = read_catalogue({XP_PLUGIN_OUTPUT}, describer_path());
-    for (const auto& bad : all.quarantined) throw Error(bad.library + ": " + bad.reason, Exit::plugin);
-    return all;
-  }());
-  return one;
+namespace {
+
+struct Loaded {
+  Catalogue catalogue;
+  Registry registry;
+};
+
+// Never destroyed: components in static storage of a test may outlive main.
+const Loaded& loaded(const fs::path& more) {
+  static auto& all = *new std::map<fs::path, std::unique_ptr<Loaded>>;
+  if (const auto found = all.find(more); found != all.end()) return *found->second;
+  std::vector<fs::path> folders{own_plugins()};
+  if (!more.empty()) folders.push_back(more);
+  auto one = std::make_unique<Loaded>();
+  one->catalogue = read_catalogue(folders, describer_path());
+  for (const auto& bad : one->catalogue.quarantined) throw Error(bad.library + ": " + bad.reason, Exit::plugin);
+  std::set<std::string> libraries;
+  for (const auto* info : one->catalogue.list()) libraries.insert(info->library);
+  load_plugins(one->registry, one->catalogue, {libraries.begin(), libraries.end()});
+  return *all.emplace(more, std::move(one)).first->second;
 }
 
-const Registry& registry() {
-  // Never destroyed: components in static storage of a test may outlive main.
-  static const auto& one = *[] {
-    std::set<std::string> libraries;
-    for (const auto* info : catalogue().list()) libraries.insert(info->library);
-    auto* all = new Registry;
-    load_plugins(*all, catalogue(), {libraries.begin(), libraries.end()});
-    return all;
-  }();
-  return one;
-}
+}  // namespace
+
+const Catalogue& catalogue_of(const fs::path& more) { return loaded(more).catalogue; }
+const Registry& registry_of(const fs::path& more) { return loaded(more).registry; }
 
 Scratch::Scratch() : path_(make_scratch(fs::temp_directory_path(), "xp-test-")) {
   fs::permissions(path_, fs::perms::owner_all);

@@ -7,11 +7,21 @@
 
 namespace xp::testing {
 
-/// All plugins of the build tree, loaded once. Throws Error if one of them is quarantined.
-const Registry& registry();
+/// All plugins of this build or install of xp and of one folder more, loaded once. Throws Error if one is
+/// quarantined.
+const Registry& registry_of(const std::filesystem::path& more);
 
-/// The catalogue behind registry().
-const Catalogue& catalogue();
+/// The catalogue behind it.
+const Catalogue& catalogue_of(const std::filesystem::path& more);
+
+// Tests of plugins outside the tree are compiled with the folder of their own libraries.
+#ifdef XP_PLUGIN_OUTPUT
+inline const Registry& registry() { return registry_of(XP_PLUGIN_OUTPUT); }
+inline const Catalogue& catalogue() { return catalogue_of(XP_PLUGIN_OUTPUT); }
+#else
+inline const Registry& registry() { return registry_of({}); }
+inline const Catalogue& catalogue() { return catalogue_of({}); }
+#endif
 
 /// An own folder, gone at the end.
 class Scratch {

@@ -12,11 +12,15 @@ if(XP_SOURCE_FROM_BUILD)
   list(APPEND XP_PATH_OPTIONS -ffile-prefix-map=${XP_SOURCE_FROM_BUILD}=.)
 endif()
 
-add_library(xp_flags INTERFACE)
-target_compile_options(xp_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-unknown-pragmas ${XP_PATH_OPTIONS})
+# What plugins outside the tree are compiled with as well.
+set(XP_COMMON_OPTIONS -Wall -Wextra -Wpedantic -Wno-unknown-pragmas)
+set(known_wrong "")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(xp_flags INTERFACE -Wno-restrict)  # GCC bug 105651: reported for `"text" + std::string`
+  set(known_wrong -Wno-restrict)  # GCC bug 105651: reported for `"text" + std::string`
 endif()
+add_library(xp_flags INTERFACE)
+target_compile_options(xp_flags INTERFACE ${XP_COMMON_OPTIONS} ${XP_PATH_OPTIONS} ${known_wrong})
+list(APPEND XP_COMMON_OPTIONS ${known_wrong})
 if(DEFINED ENV{CI})
   target_compile_options(xp_flags INTERFACE -Werror)
 endif()

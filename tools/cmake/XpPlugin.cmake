@@ -48,6 +48,25 @@ function(xp_plugin path)
   add_custom_command(TARGET ${target} POST_BUILD
                      COMMAND ${describe} --write $<TARGET_FILE:${target}> VERBATIM)
   set_property(GLOBAL APPEND PROPERTY XP_PLUGIN_TARGETS ${target})
+  if(XP_DESCRIBE)
+    xp_outside_test(${name} ${target})
+  endif()
+endfunction()
+
+# Outside the tree a plugin's <name>_test.cpp becomes a test of its own; inside, plugins/CMakeLists.txt joins those of a
+# folder in one program.
+function(xp_outside_test name target)
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.cpp)
+  if(NOT EXISTS ${source} OR NOT TARGET xp_testing_core OR NOT BUILD_TESTING)
+    return()
+  endif()
+  find_package(Catch2 3 REQUIRED)
+  add_executable(test_${name} ${source})
+  set_target_properties(test_${name} PROPERTIES CXX_STANDARD 20 CXX_EXTENSIONS OFF BUILD_RPATH ${XP_LIBRARY_DIR})
+  target_compile_definitions(test_${name} PRIVATE XP_PLUGIN_OUTPUT="${XP_PLUGIN_OUTPUT}")
+  target_link_libraries(test_${name} PRIVATE xp_flags xp_testing_core Catch2::Catch2WithMain)
+  add_dependencies(test_${name} ${target})
+  add_test(NAME ${name} COMMAND test_${name})
 endfunction()
 
 if(NOT XP_PLUGIN_OUTPUT)

@@ -1,0 +1,91 @@
+#include "testing/conformance_vocab_initializer.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "api/vocab_initializer.h"
+#include "testing/conformance_component.h"
+#include "testing/toy_encoder.h"
+
+namespace xp::testing {
+namespace {
+
+const std::vector<std::string> kSource = {"sun", "##flower", "flower", "a", "##s", "moon", "light", "##light"};
+const std::vector<std::string> kTarget = {"sunflower", "moonlight", "flowers", "zzz", "sun", "##light"};
+
+std::vector<TokenId> reversed(std::size_t n) {
+  std::vector<TokenId> order(n);
+  for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<TokenId>(n - 1 - i);
+  return order;
+}
+
+MixPlan plan_for(VocabInitializer& initializer, const ToyEncoder& source, const ToyEncoder& target,
+                 const std::vector<TokenId>& set_before = {}) {
+  MixPlan plan(source.size(), target.size());
+  for (const auto row : set_before) plan.set_row(row, {{0, 1.0}}, "before");
+  initializer.plan({.source = source, .target = target, .random = RandomStreams(5)}, plan);
+  return plan;
+}
+
+/// The row of a token as text, with sources by their text: comparable between vocabularies in another order.
+std::string row_text(const MixPlan& plan, const ToyEncoder& source, TokenId row) {
+  const auto& one = plan.rows()[static_cast<std::size_t>(row)];
+  std::vector<std::string> parts;
+  for (const auto& part : one.parts) parts.push_back(source.text(part.source) + "*" + std::to_string(part.weight));
+  for (const auto& [role, numbers] : one.dense) parts.push_back(role + " with " + std::to_string(numbers.size()));
+  std::sort(parts.begin(), parts.end());
+  std::string out = one.set ? one.rule + ":" : "open";
+  for (const auto& part : parts) out += " " + part;
+  return out;
+}
+
+void check_rows(const MixPlan& plan, const ToyEncoder& source) {
+  for (const auto& row : plan.rows()) {
+    if (!row.set) continue;
+    CHECK_FALSE(row.rule.empty());
+    CHECK_FALSE((row.parts.empty() && row.dense.empty()));
+    for (const auto& part : row.parts) {
+      CHECK(part.source >= 0);
+      CHECK(part.source < source.size());
+      CHECK(std::isfinite(part.weight));
+    }
+  }
+}
+
+}  // namespace
+
+void check_vocab_initializer(const Registry& registry, const std::string& type) {
+  check_component(registry, VocabInitializer::kInterface, type);
+  const auto settings = default_settings(*registry.catalogue().find(VocabInitializer::kInterface, type));
+  if (settings.empty()) return;  // its own test knows what it requires
+  const auto make = [&] { return registry.make<VocabInitializer>(settings); };
+  if (make()->wants_vectors()) return;
+  INFO("vocab_initializer " << type);
+
+  const ToyEncoder source(kSource), target(kTarget);
+  std::optional<MixPlan> first;
+  try {
+    first = plan_for(*make(), source, target);
+  } catch (const Error&) {
+    return;  // it reads weights or a corpus, and said so
+  }
+  check_rows(*first, source);
+  const auto again = plan_for(*make(), source, target);
+  const ToyEncoder source_turned(kSource, reversed(kSource.size() + 5)),
+      target_turned(kTarget, reversed(kTarget.size() + 5));
+  const auto turned = plan_for(*make(), source_turned, target);
+  const auto both = plan_for(*make(), source_turned, target_turned);
+  for (TokenId row = 0; row < target.size(); ++row) {
+    INFO("row of " << target.text(row));
+    const auto text = row_text(*first, source, row);
+    CHECK(row_text(again, source, row) == text);
+    CHECK(row_text(turned, source_turned, row) == text);
+    CHECK(row_text(both, source_turned, target_turned.id(target.text(row))) == text);
+  }
+  const auto kept = plan_for(*make(), source, target, {0, target.id("sun")});
+  CHECK(kept.rows()[0].rule == "before");
+  CHECK(kept.rows()[static_cast<std::size_t>(target.id("sun"))].rule == "before");
+}
+
+}  // namespace xp::testing
