@@ -66,7 +66,8 @@ Array<T> array_of(const at::Tensor& tensor) {
 }
 
 void restore(State& state, const json& from, const std::string& front, const SafetensorsFile& numbers) {
-  for (const auto& [name, list] : from.value("strings", json::object()).items()) state.set(name, list.get<Strings>());
+  const auto strings = from.value("strings", json::object()), parts = from.value("parts", json::object());
+  for (const auto& [name, list] : strings.items()) state.set(name, list.get<Strings>());
   for (const auto& name : from.value("ints", Strings())) {
     const auto tensor = tensor_of(numbers.at(front + name));
     if (tensor.scalar_type() != at::kLong) throw Error("entry " + backquoted(front + name) + " is not I64", Exit::data);
@@ -78,7 +79,7 @@ void restore(State& state, const json& from, const std::string& front, const Saf
     state.set(name, array_of<float>(tensor));
   }
   for (const auto& name : from.value("tensors", Strings())) state.set(name, tensor_of(numbers.at(front + name)));
-  for (const auto& [name, part] : from.value("parts", json::object()).items())
+  for (const auto& [name, part] : parts.items())
     restore(state.child(name), part, front + name + "/", numbers);
 }
 

@@ -71,13 +71,15 @@ std::shared_ptr<const Encoder> load_tokenizer(const std::filesystem::path& folde
   Table settings = table_from(entry<json>(about, "settings", file), file);
   settings["type"] = Value(entry<std::string>(about, "type", file));
   std::map<std::string, TokenId, std::less<>> purposes;
-  for (const auto& [purpose, id] : entry<json>(about, "purposes", file).items())
+  const auto reserved = entry<json>(about, "purposes", file);
+  for (const auto& [purpose, id] : reserved.items())
     if (id.is_number_integer()) purposes[purpose] = id.get<TokenId>();
   const auto made = parts.make_part(Tokenizer::kInterface, settings);
   const auto* tokenizer = static_cast<const Tokenizer*>(made.get());
   std::shared_ptr<const Encoder> encoder =
       tokenizer->restore(read_file(folder / "tokenizer.json", std::uint64_t{1} << 30), purposes);
-  for (const auto& sample : entry<json>(about, "samples", file)) {
+  const auto samples = entry<json>(about, "samples", file);
+  for (const auto& sample : samples) {
     std::vector<TokenId> ids;
     for (const auto& token : encoder->encode(entry<std::string>(sample, "text", file))) ids.push_back(token.id);
     if (ids != entry<std::vector<TokenId>>(sample, "ids", file))

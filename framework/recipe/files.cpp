@@ -200,9 +200,14 @@ void World::unknown_type(const std::vector<std::string>& interfaces, std::string
     for (auto& one : catalogue.types(interface)) known.push_back(std::move(one));
   auto hint = suggestion(name, known, "no plugin offers a " + std::string(word));
   if (!catalogue.searched.empty()) hint += "; looked in " + join(catalogue.searched, ", ");
+  // The one that has the wanted name explains the miss; the others are a number, or the message drowns in them.
+  std::size_t others = 0;
   for (const auto& one : catalogue.quarantined)
-    hint +=
-        "; plugin " + backquoted(one.plugin.empty() ? one.library : one.plugin) + " is quarantined: " + one.reason;
+    if (one.plugin == name)
+      hint += "; plugin " + backquoted(one.plugin) + " is quarantined: " + one.reason;
+    else
+      ++others;
+  if (others > 0) hint += "; " + count(others, "other plugin") + " quarantined, `xp plugins` says why";
   problems.error("unknown-type", "there is no " + std::string(word) + " " + backquoted(printable(name)), type.span,
                  hint);
 }
