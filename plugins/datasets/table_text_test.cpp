@@ -1,0 +1,105 @@
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "api/dataset.h"
+#include "base/file.h"
+#include "testing/testing.h"
+
+using namespace xp;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+std::unique_ptr<DataSource> open_table(const std::filesystem::path& file, Table more = {}) {
+  more["type"] = "labelled_text", more["files"] = List{Value(file.string())};
+  return testing::registry().make<DataSource>(more);
+}
+
+std::vector<Document> all_of(const DataSource& source) {
+  std::vector<Document> documents;
+  source.for_each([&](const Document& document) { documents.push_back(document); });
+  return documents;
+}
+
+std::string refusal(const testing::Scratch& scratch, std::string_view name, std::string_view content,
+                    Table more = {}) {
+  write_file(scratch / name, content);
+  try {
+    all_of(*open_table(scratch / name, std::move(more)));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+const Table kPairs = {
+    {"text", "premise"}, {"text_b", "hypothesis"}, {"split", "part"}, {"id", "key"}, {"group", "story"}};
+
+void check_pair(const std::vector<Document>& documents) {
+  REQUIRE(documents.size() == 2);
+  CHECK(documents[0].id == "pairs:p1");
+  CHECK(documents[0].text == "He said \"no\", twice");
+  CHECK(documents[0].fields.at("text_b") == "He spoke");
+  CHECK(documents[0].fields.at("label") == "1");
+  CHECK(documents[0].split == "dev");
+  CHECK(documents[0].group == "s");
+  CHECK(documents[0].script == "Latn");
+  CHECK(documents[1].fields.at("label") == "0");
+}
+
+}  // namespace
+
+TEST_CASE("labelled_text: the same records from TSV, CSV and JSON lines") {
+  const testing::Scratch scratch;
+  write_file(scratch / "pairs.tsv",
+             "key\tpremise\thypothesis\tlabel\tpart\tstory\np1\tHe said \"no\", twice\tHe "
+             "spoke\t1\tdev\ts\np2\ta\tb\t0\ttest\ts\n");
+  write_file(scratch / "pairs.csv",
+             "key,premise,hypothesis,label,part,story\np1,\"He said \"\"no\"\", twice\",He "
+             "spoke,1,dev,s\r\np2,a,b,0,test,s\r\n");
+  write_file(
+      scratch / "pairs.jsonl",
+      R"({"key": "p1", "premise": "He said \"no\", twice", "hypothesis": "He spoke", "label": 1, "part": "dev", "story": "s", "x": null})"
+      "\n"
+      R"({"key": "p2", "premise": "a", "hypothesis": "b", "label": 0, "part": "test", "story": "s"})"
+      "\n");
+  for (const auto* name : {"pairs.tsv", "pairs.csv", "pairs.jsonl"}) {
+    CAPTURE(name);
+    check_pair(all_of(*open_table(scratch / name, kPairs)));
+  }
+}
+
+TEST_CASE("labelled_text: columns named in the recipe, numbers as ids") {
+  const testing::Scratch scratch;
+  write_file(scratch / "polarity.txt", "good film\tpos\n\nbad film\tneg\n");
+  const auto documents = all_of(*open_table(
+      scratch / "polarity.txt", {{"format", "tsv"}, {"header", List{"text", "label"}}, {"language", "en"}}));
+  REQUIRE(documents.size() == 2);
+  CHECK(documents[0].id == "polarity:1");
+  CHECK(documents[1].id == "polarity:2");
+  CHECK(documents[1].text == "bad film");
+  CHECK(documents[1].fields.at("label") == "neg");
+  CHECK(documents[1].language == "en");
+  CHECK(documents[1].split.empty());
+  const auto one = open_table(scratch / "polarity.txt", {{"format", "tsv"}})->fingerprint();
+  CHECK(open_table(scratch / "polarity.txt", {{"format", "csv"}})->fingerprint() != one);
+  CHECK(open_table(scratch / "polarity.txt", {{"format", "tsv"}, {"label", ""}})->fingerprint() != one);
+}
+
+TEST_CASE("labelled_text: a mistake is shown with file and line") {
+  const testing::Scratch scratch;
+  CHECK_THAT(refusal(scratch, "x.tsv", "text\tlabel\na\tb\tc\n"),
+             ContainsSubstring("x.tsv:2: 3 cells, the table has 2 columns"));
+  CHECK_THAT(refusal(scratch, "x.tsv", "text\ttopic\na\tb\n"), ContainsSubstring("x.tsv:2: no column `label`"));
+  CHECK_THAT(refusal(scratch, "x.tsv", "text\tlabel\na\t\n"), ContainsSubstring("x.tsv:2: column `label` is empty"));
+  CHECK_THAT(refusal(scratch, "x.tsv", "text\ttext\n"), ContainsSubstring("x.tsv:1: two columns"));
+  CHECK_THAT(refusal(scratch, "x.csv", "text,label\n\"a,b\n"),
+             ContainsSubstring("x.csv:2: a quoted cell that does not end"));
+  CHECK_THAT(refusal(scratch, "x.csv", "text,label\na\"b,c\n"), ContainsSubstring("x.csv:2: a quote inside a cell"));
+  CHECK_THAT(refusal(scratch, "x.csv", "text,label\n\"a\"b,c\n"),
+             ContainsSubstring("x.csv:2: a quote inside a cell"));
+  CHECK_THAT(refusal(scratch, "x.jsonl", "{\"text\": \"a\", \"label\": \"b\"}\n{\"text\"\n"),
+             ContainsSubstring("x.jsonl:2: "));
+  CHECK_THAT(refusal(scratch, "x.jsonl", "[1]\n"), ContainsSubstring("x.jsonl:1: a line is one JSON object"));
+  CHECK_THAT(refusal(scratch, "x.dat", "a"), ContainsSubstring("say `format`"));
+}
