@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Runs the program on a small recipe as a user would: again, changed, killed, twice at once, without results."""
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+XP = sys.argv.pop(1)
+
+
+def text(language, words, seed):
+    draw = random.Random(seed)
+    lines = []
+    for number in range(120):
+        lines.append(f"::id {number}")
+        lines += [" ".join(draw.choice(words) for _ in range(25)) + "." for _ in range(2)]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+class Runs(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-runs-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        (self.folder / "xp.toml").write_text("")
+        shutil.copy(HERE / "tiny.toml", self.folder)
+        (self.folder / "en.txt").write_text(text("en", "ship wave sail port cow field barn milk".split(), 1))
+        (self.folder / "fr.txt").write_text(text("fr", "navire vague voile port vache champ grange lait".split(), 2))
+
+    def xp(self, *arguments, code=0, **more):
+        done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        return done
+
+    def artifacts(self, results="results"):
+        """sha256 of every weight file in the cache, by its entry."""
+        out = {}
+        for file in sorted((self.folder / results / "cache").glob("[0-9a-f]*/*/model.safetensors")):
+            out[file.parent.parent.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return out
+
+    def numbers(self, done):
+        return [line for line in done.stdout.splitlines() if line]
+
+    def test_again_changed_and_without_results(self):
+        first = self.xp("run", "tiny.toml")
+        again = self.xp("run", "tiny.toml")
+        self.assertIn("0 stages to run", again.stderr)
+        self.assertEqual(first.stdout, again.stdout)
+        changed = self.xp("run", "tiny.toml", "--set", "arm.ofa.stage.transfer.initializer.temperature=0.2")
+        self.assertIn("4 stages to run", changed.stderr)  # transfer and adapt of one arm, two seeds
+        for file in (self.folder / "results" / "tiny").glob("*"):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        self.assertEqual(self.xp("run", "tiny.toml").stdout, first.stdout)
+        table = json.loads(self.xp("table", "tiny", "--json").stdout)
+        self.assertEqual(len(table["rows"]), 2)
+        for name in ("text", "md", "csv", "latex"):
+            self.assertTrue(self.xp("table", "tiny", "--format", name).stdout)
+        self.assertIn("done", self.xp("ls").stdout)
+        self.assertTrue(self.xp("inspect", "tiny.toml", code=4).stderr)
+
+    def test_killed_at_random_moments(self):
+        self.xp("run", "tiny.toml", "--results", "whole")
+        draw = random.Random(os.environ.get("XP_KILL_SEED", "7"))
+        killed = 0
+        for _ in range(int(os.environ.get("XP_KILLS", "5"))):
+            run = subprocess.Popen([XP, "run", "tiny.toml", "-q"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(draw.uniform(0.1, 2.0))
+            killed += run.poll() is None
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        self.assertGreater(killed, 0)
+        whole = self.xp("run", "tiny.toml", "--results", "whole").stdout
+        self.assertEqual(self.xp("run", "tiny.toml").stdout, whole)
+        self.assertEqual(self.artifacts(), self.artifacts("whole"))
+        self.xp("repair")
+        self.assertNotIn("unreadable", self.xp("ls").stdout)
+
+    def test_two_runs_share_the_work(self):
+        runs = [subprocess.Popen([XP, "run", "tiny.toml"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        outs = [run.communicate(timeout=300) for run in runs]
+        self.assertEqual([run.returncode for run in runs], [0, 0], outs)
+        self.assertEqual(outs[0][0], outs[1][0])
+        done = sum(err.count(": done in") for _, err in outs)
+        entries = [e for e in (self.folder / "results" / "cache").iterdir() if not e.name.startswith(".")]
+        self.assertEqual(done, len(entries))
+
+    def test_interrupt_leaves_a_checkpoint(self):
+        run = subprocess.Popen([XP, "run", "tiny.toml", "--set", 'stage.pretrain.stop="100000 steps"'], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(4)
+        run.send_signal(signal.SIGTERM)
+        _, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 75, err)
+        self.assertTrue(list((self.folder / "results" / "cache" / ".work").glob("*/training/training.*")), err)
+
+    def test_checking_maps_no_libtorch(self):
+        for verb in (["--help"], ["check", "tiny.toml"], ["plugins"], ["show", "tiny.toml"]):
+            done = self.xp(*verb, env={**os.environ, "LD_DEBUG": "files"})
+            self.assertNotIn("libtorch", done.stderr, verb)
+
+    def test_same_weights_for_any_threads_and_process(self):
+        self.xp("run", "tiny.toml", "--results", "a", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")
+        self.xp("run", "tiny.toml", "--results", "b", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")
+        self.assertEqual(self.artifacts("a"), self.artifacts("b"))
+        self.assertTrue(self.artifacts("a"))
+
+    def test_mistakes_start_nothing(self):
+        done = self.xp("run", "tiny.toml", "--set", "stage.pretrain.stopp=1", "--arm", "ofaa", code=2)
+        self.assertIn("stopp", done.stderr)
+        self.assertIn("ofaa", done.stderr)
+        self.assertFalse((self.folder / "results").exists())
+        self.xp("run", "absent.toml", code=2)
+        self.xp("frobnicate", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
