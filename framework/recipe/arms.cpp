@@ -127,11 +127,15 @@ std::vector<ArmPlan> chosen(std::vector<ArmPlan> all, const std::vector<std::str
   if (wanted.empty()) return all;
   std::vector<std::string> names;
   for (const auto& arm : all) names.push_back(arm.name);
+  bool known = true;
   for (const auto& name : wanted)
     if (std::none_of(all.begin(), all.end(),
-                     [&](const ArmPlan& arm) { return arm.name == name || arm.group == name; }))
+                     [&](const ArmPlan& arm) { return arm.name == name || arm.group == name; })) {
+      known = false;
       problems.error("unknown-arm", "there is no arm " + backquoted(printable(name)), {},
                      suggestion(name, names, "the recipe has no arms"));
+    }
+  if (!known) return all;  // without its arms a recipe has other mistakes, which would only follow from this one
   std::erase_if(all, [&](const ArmPlan& arm) {
     return std::none_of(wanted.begin(), wanted.end(),
                         [&](const auto& name) { return arm.name == name || arm.group == name; });
