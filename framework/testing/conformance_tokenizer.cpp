@@ -53,7 +53,7 @@ void check_purposes(const Encoder& encoder) {
 
 }  // namespace
 
-const std::vector<std::string>& nasty_texts() {
+const std::vector<std::string>& conformance_texts() {
   static const std::vector<std::string> all = {
       "", " ", "  two  blanks ", "\n\t\r\n", "tab\tand\nline", "e\xCC\x81 and \xC3\xA9",
       "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE3\x81\xA7\xE3\x81\x99", "\xD8\xA7\xD9\x84\xD8\xB3\xD9\x84\xD8\xA7\xD9\x85",
@@ -76,7 +76,7 @@ void check_tokenizer(const Registry& registry, const std::string& type) {
   REQUIRE(restored->size() == encoder->size());
   CHECK(restored->purposes() == encoder->purposes());
   CHECK(restored->json() == encoder->json());
-  for (const auto& text : nasty_texts()) {
+  for (const auto& text : conformance_texts()) {
     INFO(printable(text.substr(0, 40)));
     check_tokens(*encoder, text);
     const auto ids = ids_of(*encoder, text);

@@ -11,6 +11,6 @@ namespace xp::testing {
 void check_tokenizer(const Registry& registry, const std::string& type);
 
 /// Empty text, blanks, combining marks, scripts without blanks, emoji, control characters, invalid UTF-8.
-const std::vector<std::string>& nasty_texts();
+const std::vector<std::string>& conformance_texts();
 
 }  // namespace xp::testing

@@ -61,7 +61,10 @@ void check_convex(const MixPlan& plan, const std::string& rule) {
     if (row.rule != rule) continue;
     ++seen;
     double sum = 0;
-    for (const auto& part : row.parts) CHECK(part.weight >= 0), sum += part.weight;
+    for (const auto& part : row.parts) {
+      CHECK(part.weight >= 0);
+      sum += part.weight;
+    }
     CHECK_THAT(sum, WithinAbs(1.0, 1e-6));
   }
   CHECK(seen > 0);
