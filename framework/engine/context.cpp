@@ -193,7 +193,7 @@ void StageRun::evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators
   for (const auto& [name, evaluator] : evaluators) {
     progress(done++, static_cast<double>(evaluators.size()), name);
     PrefixRecorder named(recorder_, name, std::string(view));
-    const auto context = evaluation_context(pool_, subject.shape().max_time, owned->encoder(), owned->session().categories(), random_.child("evaluate"), named);
+    const auto context = evaluation_context(pool_, subject.shape().max_time, owned->encoder(), owned->session().categories(), random_.child("evaluation"), named);
     evaluator->evaluate(subject, *context);
   }
 }

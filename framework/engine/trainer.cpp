@@ -371,7 +371,7 @@ class TrainerImpl final : public Trainer {
     PointRecorder points(h_.recorder, state_.counters, seen);
     for (const auto& [name, evaluator] : r_.evaluators) {
       PrefixRecorder named(points, name, "");
-      const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(), h_.random.child("evaluate"), named);
+      const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(), h_.random.child("evaluation"), named);
       evaluator->evaluate(own ? *own : *plain, *context);
     }
     session_->flops = 0;

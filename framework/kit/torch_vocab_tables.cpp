@@ -8,6 +8,11 @@
 
 namespace xp {
 
+const Parameters& weights_of(const VocabSetting& setting) {
+  if (!setting.weights) throw Error("this initializer reads the old model's tables, and there is no model");
+  return *setting.weights;
+}
+
 TableStatistics statistics_of(const at::Tensor& table, std::string role) {
   const auto rows = table.detach().to(at::kDouble).reshape({table.size(0), -1});
   const auto mean = rows.mean(0).contiguous(), sd = rows.std(0, false).contiguous();

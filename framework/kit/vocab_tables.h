@@ -10,6 +10,8 @@ struct TableStatistics {
   std::vector<double> mean, sd;    ///< per dimension; a bias has one
 };
 
+/// The source model's weights; throws Error if the setting has none.
+XP_API const Parameters& weights_of(const VocabSetting& setting);
 /// Of each table with role "vocab.*"; tied tables once.
 XP_API std::vector<TableStatistics> vocab_statistics(const Parameters& weights);
 XP_API TableStatistics statistics_of(const at::Tensor& table, std::string role);

@@ -44,7 +44,7 @@ void check_rows(const MixPlan& plan, const ToyEncoder& source) {
   for (const auto& row : plan.rows()) {
     if (!row.set) continue;
     CHECK_FALSE(row.rule.empty());
-    CHECK_FALSE((row.parts.empty() && row.dense.empty()));
+    CHECK_FALSE((row.parts.empty() && row.dense.empty() && !row.uniform));
     for (const auto& part : row.parts) {
       CHECK(part.source >= 0);
       CHECK(part.source < source.size());

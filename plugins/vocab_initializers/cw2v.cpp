@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
+#include "kit/vocab_tables.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -77,14 +78,15 @@ class Cw2v final : public xp::VocabInitializer {
     out.place.assign(n, -1), out.old.assign(n, -1);
     for (std::size_t i = 0; i < n; ++i)
       if (const auto& row = plan.rows()[i]; row.parts.size() == 1) out.old[i] = row.parts.front().source;
-    const auto inputs = setting.weights->select("role:vocab.input");
+    const auto inputs = xp::weights_of(setting).select("role:vocab.input");
     if (inputs.empty()) throw xp::Error("the model has no table with role vocab.input");
-    out.table = setting.weights->values[inputs.front()].detach().to(at::kFloat);
+    out.table = xp::weights_of(setting).values[inputs.front()].detach().to(at::kFloat);
     if (p_.sparsity == Sparsity::dense) {
       for (const auto row : plan.open_rows()) out.place[static_cast<std::size_t>(row)] = std::ssize(out.rows), out.rows.push_back(row);
       out.parameters = {uniform({std::ssize(out.rows), p_.rank}, setting.random.child("left")), uniform({p_.rank, plan.source_size()}, setting.random.child("right"))};
       return out;
     }
+    if (!setting.vectors) throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
     const auto& words = setting.vectors->strings("words");
     const auto& vectors = setting.vectors->floats("vectors");
     const auto order = xp::vector_order(words.size(), false, setting.random.stream());

@@ -9,6 +9,7 @@
 
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
+#include "kit/vocab_tables.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -27,7 +28,7 @@ class Gaussian final : public xp::VocabInitializer {
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto open = plan.open_rows();
     std::set<const void*> seen;
-    const auto& weights = *setting.weights;
+    const auto& weights = xp::weights_of(setting);
     for (xp::Param i = 0; i < weights.size(); ++i)
       if (weights.info[i].role.starts_with("vocab.") && seen.insert(weights.values[i].unsafeGetTensorImpl()).second)
         draw(weights.values[i], weights.info[i].role, open, setting.random, plan);

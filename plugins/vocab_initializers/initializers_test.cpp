@@ -108,6 +108,7 @@ TEST_CASE("mean_of_pieces weighs the pieces that spell the token, and leaves wha
   check_convex(plan, "pieces");
   for (TokenId id = 0; id < scene.target->size(); ++id) {
     const auto& row = plan.rows()[static_cast<std::size_t>(id)];
+    if (scene.target->key(id).kind == TokenKind::special) continue;  // these are copied by purpose before
     const auto pieces = scene.source->pieces(scene.target->key(id));
     CHECK(row.set == !pieces.empty());
     std::string spelled;

@@ -41,6 +41,7 @@ class Ofa final : public xp::VocabInitializer {
   bool wants_vectors() const override { return true; }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
+    if (!setting.vectors) throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
     const auto& words = setting.vectors->strings("words");
     const auto& vectors = setting.vectors->floats("vectors");
     const auto order = xp::vector_order(words.size(), p_.shuffle_vectors, setting.random.child("shuffle").stream());
@@ -60,15 +61,15 @@ class Ofa final : public xp::VocabInitializer {
 
   std::optional<xp::Factorisation> factorise(const xp::VocabSetting& setting) override {
     if (p_.rank == 0) return std::nullopt;
-    return factors(*setting.weights);
+    return factors(xp::weights_of(setting));
   }
 
  private:
   void fill(const xp::VocabSetting& setting, xp::MixPlan& plan, const std::vector<xp::TokenId>& rows) const {
     constexpr const char* kWhy = "no word vector covers the token";
-    auto tables = xp::vocab_statistics(*setting.weights);
+    auto tables = xp::vocab_statistics(xp::weights_of(setting));
     if (p_.rank > 0) {
-      const auto product = factors(*setting.weights);
+      const auto product = factors(xp::weights_of(setting));
       const auto coordinates = xp::tensor_of(product.coordinates, {std::ssize(product.coordinates) / product.rank, product.rank});
       for (auto& table : tables)
         if (table.mean.size() > 1) table = xp::statistics_of(coordinates, table.role);

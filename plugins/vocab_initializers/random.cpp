@@ -16,7 +16,7 @@ class Random final : public xp::VocabInitializer {
   explicit Random(Params params) : p_(params) {}
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    const auto tables = xp::vocab_statistics(*setting.weights);
+    const auto tables = xp::vocab_statistics(xp::weights_of(setting));
     for (const auto row : plan.open_rows())
       xp::set_normal_row(plan, row, tables, p_.scale, setting.random.stream(0, static_cast<std::uint64_t>(row)), "random");
   }

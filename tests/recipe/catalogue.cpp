@@ -214,7 +214,7 @@ void transfer(Builder& b) {
 
 void evaluation(Builder& b) {
   const auto test = named(artifact("dataset", true), "data", "Data.", true);
-  b.add("evaluator", "pseudo_likelihood", {test}, {{"metric", "bits", "bits/byte", {}}});
+  b.add("evaluator", "pseudo_likelihood", {test, named(field::number(true), "most", "Documents.", false)}, {{"metric", "bits", "bits/byte", {}}});
   b.add("evaluator", "sentence_retrieval", {test},
         {{"metric", "top1", "share", {}}, {"metric", "top10", "share", {}}});
   b.add("evaluator", "classification", {test}, {{"metric", "accuracy", "share", {}}});

@@ -59,7 +59,7 @@ TEST_CASE("settings are whole: defaults, parts with their type, references in pl
   const auto plan = quickstart();
   const auto& pretrain = node(plan, "ofa", "pretrain").settings;
   CHECK(*find(pretrain, "model.type") == Value("transformer"));
-  CHECK(*find(pretrain, "model.layers") == Value(3));
+  CHECK(*find(pretrain, "model.layers") == Value(2));
   CHECK(*find(pretrain, "model.dropout") == Value(0.0));
   CHECK(*find(pretrain, "optimizer.lr") == Value(1e-3));  // the only optimizer of the recipe
   CHECK(*find(pretrain, "schedule.type") == Value("warmup_linear"));
