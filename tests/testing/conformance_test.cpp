@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "testing/conformance_component.h"
+#include "testing/conformance_tokenizer.h"
 #include "testing/conformance_vocab_initializer.h"
 #include "testing/testing.h"
 
@@ -18,4 +19,10 @@ TEST_CASE("every vocabulary initializer keeps the promises of its interface") {
   for (const auto& type : registry.catalogue().types("vocab_initializer")) DYNAMIC_SECTION(type) {
       xp::testing::check_vocab_initializer(registry, type);
     }
+}
+
+TEST_CASE("every tokenizer keeps the promises of its interface") {
+  const auto& registry = xp::testing::registry();
+  for (const auto& type : registry.catalogue().types("tokenizer"))
+    DYNAMIC_SECTION(type) { xp::testing::check_tokenizer(registry, type); }
 }
