@@ -22,7 +22,8 @@ namespace xp {
 namespace {
 
 constexpr std::string_view kPrefix = "xp_plugin_abi";
-// What libxp_engine brings into the process. A linker may leave the engine itself out of a plugin that calls LibTorch only.
+// What libxp_engine brings into the process. A linker may leave the engine itself out of a plugin that calls LibTorch
+// only.
 constexpr std::array<std::string_view, 3> kTensorLibraries = {"libxp_engine", "libtorch", "libc10"};
 constexpr std::uint64_t kMostTable = std::uint64_t{1} << 28;  ///< bytes of one symbol or string table
 
