@@ -54,6 +54,11 @@ void Problems::add(Problem problem) {
            other.span.source == problem.span.source && other.span.line == problem.span.line &&
            other.span.column == problem.span.column;
   };
+  constexpr std::size_t kMostKept = 1000;  // far more than anybody reads; comparing with all of them would take long
+  if (problems_.size() >= kMostKept) {
+    if (!problem.warning) ++errors_;
+    return;
+  }
   if (std::any_of(problems_.begin(), problems_.end(), same)) return;  // every arm and seed meets the same mistake
   if (!problem.warning) ++errors_;
   problems_.push_back(std::move(problem));

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -20,7 +22,9 @@ namespace xp {
 namespace {
 
 constexpr std::string_view kPrefix = "xp_plugin_abi";
-constexpr std::string_view kEngine = "libxp_engine.so";
+// What libxp_engine brings into the process. A linker may leave the engine itself out of a plugin that calls LibTorch
+// only.
+constexpr std::array<std::string_view, 3> kTensorLibraries = {"libxp_engine", "libtorch", "libc10"};
 constexpr std::uint64_t kMostTable = std::uint64_t{1} << 28;  ///< bytes of one symbol or string table
 
 #if defined(__x86_64__)
@@ -131,6 +135,11 @@ std::string_view text_at(const std::vector<char>& texts, std::uint64_t at) {
   return rest.substr(0, rest.find('\0'));
 }
 
+bool is_of_tensors(std::string_view library) {
+  return std::any_of(kTensorLibraries.begin(), kTensorLibraries.end(),
+                     [&](std::string_view one) { return library.starts_with(one); });
+}
+
 Names names_of(const Bytes& file) {
   const auto head = header_of(file);
   const std::uint64_t bytes = std::uint64_t{head.e_shnum} * sizeof(Elf64_Shdr);
@@ -144,7 +153,7 @@ Names names_of(const Bytes& file) {
     const auto texts = file.table<char>(names.sh_offset, names.sh_size, "names of symbols");
     if (section.sh_type == SHT_DYNAMIC) {
       for (const auto& entry : file.table<Elf64_Dyn>(section.sh_offset, section.sh_size, "dynamic section"))
-        if (entry.d_tag == DT_NEEDED && text_at(texts, entry.d_un.d_val) == kEngine) found.tensors = true;
+        if (entry.d_tag == DT_NEEDED && is_of_tensors(text_at(texts, entry.d_un.d_val))) found.tensors = true;
       continue;
     }
     for (const auto& symbol : file.table<Elf64_Sym>(section.sh_offset, section.sh_size, "table of symbols"))

@@ -17,7 +17,7 @@ struct LibraryLook {
   bool plugin = false;  ///< it has a symbol xp_plugin_abi*
   int abi = 0;
   std::string name;      ///< as in the symbol
-  bool tensors = false;  ///< it needs libxp_engine
+  bool tensors = false;  ///< it needs libxp_engine, or LibTorch, which comes with it
   std::string reason;    ///< why it cannot be used; empty: it can be tried
 };
 XP_API LibraryLook look_at(const std::filesystem::path& library);

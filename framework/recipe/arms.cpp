@@ -11,6 +11,7 @@ namespace xp::recipe {
 namespace {
 
 constexpr std::size_t kMostArms = 1000;
+constexpr std::size_t kMostText = std::size_t{1} << 23;  // bytes of all arms' recipes
 
 std::vector<Table> product(const Table& lists, const std::string& owner, Problems& problems) {
   std::vector<Table> out{{}};
@@ -254,7 +255,13 @@ std::vector<Arm> make_arms(const Table& document, const Overrides& overrides, co
     if (is_named_group(key)) base.emplace(key, value);
   const auto smoke = smoke_below(document, problems);
   std::vector<Arm> arms;
-  for (const auto& plan : chosen(plan_arms(document, problems), options.arms, problems)) {
+  const auto plans = chosen(plan_arms(document, problems), options.arms, problems);
+  if (to_text(Value(base)).size() * plans.size() > kMostText) {
+    problems.error("too-large", "the recipe is too large for " + count(plans.size(), "arm"), {},
+                   "fewer arms, or a smaller recipe");
+    return {};
+  }
+  for (const auto& plan : plans) {
     Arm arm{plan.name, plan.group, plan.label, base};
     for (const auto& overlay : plan.overlays) apply(arm.document, overlay, "arm " + backquoted(plan.group), problems);
     for (const auto& [key, value] : options.sweep) {

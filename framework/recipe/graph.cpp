@@ -9,7 +9,9 @@
 namespace xp::recipe {
 namespace {
 
-constexpr std::size_t kMostNodes = 500;  // of one arm
+constexpr std::size_t kMostNodes = 2000;                 // of one arm
+constexpr std::size_t kLongestChain = 128;               // stages that wait for each other: resolving recurses
+constexpr std::size_t kMostText = std::size_t{1} << 23;  // bytes of all members of one `each`
 
 using Substitution = std::vector<std::pair<std::string, std::string>>;
 
@@ -87,7 +89,8 @@ const Reference* reference_in(const Value* value) {
 
 Graph::Graph(const World& world, const Arm& arm) : world_(world), arm_(arm), names_(arm.document, world.problems) {
   const auto stages = names_.of_kind("stage");
-  for (const auto* stage : stages) plan(*stage);
+  for (const auto* stage : stages)
+    if (planned_.size() <= kMostNodes) plan(*stage);
   if (planned_.size() > kMostNodes) {
     world_.problems.error("too-many", "an arm has at most " + std::to_string(kMostNodes) + " stages",
                           stages.back()->value->key);
@@ -106,7 +109,13 @@ void Graph::plan(const NamedTable& stage) {
     planned_.emplace(stage.name, Planned{stage.name, stage.table(), span});
     return;
   }
-  for (const auto& values : combinations(each->second, "stage " + backquoted(stage.name), world_.problems)) {
+  const auto all = combinations(each->second, "stage " + backquoted(stage.name), world_.problems);
+  if (to_text(*stage.value).size() * all.size() > kMostText) {
+    world_.problems.error("too-large", "the members of stage " + backquoted(stage.name) + " take too much text",
+                          each->second.span, "fewer members, or a smaller stage");
+    return;
+  }
+  for (const auto& values : all) {
     std::vector<std::string> parts;
     for (const auto& [key, value] : values) parts.push_back(value);
     const auto name = stage.name + "[" + join(parts, ",") + "]";
@@ -136,6 +145,11 @@ const StageNode* Graph::node(const std::string& name, const SourceSpan& asked) {
   }
   const auto planned = planned_.find(name);
   if (planned == planned_.end()) return nullptr;
+  if (open_.size() >= kLongestChain) {
+    world_.problems.error("too-deep", "more than " + std::to_string(kLongestChain) + " stages wait for each other",
+                          asked, "a chain of stages is shorter");
+    return nullptr;
+  }
   open_.push_back(name);
   StageNode out;
   out.name = name, out.stage = planned->second.stage, out.span = planned->second.span;

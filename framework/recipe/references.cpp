@@ -298,6 +298,8 @@ std::optional<List> Resolver::references(const FieldInfo& info, const Value& val
 void Resolver::unknown_name(const std::vector<FieldInfo>& kinds, const std::string& text, const Value& value,
                             const Place& place) {
   gathered_.unknown = true;
+  constexpr std::size_t kEnough = 100;  // 20 are shown; looking for the nearest of many names takes long
+  if (world_.problems.errors() > kEnough) return;
   std::vector<std::string> known, words;
   std::string hint;
   for (const auto& info : kinds) {

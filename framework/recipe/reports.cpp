@@ -20,6 +20,13 @@ const Schema& schema_of() {
   return schema;
 }
 
+// A list, or one value that stands for a list of one; "none" is an empty list.
+List items(const Table& table, std::string_view key) {
+  const auto found = table.find(key);
+  if (found == table.end() || found->second == Value("none")) return {};
+  return found->second.as<List>() ? *found->second.as<List>() : List{found->second};
+}
+
 class Reader {
  public:
   Reader(const Table& document, const std::vector<Graph>& arms, const Head& head, const ResolveOptions& options,
@@ -131,8 +138,7 @@ class Reader {
     const auto& metric = t.at("metric");
     const auto parsed = path(metric, spec.metric);
     arm_exists(t.at("arm"));
-    if (const auto baseline = t.find("baseline"); baseline != t.end()) {
-      const List all = baseline->second.as<List>() ? *baseline->second.as<List>() : List{baseline->second};
+    if (const auto all = items(t, "baseline"); !all.empty()) {
       for (const auto& one : all) {
         arm_exists(one);
         if (*one.as<std::string>() == spec.arm)
@@ -144,12 +150,8 @@ class Reader {
       problems_.error("missing-key", "`baseline` of claim " + backquoted(spec.id) + " is missing", span,
                       "the arm to beat, or a list of them; a claim about a trend has `slope` instead");
     }
-    if (const auto control = t.find("control"); control != t.end())
-      arm_exists(control->second.as<Table>()->at("arm"));
-    if (const auto gate = t.find("gate"); gate != t.end()) {
-      const List all = gate->second.as<List>() ? *gate->second.as<List>() : List{gate->second};
-      for (const auto& one : all) check_gate(one);
-    }
+    if (spec.control) arm_exists(t.at("control").as<Table>()->at("arm"));
+    for (const auto& one : items(t, "gate")) check_gate(one);
     if (spec.slope) check_slope(t.at("slope").as<Table>()->at("over"), spec.slope->over);
     if (parsed) check_claim(t, spec, *parsed), claimed_.push_back({*parsed, metric.span});
     out_.claims.push_back(std::move(spec));
@@ -213,7 +215,7 @@ class Reader {
   void table(const Table& t) {
     auto spec = bind<TableSpec>("tables", t);
     const auto& columns = t.at("columns");
-    const List all = columns.as<List>() ? *columns.as<List>() : List{columns};
+    const auto all = items(t, "columns");
     if (all.empty())
       problems_.error("missing-key", "table " + backquoted(spec.id) + " has no columns", columns.span,
                       "metric paths, such as \"score.accuracy\"");

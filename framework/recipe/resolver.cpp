@@ -8,7 +8,8 @@
 namespace xp::recipe {
 namespace {
 
-constexpr std::size_t kDeepest = 48;  // named components inside each other
+constexpr std::size_t kDeepest = 16;      // named components inside each other
+constexpr std::size_t kMostParts = 5000;  // of one stage: a component may name another one many times
 
 const FieldInfo* field_named(const std::vector<FieldInfo>& fields, std::string_view key) {
   const auto found =
@@ -51,6 +52,13 @@ void Gathered::add(const Gathered& other) {
 
 std::optional<Table> Resolver::component(const std::vector<std::string>& interfaces, const Value& value,
                                          const std::vector<std::string>& more) {
+  if (++parts_ > kMostParts) {
+    if (parts_ == kMostParts + 1)
+      world_.problems.error("too-many", "one stage holds more than " + std::to_string(kMostParts) + " components",
+                            value.span, "components that name each other multiply");
+    gathered_.unknown = true;
+    return {};
+  }
   const auto& table = *value.as<Table>();
   const auto word = kind_of_interface(interfaces.front());
   const auto type = table.find("type");

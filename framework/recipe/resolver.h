@@ -76,6 +76,7 @@ class Resolver {
   const Names& names_;
   Graph* graph_;
   Gathered gathered_;
+  std::size_t parts_ = 0;          // components made so far
   std::vector<std::string> open_;  // named components that are being resolved
   std::string primary_;            // type of the stage's own model, for `like`; empty: not known
 };

@@ -15,6 +15,7 @@ std::vector<FieldInfo> goal_fields() {
           {.name = "better", .kind = Kind::choice, .required = true, .choices = {"higher", "lower"}}};
 }
 
+constexpr std::size_t kMostValues = 1000;
 constexpr const char* kRanges[] = {"uniform", "log_uniform", "int_uniform", "int_log_uniform"};
 
 std::vector<FieldInfo> axis_fields() {
@@ -180,7 +181,8 @@ class SweepReader {
                       value.span ? value.span : span, hint);
       return false;
     };
-    if (!list || list->empty()) return bad("a list of values");
+    if (!list || list->empty() || list->size() > kMostValues)
+      return bad("a list of at most " + count(kMostValues, "value"));
     if (!range) return true;
     if (list->size() != 2 || !((*list)[0].number() < (*list)[1].number()))
       return bad("the lower and the upper bound");
@@ -244,11 +246,13 @@ class SweepReader {
                               ? value_at(graph.arm().document, {(*path)[0], (*path)[1]})
                               : nullptr;
       if (!group || !group->as<Table>()) continue;
-      there = true;
       for (const auto& [form, values] : axis) {
         if (form == "key" || form == "when" || !values.as<List>()) continue;
-        for (const auto& value : *values.as<List>()) try_value(graph, *path, value, key.span);
+        // All values in the first arm; elsewhere one shows whether the key is there.
+        const auto& all = *values.as<List>();
+        for (std::size_t i = 0; i < (there ? 1 : all.size()); ++i) try_value(graph, *path, all[i], key.span);
       }
+      there = true;
     }
     if (!there)
       problems_.error("unknown-path",

@@ -9,7 +9,7 @@
 namespace xp::recipe {
 namespace {
 
-constexpr std::size_t kLargest = std::size_t{1} << 20;  // bytes of one file
+constexpr std::size_t kLargest = std::size_t{1} << 18;  // bytes of one file
 constexpr int kDeepest = 32;                            // nested lists, tables and dotted keys
 
 /// Looks at brackets and dotted keys outside strings and comments: toml++ and the destructors of its tables recurse,
@@ -152,7 +152,7 @@ std::string syntax_message(std::string_view description) {
 std::optional<Table> read_toml(const std::shared_ptr<const SourceText>& source, Problems& problems) {
   if (source->text.size() > kLargest) {
     problems.error("too-large", source->name + " has " + bytes_text(static_cast<double>(source->text.size())), {},
-                   "a recipe has at most 1 MB");
+                   "a recipe has at most 262 kB");
     return {};
   }
   if (!is_utf8(source->text)) {

@@ -57,12 +57,11 @@ TEST_CASE("labelled_text: the same records from TSV, CSV and JSON lines") {
   write_file(scratch / "pairs.csv",
              "key,premise,hypothesis,label,part,story\np1,\"He said \"\"no\"\", twice\",He "
              "spoke,1,dev,s\r\np2,a,b,0,test,s\r\n");
-  write_file(
-      scratch / "pairs.jsonl",
-      R"({"key": "p1", "premise": "He said \"no\", twice", "hypothesis": "He spoke", "label": 1, "part": "dev", "story": "s", "x": null})"
-      "\n"
-      R"({"key": "p2", "premise": "a", "hypothesis": "b", "label": 0, "part": "test", "story": "s"})"
-      "\n");
+  const std::string first =
+      R"({"key": "p1", "premise": "He said \"no\", twice", "hypothesis": "He spoke", "label": 1,)";
+  const std::string second =
+      R"({"key": "p2", "premise": "a", "hypothesis": "b", "label": 0, "part": "test", "story": "s"})";
+  write_file(scratch / "pairs.jsonl", first + R"( "part": "dev", "story": "s", "x": null})" + "\n" + second + "\n");
   for (const auto* name : {"pairs.tsv", "pairs.csv", "pairs.jsonl"}) {
     CAPTURE(name);
     check_pair(all_of(*open_table(scratch / name, kPairs)));

@@ -1,4 +1,4 @@
-#include "evaluator_fixture.h"
+#include "testing/evaluator_fixture.h"
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>

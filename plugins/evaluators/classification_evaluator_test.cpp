@@ -1,4 +1,4 @@
-#include "evaluator_fixture.h"
+#include "testing/evaluator_fixture.h"
 
 #include <ATen/ops/zeros.h>
 

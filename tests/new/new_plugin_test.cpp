@@ -26,7 +26,7 @@ std::string refusal(std::string_view kind, std::string_view name, const fs::path
 }  // namespace
 
 TEST_CASE("every kind gets source, test, recipe and build line, without a mark left open") {
-  REQUIRE(xp::new_kinds().size() >= 11);
+  REQUIRE(xp::new_kinds().size() >= 12);
   for (const auto& kind : xp::new_kinds()) DYNAMIC_SECTION(kind) {
       const Scratch scratch;
       const auto files = new_plugin(kind, "my_part", scratch.path(), false);

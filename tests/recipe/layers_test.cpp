@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 #include "../scratch.h"
@@ -441,6 +442,35 @@ TEST_CASE("many mistakes are reported together, what follows from one is not") {
       "sedes = 1\n[optimizer.adamw]\nlr = -1\n[stage.pretrain]\nobjective = { type = \"mlmm\" }\n[[table]]\nid = "
       "\"t\"\ncolumns = [\"pretrain.perplexity\", \"pretrian.loss\"]\n");
   CHECK(codes.size() == 4);  // the metric of a stage whose objective is not known is left alone
+}
+
+TEST_CASE("recipes that multiply end with a message, not with the machine's memory") {
+  Project p;
+  std::string text = "[objective.o0]\ntype = \"mlm\"\n";
+  for (int i = 1; i <= 15; ++i) {
+    const auto below = "\"o" + std::to_string(i - 1) + "\"";
+    text += "[objective.o" + std::to_string(i) + "]\ntype = \"sum\"\nterms = [" + below + ", " + below + ", " +
+            below + "]\n";
+  }
+  for (const auto& code : p.codes(text + "[stage.pretrain]\nobjective = \"o15\"\n")) CHECK(code == "too-many");
+  text.clear();
+  for (int i = 0; i < 200; ++i)
+    text += "[stage.s" + std::to_string(i) + "]\ntype = \"evaluate\"\nmodel = \"s" + std::to_string(i + 1) +
+            "\"\nwith = []\n";
+  const auto codes = p.codes(text);
+  CHECK(std::find(codes.begin(), codes.end(), "too-deep") != codes.end());
+  text = "[stage.many]\ntype = \"evaluate\"\nmodel = \"pretrain\"\nwith = []\neach = { ";
+  for (const char* key : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    text += std::string(key) + " = [\"p\", \"q\", \"r\"], ";
+  CHECK(p.codes(text.substr(0, text.size() - 2) + " }\n") == std::vector<std::string>{"bad-each"});
+}
+
+TEST_CASE("\"none\" in a claim is the same as nothing") {
+  Project p;
+  CHECK(p.codes(std::string("seeds = 5\n[arm.a]\n[arm.b]\n") + kScore +
+                "[[claim]]\nid = \"c\"\nmetric = \"pretrain.loss\"\narm = \"a\"\nbaseline = \"b\"\ncontrol = "
+                "\"none\"\ngate = \"none\"\nslope = \"none\"\n")
+            .empty());
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRecipe = fs::path(XP_SOURCE_DIR) / "recipes" / "quickstart.toml";
+const fs::path kRecipe = fs::path(XP_SOURCE_DIR) / "tests" / "recipe" / "design" / "quickstart.toml";
 
 Plan quickstart(const ResolveOptions& options = {}, const Catalogue& catalogue = small_catalogue()) {
   Problems problems;
@@ -59,7 +59,7 @@ TEST_CASE("settings are whole: defaults, parts with their type, references in pl
   const auto plan = quickstart();
   const auto& pretrain = node(plan, "ofa", "pretrain").settings;
   CHECK(*find(pretrain, "model.type") == Value("transformer"));
-  CHECK(*find(pretrain, "model.layers") == Value(2));
+  CHECK(*find(pretrain, "model.width") == Value(128));
   CHECK(*find(pretrain, "model.dropout") == Value(0.0));
   CHECK(*find(pretrain, "optimizer.lr") == Value(1e-3));  // the only optimizer of the recipe
   CHECK(*find(pretrain, "schedule.type") == Value("warmup_linear"));

@@ -29,8 +29,6 @@ function(xp_plugin path)
   target_link_libraries(${target} PRIVATE xp_flags xp_core ${arg_LIBRARIES})
   if(arg_TORCH)
     target_link_libraries(${target} PRIVATE xp_engine xp_torch)
-    # The engine's run path does not count for what the plugin itself needs of LibTorch.
-    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;${XP_TORCH_LIB_DIR}")
   endif()
   target_compile_options(${target} PRIVATE -frandom-seed=${name})
   if(NOT XP_SANITIZE)
