@@ -65,7 +65,6 @@ class CheckLayers(ScratchTest):
             ("plugins/models/a.cpp", "recipe/plan.h", "plugins -> recipe"),
             ("plugins/models/a.cpp", "results/hdf5.h", "plugins -> results"),
             ("plugins/models/a.cpp", "testing/models.h", "plugins -> testing"),
-            ("tools/xp/a.cpp", "kit/masking.h", "tools/xp -> kit"),
             ("framework/base/a.h", "../schema/value.h", "base -> schema"),
             ("framework/base/a.h", "framework/schema/value.h", "base -> schema"),
         ]:
