@@ -16,7 +16,7 @@ void add_new(CLI::App& app, Program& program) {
   verb->callback([=, &program] {
     const auto files = new_plugin(*kind, *name, *folder, *in_tree);
     for (const auto& file : files) print(file.string() + "\n");
-    if (!program.quiet && !*in_tree) std::fprintf(stderr, "build: cmake -S %s -B build -DCMAKE_PREFIX_PATH=<xp build or install> && cmake --build build\n", folder->c_str());
+    if (!program.quiet && !*in_tree) std::fprintf(stderr, "build: cmake -S %s -B build -Dxp_DIR=<xp build folder, or lib/cmake/xp of an install> && cmake --build build\n", folder->c_str());
   });
 }
 
