@@ -16,7 +16,7 @@ class TrainTokenizer final : public xp::Stage {
       f.add(&Params::reserve, "reserve", "Ids by purpose beside the standard ones, e.g. { sentinel = 100 }.").map_of(xp::field::number(true));
       f.gives("output", "tokenizer", "tokenizer");
       f.gives("metric", "size", "tokens"), f.gives("metric", "bytes_per_token", "bytes/token");
-      f.draws();
+      // Fitting draws nothing that a seed should vary: all seeds share one vocabulary, or models could not be shared either.
     }
   };
   explicit TrainTokenizer(Params params) : p_(std::move(params)) {}
