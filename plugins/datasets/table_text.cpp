@@ -76,7 +76,7 @@ class LabelledText final : public DataSource {
       f.add(&Params::label, "label", "Column of the label; empty: there is none.");
       f.add(&Params::id, "id", "Column of the id; empty: the record's number.");
       f.add(&Params::group, "group", "Column of the group that splits never cut; empty: each text is its own.");
-      f.add(&Params::split, "split", "Column that names the split; empty: the framework decides by group.");
+      f.add(&Params::split, "split_column", "Column that names the split; empty: the framework decides by group.");
       f.add(&Params::language, "language", "Language of all files (BCP 47).");
       f.add(&Params::source, "source", "Name of the collection, by which losses are reported.");
     }

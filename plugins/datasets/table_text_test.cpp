@@ -33,7 +33,7 @@ std::string refusal(const testing::Scratch& scratch, std::string_view name, std:
 }
 
 const Table kPairs = {
-    {"text", "premise"}, {"text_b", "hypothesis"}, {"split", "part"}, {"id", "key"}, {"group", "story"}};
+    {"text", "premise"}, {"text_b", "hypothesis"}, {"split_column", "part"}, {"id", "key"}, {"group", "story"}};
 
 void check_pair(const std::vector<Document>& documents) {
   REQUIRE(documents.size() == 2);

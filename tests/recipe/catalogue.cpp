@@ -71,6 +71,8 @@ struct Builder {
 void data(Builder& b) {
   FieldInfo files{.name = "files", .kind = Kind::files, .doc = "Paths with `*`.", .required = true};
   b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)});
+  b.add("data_source", "labelled_text",
+        {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column.")});
   b.add("data_source", "aligned_text", {files}, {{.what = "split", .name = "held_out"}});
 }
 
