@@ -5,33 +5,13 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/json_file.h"
 #include "kit/tensors.h"
 
 namespace xp {
 namespace {
 
 using nlohmann::json;
-
-json read_json(const std::filesystem::path& file) {
-  auto parsed = json::parse(read_file(file, std::uint64_t{1} << 32), nullptr, false);
-  if (parsed.is_discarded()) throw Error(file.string() + " is not JSON", Exit::data);
-  return parsed;
-}
-
-template <class T>
-T entry(const json& object, const char* key, const std::filesystem::path& file) {
-  try {
-    return object.at(key).get<T>();
-  } catch (const json::exception&) {
-    throw Error(file.string() + " has no usable entry " + backquoted(key), Exit::data);
-  }
-}
-
-Table table_from(const json& object, const std::filesystem::path& file) {
-  auto value = value_from_json(object.dump());
-  if (auto* table = value.as<Table>()) return std::move(*table);
-  throw Error(file.string() + " holds " + std::string(type_name(value)) + " where settings are expected", Exit::data);
-}
 
 // Values go beside the structure as tensors, so that large vocabularies cost no JSON.
 json structure(const State& state, const std::string& front, std::map<std::string, at::Tensor>& tensors) {
@@ -113,11 +93,11 @@ Parameters read_parameters(const json& list, const std::string& front, const Saf
   Parameters out;
   std::map<std::string, at::Tensor> made;
   for (const auto& one : list) {
-    ParameterInfo info{entry<std::string>(one, "name", file), entry<std::string>(one, "role", file),
-                       entry<int>(one, "layer", file),
-                       entry<std::string>(one, "lifetime", file) == "keep" ? Lifetime::keep : Lifetime::pretrain_only};
+    ParameterInfo info{json_entry<std::string>(one, "name", file), json_entry<std::string>(one, "role", file),
+                       json_entry<int>(one, "layer", file),
+                       json_entry<std::string>(one, "lifetime", file) == "keep" ? Lifetime::keep : Lifetime::pretrain_only};
     if (one.contains("tied_to")) {
-      const auto found = made.find(entry<std::string>(one, "tied_to", file));
+      const auto found = made.find(json_entry<std::string>(one, "tied_to", file));
       if (found == made.end())
         throw Error(file.string() + ": " + backquoted(info.name) + " is tied to a parameter that does not come before it",
                     Exit::data);
@@ -175,17 +155,17 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(file))
     throw Error(folder.string() + " is no checkpoint of ours: it has no xp.json", Exit::data);
   const json about = read_json(file);
-  if (entry<int>(about, "format", file) != 1)
+  if (json_entry<int>(about, "format", file) != 1)
     throw Error(file.string() + " has format " + about["format"].dump() + "; this program reads format 1", Exit::data);
   Checkpoint out;
   const SafetensorsFile numbers(folder / "model.safetensors");
-  out.type = entry<std::string>(about, "type", file);
-  out.settings = table_from(entry<json>(about, "settings", file), file);
-  out.reserved = entry<std::map<std::string, std::int64_t>>(about, "reserved", file);
-  out.objective = table_from(entry<json>(about, "objective", file), file);
-  out.categories = entry<std::map<std::string, Strings>>(about, "categories", file);
-  out.parameters = read_parameters(entry<json>(about, "parameters", file), "", numbers, file);
-  out.objective_parameters = read_parameters(entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
+  out.type = json_entry<std::string>(about, "type", file);
+  out.settings = json_table(json_entry<json>(about, "settings", file), file);
+  out.reserved = json_entry<std::map<std::string, std::int64_t>>(about, "reserved", file);
+  out.objective = json_table(json_entry<json>(about, "objective", file), file);
+  out.categories = json_entry<std::map<std::string, Strings>>(about, "categories", file);
+  out.parameters = read_parameters(json_entry<json>(about, "parameters", file), "", numbers, file);
+  out.objective_parameters = read_parameters(json_entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
   return out;
 }
 

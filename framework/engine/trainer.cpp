@@ -1,8 +1,5 @@
 #include "engine/trainer.h"
 
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 #include <sys/resource.h>
 
@@ -14,6 +11,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
+#include "engine/gradients.h"
+#include "engine/point_recorder.h"
 #include "engine/training_state.h"
 #include "kit/chain.h"
 
@@ -37,27 +36,6 @@ double peak_memory() {
 
 double total(const at::Tensor& t) { return t.detach().sum(at::kDouble).item<double>(); }
 
-/// Final metrics of an evaluator become points of curves during training.
-class PointRecorder final : public Recorder {
- public:
-  PointRecorder(Recorder& to, const Counters& at, std::map<std::string, double>& seen) : to_(to), at_(at), seen_(seen) {}
-  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override { to_.point(curve, value, at, what); }
-  void metric(std::string_view name, double value, const MetricSignature& what) override {
-    to_.point(name, value, at_, what);
-    seen_[std::string(name)] = value;
-  }
-  // Items and ledgers belong to evaluation stages: a copy for every point of a curve would only fill the file.
-  void item(std::string_view, std::string_view, std::string_view, double) override {}
-  void ledger(std::string_view, const std::vector<std::string>&, const std::vector<std::string>&) override {}
-  void counters(const Counters&) override {}
-  void note(std::string_view text) override { to_.note(text); }
-
- private:
-  Recorder& to_;
-  const Counters& at_;
-  std::map<std::string, double>& seen_;
-};
-
 std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> parts) {
   if (parts.empty()) return nullptr;
   if (parts.size() == 1) return std::move(parts.front());
@@ -71,7 +49,8 @@ class TrainerImpl final : public Trainer {
   TrainerImpl(TrainRequest request, TrainingHost host) : r_(std::move(request)), h_(std::move(host)) {
     build_session();
     build_data();
-    build_optimizer();
+    policy_ = r_.optimizer->policy();
+    r_.optimizer->start(parameter_groups(all_, distinct_, policy_));
     ramps_ = ramps_in(r_.objective->settings());
   }
 
@@ -123,7 +102,7 @@ class TrainerImpl final : public Trainer {
     const auto started = Clock::now();
     const double progress = std::min(progress_of(r_.stop, state_.counters), 1.0);
     report_.lr = policy_.lr * (r_.schedule ? r_.schedule->at(progress) : 1.0);
-    report_.gradient_norm = clip();
+    report_.gradient_norm = clip_gradients(all_, distinct_, r_.clip);
     const bool good = std::isfinite(report_.gradient_norm);
     if (good) {
       r_.optimizer->update(report_.lr);
@@ -252,27 +231,6 @@ class TrainerImpl final : public Trainer {
     return std::min(progress_of(ramp.until, counters), 1.0);
   }
 
-  void build_optimizer() {
-    policy_ = r_.optimizer->policy();
-    int layers = 0;
-    for (const auto& info : all_.info) layers = std::max(layers, info.layer + 1);
-    std::map<std::pair<bool, int>, ParameterGroup> groups;  // (decays, layer)
-    for (const auto i : distinct_) {
-      const auto& info = all_.info[i];
-      const bool decays = info.role != "norm" && info.role != "bias" && info.role != "vocab.bias" && info.role != "scalar";
-      // Embeddings count as the layer below the first, heads as the one above the last.
-      const bool below = info.role == "vocab.input" || info.role == "position";
-      const int layer = info.layer >= 0 ? info.layer + 1 : below ? 0 : layers + 1;
-      auto& group = groups[{decays, policy_.layer_decay == 1 ? 0 : layer}];
-      group.tensors.push_back(&all_.values[i]);
-      group.weight_decay = decays ? policy_.weight_decay : 0;
-      group.lr_scale = policy_.layer_decay == 1 ? 1 : std::pow(policy_.layer_decay, layers + 1 - layer);
-    }
-    std::vector<ParameterGroup> list;
-    for (auto& [key, group] : groups) list.push_back(std::move(group));
-    r_.optimizer->start(std::move(list));
-  }
-
   void pass(const Batch& batch, const std::map<std::string, double>& counts, std::map<std::string, double>& metrics,
             std::map<std::string, double>& metric_counts) {
     session_->refresh();
@@ -291,60 +249,18 @@ class TrainerImpl final : public Trainer {
     }
     if (sum.defined()) torch::autograd::backward({sum}, {});
     for (const auto& metric : result.metrics) metrics[metric.name] += total(metric.sum), metric_counts[metric.name] += total(metric.count);
-    collect_feedback(batch, result);
-  }
-
-  void collect_feedback(const Batch& batch, const StepResult& result) {
-    if (!transform_) return;
-    for (const auto& message : result.feedback)
-      for (const auto& wish : transform_->subscriptions()) {
-        if (wish.topic != message.topic) continue;
-        Feedback back{message.topic, session_->step, {}};
-        const auto put = [&](const std::string& name, const at::Tensor& tensor) {
-          const auto flat = tensor.detach().to(at::kLong).contiguous();
-          const auto* data = flat.const_data_ptr<std::int64_t>();
-          back.values[name] = Ints{{data, data + flat.numel()}, flat.sizes().vec()};
-        };
-        for (const auto& [name, tensor] : message.values) put(name, tensor);
-        for (const auto& name : wish.echo) put(name, batch.dense(name));
-        undelivered_.push_back(std::move(back));
-        break;
-      }
-  }
-
-  double clip() {
-    std::vector<at::Tensor> gradients;
-    for (const auto i : distinct_)
-      if (all_.values[i].grad().defined()) gradients.push_back(all_.values[i].grad());
-    if (gradients.empty()) return 0;
-    const at::NoGradGuard quiet;
-    const double norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
-    if (r_.clip > 0 && std::isfinite(norm) && norm > r_.clip) at::_foreach_mul_(gradients, r_.clip / (norm + 1e-6));
-    return norm;
+    if (transform_) add_feedback(result, batch, session_->step, transform_->subscriptions(), undelivered_);
   }
 
   void take_counters() {
     auto& c = state_.counters;
     c.steps = batch_.counters.steps, c.input_tokens = batch_.counters.input_tokens, c.items = batch_.counters.items;
     c.bytes = batch_.counters.bytes, c.epochs = batch_.counters.epochs;
-    c.flops += session_->flops, c.flops_effective += session_->flops * density();
+    c.flops += session_->flops, c.flops_effective += session_->flops * density(all_, distinct_, r_.constraints);
     session_->flops = 0;
     c.memory = peak_memory();
     state_.position = batch_.after;
     report_.counters = c;
-  }
-
-  // Share of weights in layers that constraints leave non-zero: what a sparse kernel would still multiply.
-  double density() const {
-    if (r_.constraints.empty()) return 1;
-    double kept = 0, all = 0;
-    for (const auto i : distinct_) {
-      if (all_.values[i].dim() < 2) continue;
-      double share = 1;
-      for (const auto& constraint : r_.constraints) share *= constraint->density(all_.info[i]);
-      kept += share * static_cast<double>(all_.values[i].numel()), all += static_cast<double>(all_.values[i].numel());
-    }
-    return all > 0 ? kept / all : 1;
   }
 
   void record_step() {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/json_file.h"
 
 namespace xp {
 namespace {
@@ -17,27 +18,6 @@ using nlohmann::json;
 constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.", "Zwölf Boxkämpfer jagen Viktor.",
                                               "Съешь же ещё этих мягких булок.", "नमस्ते दुनिया", "いろはにほへと 漢字",
                                               "a\tb\n  c \u200d e\u0301"};
-
-json read_json(const std::filesystem::path& file) {
-  auto parsed = json::parse(read_file(file, std::uint64_t{1} << 30), nullptr, false);
-  if (parsed.is_discarded()) throw Error(file.string() + " is not JSON", Exit::data);
-  return parsed;
-}
-
-template <class T>
-T entry(const json& object, const char* key, const std::filesystem::path& file) {
-  try {
-    return object.at(key).get<T>();
-  } catch (const json::exception&) {
-    throw Error(file.string() + " has no usable entry " + backquoted(key), Exit::data);
-  }
-}
-
-Table table_from(const json& object, const std::filesystem::path& file) {
-  auto value = value_from_json(object.dump());
-  if (auto* table = value.as<Table>()) return std::move(*table);
-  throw Error(file.string() + " holds " + std::string(type_name(value)) + " where settings are expected", Exit::data);
-}
 
 }  // namespace
 
@@ -68,23 +48,23 @@ std::shared_ptr<const Encoder> load_tokenizer(const std::filesystem::path& folde
   const auto file = folder / "xp_tokenizer.json";
   if (!std::filesystem::exists(file)) return nullptr;
   const json about = read_json(file);
-  Table settings = table_from(entry<json>(about, "settings", file), file);
-  settings["type"] = Value(entry<std::string>(about, "type", file));
+  Table settings = json_table(json_entry<json>(about, "settings", file), file);
+  settings["type"] = Value(json_entry<std::string>(about, "type", file));
   std::map<std::string, TokenId, std::less<>> purposes;
-  const auto reserved = entry<json>(about, "purposes", file);
+  const auto reserved = json_entry<json>(about, "purposes", file);
   for (const auto& [purpose, id] : reserved.items())
     if (id.is_number_integer()) purposes[purpose] = id.get<TokenId>();
   const auto made = parts.make_part(Tokenizer::kInterface, settings);
   const auto* tokenizer = static_cast<const Tokenizer*>(made.get());
   std::shared_ptr<const Encoder> encoder =
       tokenizer->restore(read_file(folder / "tokenizer.json", std::uint64_t{1} << 30), purposes);
-  const auto samples = entry<json>(about, "samples", file);
+  const auto samples = json_entry<json>(about, "samples", file);
   for (const auto& sample : samples) {
     std::vector<TokenId> ids;
-    for (const auto& token : encoder->encode(entry<std::string>(sample, "text", file))) ids.push_back(token.id);
-    if (ids != entry<std::vector<TokenId>>(sample, "ids", file))
+    for (const auto& token : encoder->encode(json_entry<std::string>(sample, "text", file))) ids.push_back(token.id);
+    if (ids != json_entry<std::vector<TokenId>>(sample, "ids", file))
       throw Error("the tokenizer in " + folder.string() + " gives other ids than when it was made, for the text " +
-                      backquoted(printable(entry<std::string>(sample, "text", file))),
+                      backquoted(printable(json_entry<std::string>(sample, "text", file))),
                   Exit::data);
   }
   return encoder;

@@ -11,7 +11,7 @@ void add_check(CLI::App& app, Program& program) {
   options->add_to(*verb);
   verb->footer("Example: xp check recipes/quickstart.toml --set stage.adapt.stop='\"500k tokens\"'");
   verb->callback([options, &program] {
-    const auto catalogue = program.catalogue();
+    const auto catalogue = options->catalogue(program);
     const auto plan = options->plan(program, catalogue);
     print(program.json ? to_json(to_value(plan)) + "\n"
                        : backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
@@ -28,7 +28,7 @@ void add_show(CLI::App& app, Program& program) {
   verb->add_flag("--dot", *dot, "The stage graph for Graphviz.");
   verb->footer("Equal text means equal experiment: diff <(xp show A) <(xp show B)");
   verb->callback([=, &program] {
-    const auto catalogue = program.catalogue();
+    const auto catalogue = options->catalogue(program);
     if (*origin) {
       Problems problems;
       const auto text = origins(options->recipe, options->resolve, problems);

@@ -1,7 +1,25 @@
 // The program: one file per verb. Results go to stdout, everything else to stderr.
+#include <algorithm>
 #include <cstdio>
 
+#include "base/text.h"
 #include "program.h"
+
+namespace {
+
+// CLI11 only says that a verb is missing; a typo deserves the nearest one.
+void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> verbs;
+  for (const auto* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
+  if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return;
+  const auto near = xp::nearest(argv[1], verbs);
+  throw xp::Error("there is no verb " + xp::backquoted(xp::printable(argv[1])) +
+                      (near ? "; did you mean " + xp::backquoted(*near) + "?" : "; there is " + xp::listed(verbs, 30)),
+                  xp::Exit::usage);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace xp::program;
@@ -27,6 +45,7 @@ int main(int argc, char** argv) {
                             add_plot, add_ls, add_repair, add_tokenize, add_data, add_cache, add_env})
     add(app, program);
   try {
+    refuse_unknown_verb(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::Success& shown) {
     return app.exit(shown);

@@ -35,6 +35,13 @@ void RecipeOptions::add_to(CLI::App& app) {
   app.add_flag("--trust-plugins", resolve.trust_plugins, "Let the recipe name plugin folders: their code will run.");
 }
 
+Catalogue RecipeOptions::catalogue(const Program& program) const {
+  Problems ignored;  // plan() reads the recipe again and reports
+  std::vector<std::string> folders;
+  for (const auto& folder : plugin_folders(recipe, resolve, ignored)) folders.push_back(folder.string());
+  return program.catalogue(folders);
+}
+
 Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue) const {
   auto options = resolve;
   const auto engine = program.self().parent_path().parent_path() / "lib" / "libxp_engine.so";

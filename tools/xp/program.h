@@ -32,6 +32,8 @@ struct RecipeOptions {
   std::string recipe;
   ResolveOptions resolve;
   void add_to(CLI::App& app);
+  /// What plugins offer, with the folders that a trusted recipe names.
+  Catalogue catalogue(const Program& program) const;
   /// Resolves; prints warnings, throws Error with all mistakes.
   Plan plan(const Program& program, const Catalogue& catalogue) const;
 };

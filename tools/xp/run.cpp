@@ -115,7 +115,7 @@ RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue&
 }
 
 void run_recipe(Program& program, const RecipeOptions& options, double max_seconds) {
-  const auto catalogue = program.catalogue();
+  const auto catalogue = options.catalogue(program);
   const auto plan = options.plan(program, catalogue);
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
