@@ -1,5 +1,6 @@
 // The door of libxp_engine: loads plugins, runs the graph, folds the result.
 #include <ATen/Context.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -48,10 +49,20 @@ void set_determinism(const Plan& plan) {
   at::globalContext().setDeterministicAlgorithms(plan.setting.determinism == "bitwise", false);
 }
 
+/// Training allocates the same sizes at every step; given back to the system each time, their pages are cleared anew,
+/// a tenth of a small model's CPU time.
+void keep_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
 }  // namespace
 
 RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
   set_determinism(plan);
+  keep_memory();
   Registry registry;
   load_plugins(registry, catalogue, libraries(plan, catalogue));
   Cache cache(options.results);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <thread>
 #include <unordered_map>
@@ -10,6 +11,48 @@
 #include "plugin/plugin.h"
 
 namespace {
+
+// Compiled a second time for processors with 8-wide multiply-add, picked when the library loads.
+#if defined(__x86_64__)
+#define XP_WIDE __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define XP_WIDE
+#endif
+constexpr std::size_t kLanes = 8;
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+/// Rows are padded to whole lanes with zeros, which stay zero under every update.
+std::size_t padded(std::int64_t dim) { return (static_cast<std::size_t>(dim) + kLanes - 1) / kLanes * kLanes; }
+
+XP_WIDE float dot(const float* a, const float* b, std::size_t n) {
+  Lanes sums[2] = {};
+  for (std::size_t d = 0; d < n; d += kLanes) {
+    Lanes x, y;
+    std::memcpy(&x, a + d, sizeof x), std::memcpy(&y, b + d, sizeof y);
+    sums[d / kLanes % 2] += x * y;
+  }
+  const Lanes both = sums[0] + sums[1];
+  float sum = 0;
+  for (std::size_t l = 0; l < kLanes; ++l) sum += both[l];
+  return sum;
+}
+
+/// to += scale * from.
+XP_WIDE void add(float* to, const float* from, float scale, std::size_t n) {
+  for (std::size_t d = 0; d < n; ++d) to[d] += scale * from[d];
+}
+
+/// gradient += step * row, and then row += step * hidden.
+XP_WIDE void move_both(float* gradient, float* row, const float* hidden, float step, std::size_t n) {
+  for (std::size_t d = 0; d < n; ++d) {
+    gradient[d] += step * row[d];
+    row[d] += step * hidden[d];
+  }
+}
+
+void prefetch(const float* row, std::size_t n) {
+  for (std::size_t d = 0; d < n; d += 16) __builtin_prefetch(row + d, 1);
+}
 
 /// Skip-gram with subwords and negative sampling (Mikolov et al. 2013; Bojanowski et al. 2017). Documents that share a
 /// group across languages also predict words at the same relative place, so that translations come to lie together
@@ -57,16 +100,29 @@ class Skipgram final : public xp::Fitter {
     std::int32_t group = -1;  ///< index into groups, if others share it
     std::string language;
   };
+  /// One column of an alias table (Walker 1977): this word with chance `own`, else `other`.
+  struct Draw {
+    float own = 1;
+    std::int32_t other = 0;
+  };
   struct Work {
     std::vector<std::string> words;
     std::vector<std::int64_t> counts;
     std::vector<std::vector<std::int32_t>> parts;  ///< rows of `input` that make a word: its own, then its n-grams
     std::vector<Text> texts;
     std::vector<std::vector<std::int32_t>> groups;  ///< texts that are translations of each other
-    std::vector<std::int32_t> noise;                ///< words by count^0.75, to be drawn evenly
+    std::vector<Draw> noise;                        ///< words by count^0.75
     std::vector<float> keep;                        ///< chance to stay under `sample`
     std::vector<float> input, output;
+    std::size_t width = 0;  ///< numbers from one row to the next
     std::int64_t tokens = 0;
+  };
+  /// What one thread works with.
+  struct Scratch {
+    explicit Scratch(std::size_t width) : hidden(width), gradient(width) {}
+    std::vector<float> hidden, gradient;
+    std::vector<std::int32_t> line;   ///< words of the text that were kept
+    std::vector<std::int32_t> drawn;  ///< the true word first, then the negatives
   };
 
   Work read(const xp::DataSource& corpus) const {
@@ -112,20 +168,47 @@ class Skipgram final : public xp::Fitter {
 
   void start(Work& work, const xp::RandomStreams& random) const {
     const auto n = work.words.size();
-    const auto dim = static_cast<std::size_t>(p_.dim);
+    const auto rows = n + static_cast<std::size_t>(p_.buckets), dim = static_cast<std::size_t>(p_.dim);
+    work.width = padded(p_.dim);
     for (std::size_t w = 0; w < n; ++w) work.parts.push_back(parts_of(work.words[w], static_cast<std::int32_t>(w), n));
-    work.input.resize((n + static_cast<std::size_t>(p_.buckets)) * dim), work.output.assign(n * dim, 0);
+    work.input.assign(rows * work.width, 0), work.output.assign(n * work.width, 0);
     auto stream = random.child("start").stream();
-    for (float& x : work.input) x = static_cast<float>((stream.uniform() - 0.5) / static_cast<double>(p_.dim));
-    double mass = 0;
-    for (const auto c : work.counts) mass += std::pow(static_cast<double>(c), 0.75);
-    constexpr double kNoise = 1 << 20;
-    for (std::size_t w = 0; w < n; ++w) {
-      const auto share = std::max(1.0, std::round(kNoise * std::pow(static_cast<double>(work.counts[w]), 0.75) / mass));
-      work.noise.insert(work.noise.end(), static_cast<std::size_t>(share), static_cast<std::int32_t>(w));
-      const double frequency = static_cast<double>(work.counts[w]) / static_cast<double>(work.tokens);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t d = 0; d < dim; ++d)
+        work.input[r * work.width + d] = static_cast<float>((stream.uniform() - 0.5) / static_cast<double>(p_.dim));
+    work.noise = alias_table(work.counts);
+    for (const auto count : work.counts) {
+      const double frequency = static_cast<double>(count) / static_cast<double>(work.tokens);
       work.keep.push_back(p_.sample > 0 ? static_cast<float>(std::min(1.0, std::sqrt(p_.sample / frequency))) : 1.0F);
     }
+  }
+
+  // Small enough for a core's own cache, which a list of words repeated by frequency is not.
+  static std::vector<Draw> alias_table(const std::vector<std::int64_t>& counts) {
+    std::vector<double> share;
+    double mass = 0;
+    for (const auto count : counts) mass += share.emplace_back(std::pow(static_cast<double>(count), 0.75));
+    std::vector<std::int32_t> below, above;
+    for (std::size_t w = 0; w < share.size(); ++w) {
+      share[w] *= static_cast<double>(share.size()) / mass;
+      (share[w] < 1 ? below : above).push_back(static_cast<std::int32_t>(w));
+    }
+    std::vector<Draw> table(share.size());
+    while (!below.empty() && !above.empty()) {
+      const auto low = static_cast<std::size_t>(below.back()), high = static_cast<std::size_t>(above.back());
+      below.pop_back();
+      table[low] = {.own = static_cast<float>(share[low]), .other = static_cast<std::int32_t>(high)};
+      share[high] -= 1 - share[low];
+      if (share[high] < 1) above.pop_back(), below.push_back(static_cast<std::int32_t>(high));
+    }
+    return table;
+  }
+
+  static std::int32_t drawn(const std::vector<Draw>& table, xp::RandomStream& stream) {
+    const auto bits = stream.next();  // the upper half picks the column, the lower one decides in it
+    const auto column = static_cast<std::size_t>(((bits >> 32) * table.size()) >> 32);
+    const auto& draw = table[column];
+    return static_cast<float>(bits & 0xFFFFFFu) * 0x1p-24F < draw.own ? static_cast<std::int32_t>(column) : draw.other;
   }
 
   std::vector<std::int32_t> parts_of(const std::string& word, std::int32_t id, std::size_t words) const {
@@ -147,9 +230,8 @@ class Skipgram final : public xp::Fitter {
   }
 
   void pass(Work& work, const xp::RandomStreams& random, std::size_t worker, std::size_t workers) const {
-    const auto dim = static_cast<std::size_t>(p_.dim);
-    std::vector<float> hidden(dim), gradient(dim);
-    std::vector<std::int32_t> line;
+    Scratch scratch(work.width);
+    auto& line = scratch.line;
     const double total = static_cast<double>(work.tokens * p_.epochs) / static_cast<double>(workers);
     double done = 0;
     for (std::int64_t epoch = 0; epoch < p_.epochs; ++epoch)
@@ -160,58 +242,57 @@ class Skipgram final : public xp::Fitter {
         for (const auto w : text.words)
           if (work.keep[static_cast<std::size_t>(w)] >= 1 || stream.uniform() < work.keep[static_cast<std::size_t>(w)]) line.push_back(w);
         const auto rate = static_cast<float>(p_.lr * std::max(1e-4, 1 - done / total));
-        for (std::size_t i = 0; i < line.size(); ++i) centre(work, text, line, i, rate, stream, hidden, gradient);
+        for (std::size_t i = 0; i < line.size(); ++i) {
+          if (i + 1 < line.size())
+            for (const auto part : work.parts[static_cast<std::size_t>(line[i + 1])]) prefetch(row(work.input, part, work), work.width);
+          centre(work, text, i, rate, stream, scratch);
+        }
         done += static_cast<double>(text.words.size());
       }
   }
 
-  void centre(Work& work, const Text& text, const std::vector<std::int32_t>& line, std::size_t i, float rate, xp::RandomStream& stream,
-              std::vector<float>& hidden, std::vector<float>& gradient) const {
-    const auto dim = static_cast<std::size_t>(p_.dim);
-    const auto& parts = work.parts[static_cast<std::size_t>(line[i])];
-    std::fill(hidden.begin(), hidden.end(), 0.0F), std::fill(gradient.begin(), gradient.end(), 0.0F);
-    for (const auto part : parts) {
-      const float* row = work.input.data() + static_cast<std::size_t>(part) * dim;
-      for (std::size_t d = 0; d < dim; ++d) hidden[d] += row[d];
-    }
-    const float share = 1.0F / static_cast<float>(parts.size());
-    for (float& x : hidden) x *= share;
-    const auto reach = static_cast<std::size_t>(1 + stream.below(p_.window));
-    for (std::size_t j = i > reach ? i - reach : 0; j < std::min(line.size(), i + reach + 1); ++j)
-      if (j != i) predict(work, line[j], rate, stream, hidden, gradient);
-    if (text.group >= 0 && p_.parallel > 0) translations(work, text, static_cast<double>(i) / static_cast<double>(line.size()), rate, stream, hidden, gradient);
-    for (const auto part : parts) {
-      float* row = work.input.data() + static_cast<std::size_t>(part) * dim;
-      for (std::size_t d = 0; d < dim; ++d) row[d] += gradient[d] * share;
-    }
+  static float* row(std::vector<float>& table, std::int32_t at, const Work& work) {
+    return table.data() + static_cast<std::size_t>(at) * work.width;
   }
 
-  void translations(Work& work, const Text& text, double place, float rate, xp::RandomStream& stream, const std::vector<float>& hidden,
-                    std::vector<float>& gradient) const {
+  void centre(Work& work, const Text& text, std::size_t i, float rate, xp::RandomStream& stream, Scratch& s) const {
+    const auto& parts = work.parts[static_cast<std::size_t>(s.line[i])];
+    const float share = 1.0F / static_cast<float>(parts.size());
+    std::fill(s.hidden.begin(), s.hidden.end(), 0.0F), std::fill(s.gradient.begin(), s.gradient.end(), 0.0F);
+    for (const auto part : parts) add(s.hidden.data(), row(work.input, part, work), share, work.width);
+    const auto reach = static_cast<std::size_t>(1 + stream.below(p_.window));
+    for (std::size_t j = i > reach ? i - reach : 0; j < std::min(s.line.size(), i + reach + 1); ++j)
+      if (j != i) predict(work, s.line[j], rate, stream, s);
+    if (text.group >= 0 && p_.parallel > 0) translations(work, text, static_cast<double>(i) / static_cast<double>(s.line.size()), rate, stream, s);
+    for (const auto part : parts) add(row(work.input, part, work), s.gradient.data(), share, work.width);
+  }
+
+  void translations(Work& work, const Text& text, double place, float rate, xp::RandomStream& stream, Scratch& s) const {
     const auto& others = work.groups[static_cast<std::size_t>(text.group)];
     for (std::int64_t n = 0; n < p_.parallel; ++n) {
       const auto& other = work.texts[static_cast<std::size_t>(others[static_cast<std::size_t>(stream.below(std::ssize(others)))])];
       if (other.language == text.language || other.words.empty()) continue;
       const auto middle = static_cast<std::int64_t>(place * static_cast<double>(other.words.size()));
       const auto at = std::clamp<std::int64_t>(middle + stream.below(2 * p_.parallel_window + 1) - p_.parallel_window, 0, std::ssize(other.words) - 1);
-      predict(work, other.words[static_cast<std::size_t>(at)], rate, stream, hidden, gradient);
+      predict(work, other.words[static_cast<std::size_t>(at)], rate, stream, s);
     }
   }
 
-  // One true word and `negatives` drawn ones: logistic regression on the dot product.
-  void predict(Work& work, std::int32_t truth, float rate, xp::RandomStream& stream, const std::vector<float>& hidden, std::vector<float>& gradient) const {
-    const auto dim = static_cast<std::size_t>(p_.dim);
-    for (std::int64_t n = 0; n <= p_.negatives; ++n) {
-      const auto word = n == 0 ? truth : work.noise[static_cast<std::size_t>(stream.below(std::ssize(work.noise)))];
-      if (n > 0 && word == truth) continue;
-      float* row = work.output.data() + static_cast<std::size_t>(word) * dim;
-      float dot = 0;
-      for (std::size_t d = 0; d < dim; ++d) dot += hidden[d] * row[d];
-      const float step = rate * ((n == 0 ? 1.0F : 0.0F) - 1.0F / (1.0F + std::exp(-dot)));
-      for (std::size_t d = 0; d < dim; ++d) {
-        gradient[d] += step * row[d];
-        row[d] += step * hidden[d];
-      }
+  // One true word and `negatives` drawn ones: logistic regression on the dot product. All are drawn before the first is
+  // used, so that their rows are on the way from memory.
+  void predict(Work& work, std::int32_t truth, float rate, xp::RandomStream& stream, Scratch& s) const {
+    s.drawn.assign(1, truth);
+    for (std::int64_t n = 0; n < p_.negatives; ++n) {
+      const auto word = drawn(work.noise, stream);
+      if (word == truth) continue;
+      prefetch(row(work.output, word, work), work.width);
+      s.drawn.push_back(word);
+    }
+    for (std::size_t n = 0; n < s.drawn.size(); ++n) {
+      float* to = row(work.output, s.drawn[n], work);
+      const float score = dot(s.hidden.data(), to, work.width);
+      const float step = rate * ((n == 0 ? 1.0F : 0.0F) - 1.0F / (1.0F + std::exp(-score)));
+      move_both(s.gradient.data(), to, s.hidden.data(), step, work.width);
     }
   }
 
@@ -222,7 +303,7 @@ class Skipgram final : public xp::Fitter {
     for (std::size_t w = 0; w < work.words.size(); ++w) {
       float* to = vectors.data.data() + w * dim;
       for (const auto part : work.parts[w])
-        for (std::size_t d = 0; d < dim; ++d) to[d] += work.input[static_cast<std::size_t>(part) * dim + d] / static_cast<float>(work.parts[w].size());
+        for (std::size_t d = 0; d < dim; ++d) to[d] += work.input[static_cast<std::size_t>(part) * work.width + d] / static_cast<float>(work.parts[w].size());
       for (std::size_t d = 0; d < dim; ++d)
         if (!std::isfinite(to[d])) throw xp::Error("the vectors grew beyond all bounds; lower lr");
     }
