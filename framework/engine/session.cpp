@@ -273,7 +273,10 @@ void Session::refresh() {
       to.push_back(made);
     }
   };
-  for (auto& [role, built] : models_) convert(built.own.values, built.active);
+  for (auto& [role, built] : models_) {
+    convert(built.own.values, built.active);
+    built.passes = 0;  // dropout draws by the number of the pass, which must not tell how many went before this batch
+  }
   for (auto& [path, part] : parts_) convert(part.values, active_parts_[path]);
 }
 

@@ -106,7 +106,8 @@ std::optional<State> read_training_state(const std::filesystem::path& work) {
     try {
       return load_state(folder);
     } catch (const Error& error) {
-      log::warn("training state " + folder.string() + " is passed over: " + error.what());
+      log::warn("training state " + folder.string() + " is passed over and removed: " + error.what());
+      std::filesystem::remove_all(folder);  // or the next state of its step would find its place taken
     }
   }
   return std::nullopt;
