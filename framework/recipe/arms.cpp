@@ -220,6 +220,12 @@ Overrides::Overrides(const ResolveOptions& options, Problems& problems) {
       one.value = read_override(source, std::string_view(text).substr(equals + 1), front + 1);
     }
     one.value.key = {source, 1, 1, std::max(1, static_cast<int>(display_width(key)))};
+    for (const auto& other : list)
+      if (path_text(other.path) == path_text(one.path)) {
+        problems.error("duplicate-key", backquoted(printable(key)) + " is overridden twice", one.value.key,
+                       "keep one of " + other.value.key.source->name + " and " + source->name);
+        return;
+      }
     list.push_back(std::move(one));
   };
   for (std::size_t i = 0; i < options.set.size(); ++i) add(options.set[i], false, i + 1);

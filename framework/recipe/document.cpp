@@ -81,10 +81,10 @@ T get_or(const Table& document, std::string_view key, T fallback) {
   return value ? *value : fallback;
 }
 
-std::vector<std::int64_t> read_seeds(const Value& value, Problems& problems) {
+std::vector<std::int64_t> read_seeds(const Value& value, const std::string& name, Problems& problems) {
   const auto wrong = [&](const SourceSpan& span, const std::string& found) {
-    problems.error("bad-seeds", "`seeds` cannot be " + found, span,
-                   "a number (4 means 0, 1, 2, 3) or a list of different integers >= 0");
+    problems.error("bad-seeds", name + " cannot be " + found, span,
+                   value.span ? "a number (4 means 0, 1, 2, 3) or a list of different integers >= 0" : "different integers >= 0");
     return std::vector<std::int64_t>{0};
   };
   std::vector<std::int64_t> seeds;
@@ -137,8 +137,12 @@ Head read_head(const Table& document, const ResolveOptions& options, Problems& p
   head.setting.determinism = get_or<std::string>(document, "determinism", head.setting.determinism);
   head.setting.threads = get_or<std::int64_t>(document, "threads", head.setting.threads);
   if (const auto seeds = document.find("seeds"); seeds != document.end())
-    head.seeds = read_seeds(seeds->second, problems);
-  if (!options.seeds.empty()) head.seeds = options.seeds;
+    head.seeds = read_seeds(seeds->second, "`seeds`", problems);
+  if (!options.seeds.empty()) {
+    List given;
+    for (const auto seed : options.seeds) given.emplace_back(seed);
+    head.seeds = read_seeds(Value(std::move(given)), "`--seed`", problems);
+  }
   if (const auto plugins = document.find("plugins"); plugins != document.end())
     check_plugins(plugins->second, options.trust_plugins, problems);
   return head;

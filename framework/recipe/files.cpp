@@ -78,7 +78,7 @@ const std::string& Files::hash(const fs::path& file) {
   return known;
 }
 
-std::vector<fs::path> Files::in_package(const std::string& rest, const SourceSpan& span) {
+std::vector<Files::Member> Files::in_package(const std::string& rest, const SourceSpan& span) {
   const auto slash = rest.find('/');
   const auto name = rest.substr(0, slash);
   const auto member = slash == std::string::npos ? std::string() : rest.substr(slash + 1);
@@ -100,11 +100,13 @@ std::vector<fs::path> Files::in_package(const std::string& rest, const SourceSpa
   const bool there = fs::is_directory(folder, none) && fs::is_regular_file(stamp, none) &&
                      trim(read_file(stamp, 4096)) == pinned(name, "sha256");
   if (!there) {
-    problems_.error("missing-package", "package " + backquoted(name) + " " + version + " is not on this machine",
-                    span, "fetch it once: xp data fetch " + name);
-    return {};
+    const auto digest = std::string(kNotFetched) + name + " " + pinned(name, "sha256");
+    not_fetched_.push_back({digest, "package " + backquoted(name) + " " + version + " is not on this machine", span,
+                            "fetch it before a run: xp data fetch " + name});
+    return {{folder / member, digest}};
   }
-  auto found = glob(folder, member);
+  std::vector<Member> found;
+  for (auto& path : glob(folder, member)) found.push_back({std::move(path), {}});
   if (found.empty())
     problems_.error("missing-file",
                     "package " + backquoted(name) + " " + version + " has no " + backquoted(printable(member)), span,
@@ -115,7 +117,10 @@ std::vector<fs::path> Files::in_package(const std::string& rest, const SourceSpa
 std::vector<FoundFile> Files::matching(const std::string& pattern, const SourceSpan& span) {
   std::vector<fs::path> paths;
   if (pattern.starts_with("package:")) {
-    paths = in_package(pattern.substr(8), span);
+    for (auto& member : in_package(pattern.substr(8), span)) {
+      if (!member.not_fetched.empty()) return {{member.path, pattern.substr(pattern.rfind('/') + 1), member.not_fetched}};
+      paths.push_back(std::move(member.path));
+    }
   } else if (pattern.empty() || climbs(pattern) || !is_utf8(pattern) || pattern.find('\0') != std::string::npos) {
     problems_.error("bad-path", backquoted(printable(pattern)) + " is not a path pattern", span,
                     "a path below the project's root, without `..`, such as \"datasets/handbook/*.txt.zst\"");
@@ -151,7 +156,10 @@ std::optional<Files::Outside> Files::outside(const std::string& scheme, const st
   };
   std::vector<fs::path> paths;
   if (scheme == "package") {
-    paths = in_package(rest, span);
+    for (auto& member : in_package(rest, span)) {
+      if (!member.not_fetched.empty()) return Outside{member.path, member.not_fetched};
+      paths.push_back(std::move(member.path));
+    }
     if (paths.empty()) return {};
     if (paths.size() > 1)
       return refuse(
@@ -198,16 +206,19 @@ void World::unknown_type(const std::vector<std::string>& interfaces, std::string
   std::vector<std::string> known;
   for (const auto& interface : interfaces)
     for (auto& one : catalogue.types(interface)) known.push_back(std::move(one));
-  auto hint = suggestion(name, known, "no plugin offers a " + std::string(word));
-  if (!catalogue.searched.empty()) hint += "; looked in " + join(catalogue.searched, ", ");
   // The one that has the wanted name explains the miss; the others are a number, or the message drowns in them.
-  std::size_t others = 0;
-  for (const auto& one : catalogue.quarantined)
-    if (one.plugin == name)
-      hint += "; plugin " + backquoted(one.plugin) + " is quarantined: " + one.reason;
-    else
-      ++others;
-  if (others > 0) hint += "; " + count(others, "other plugin") + " quarantined, `xp plugins` says why";
+  const auto& broken = catalogue.quarantined;
+  const auto own = std::find_if(broken.begin(), broken.end(), [&](const auto& one) { return one.plugin == name; });
+  std::string hint;
+  if (own != broken.end()) {
+    hint = "plugin " + backquoted(own->plugin) + " is quarantined: " + own->reason;
+  } else if (nearest(name, known)) {
+    hint = suggestion(name, known, "");
+  } else {
+    hint = suggestion(name, known, "no plugin offers " + with_article(word));
+    if (!catalogue.searched.empty()) hint += "; looked in " + join(catalogue.searched, ", ");
+    if (!broken.empty()) hint += "; " + count(broken.size(), "plugin") + " quarantined, `xp plugins` says why";
+  }
   problems.error("unknown-type", "there is no " + std::string(word) + " " + backquoted(printable(name)), type.span,
                  hint);
 }

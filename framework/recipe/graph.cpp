@@ -74,6 +74,8 @@ std::optional<std::int64_t> read_seed(Table& table, const std::string& owner, co
   return value.as<std::int64_t>() ? std::optional(*value.as<std::int64_t>()) : std::nullopt;
 }
 
+}  // namespace
+
 const Value* setting(const Table& table, std::string_view key) {
   const auto found = table.find(key);
   return found == table.end() ? nullptr : &found->second;
@@ -84,8 +86,6 @@ const Reference* reference_in(const Value* value) {
   if (const auto* list = value->as<List>()) return list->empty() ? nullptr : list->front().as<Reference>();
   return value->as<Reference>();
 }
-
-}  // namespace
 
 Graph::Graph(const World& world, const Arm& arm) : world_(world), arm_(arm), names_(arm.document, world.problems) {
   const auto stages = names_.of_kind("stage");
@@ -174,85 +174,46 @@ const StageNode* Graph::node(const std::string& name, const SourceSpan& asked) {
   open_.pop_back();
   order_.push_back(name);
   const auto& kept = nodes_.emplace(name, std::move(out)).first->second;
-  if (!kept.broken && !kept.inside.unknown) check_needs(kept);
+  if (!kept.broken && !kept.inside.unknown) check_needs(*this, kept);
   return &kept;
 }
 
 const ComponentInfo* Graph::model_of(const StageNode& node, std::string_view role, Table* settings) const {
-  const Value* model = setting(node.settings, "model");
-  if (role != "primary") {
-    const auto* references = setting(node.settings, "references");
-    model = references && references->as<Table>() ? setting(*references->as<Table>(), role) : nullptr;
-    const auto* towers = setting(node.settings, "towers");
-    if (!model && towers && towers->as<List>())
-      for (const auto& tower : *towers->as<List>()) {
-        const auto* table = tower.as<Table>();
-        const auto* name = table ? setting(*table, "name") : nullptr;
-        if (name && name->as<std::string>() && *name->as<std::string>() == role) model = setting(*table, "model");
-      }
-  }
-  if (const auto* table = model ? model->as<Table>() : nullptr) {
+  const auto* references = setting(node.settings, "references");
+  const auto* frozen = references && references->as<Table>() ? setting(*references->as<Table>(), role) : nullptr;
+  return frozen ? model_from(*frozen, "primary", settings) : kept_model(node, role, settings);
+}
+
+const ComponentInfo* Graph::kept_model(const StageNode& node, std::string_view role, Table* settings) const {
+  const auto* own = setting(node.settings, "model");
+  const auto* towers = setting(node.settings, "towers");
+  if (towers && towers->as<List>())
+    for (const auto& tower : *towers->as<List>()) {
+      const auto* table = tower.as<Table>();
+      const auto* name = table ? setting(*table, "name") : nullptr;
+      const auto* model = table ? setting(*table, "model") : nullptr;
+      const bool stands_for_it = role == "primary" && !own;  // the first tower does
+      if (name && model && (stands_for_it || *name == Value(role))) return model_from(*model, role, settings);
+    }
+  if (!own) return nullptr;
+  if (role == "primary") return model_from(*own, role, settings);
+  const auto* reference = reference_in(own);  // a checkpoint brings its towers along
+  const auto source = reference ? nodes_.find(reference->node) : nodes_.end();
+  return source == nodes_.end() ? nullptr : kept_model(source->second, role, settings);
+}
+
+const ComponentInfo* Graph::model_from(const Value& model, std::string_view role, Table* settings) const {
+  if (const auto* table = model.as<Table>()) {
     const auto* type = setting(*table, "type");
     if (!type || table->contains("like")) return nullptr;
     if (settings) *settings = *table;
     return world_.catalogue.find("model", *type->as<std::string>());
   }
-  const auto* reference = reference_in(model);
+  const auto* reference = reference_in(&model);
   const auto source = reference ? nodes_.find(reference->node) : nodes_.end();
-  return source == nodes_.end() ? nullptr : model_of(source->second, "primary", settings);
-}
-
-const StageNode* Graph::tokenizer_of(const StageNode& node) const {
-  for (const char* key : {"tokenizer", "model"}) {
-    const auto* reference = reference_in(setting(node.settings, key));
-    const auto source = reference ? nodes_.find(reference->node) : nodes_.end();
-    if (source == nodes_.end()) continue;
-    return reference->kind == "tokenizer" ? &source->second : tokenizer_of(source->second);
-  }
-  return nullptr;
-}
-
-void Graph::check_needs(const StageNode& node) {
-  for (const auto& need : node.inside.needs) {
-    if (need.trait.what == "reserved") check_reserved(node, need);
-    if (need.trait.what != "capability") continue;
-    const auto colon = need.trait.name.find(':');
-    const auto role = colon == std::string::npos ? std::string("primary") : need.trait.name.substr(0, colon);
-    const auto wanted = colon == std::string::npos ? need.trait.name : need.trait.name.substr(colon + 1);
-    Table settings;
-    const auto* model = model_of(node, role, &settings);
-    if (!model) continue;  // from outside, or unknown: checked when the run starts
-    std::vector<std::string> given;
-    for (const auto& one : model->schema.gives)
-      if (one.what == "capability" && holds(one.when, settings)) given.push_back(one.name);
-    if (std::any_of(given.begin(), given.end(), [&](const auto& pattern) { return fits(wanted, pattern); })) continue;
-    world_.problems.error("missing-capability",
-                          need.owner + " needs " + backquoted(wanted) + " of the model, which model " +
-                              backquoted(model->type) + " of stage " + backquoted(node.name) + " does not give",
-                          need.span, "with these settings it gives " + listed(given));
-  }
-}
-
-void Graph::check_reserved(const StageNode& node, const Need& need) {
-  static const std::vector<std::string> always{"pad", "unk", "begin", "end", "mask"};
-  const auto bracket = need.trait.name.find('[');
-  const auto purpose = need.trait.name.substr(0, bracket);
-  std::int64_t wanted = 1;
-  if (bracket != std::string::npos) wanted = std::atoll(need.trait.name.c_str() + bracket + 1);
-  if (std::find(always.begin(), always.end(), purpose) != always.end()) return;
-  const auto* tokenizer = tokenizer_of(node);
-  if (!tokenizer || !tokenizer->info || tokenizer->broken || !tokenizer->info->schema.find("reserve")) return;
-  const auto* reserve = setting(tokenizer->settings, "reserve");
-  const auto* table = reserve ? reserve->as<Table>() : nullptr;
-  const auto* there = table ? setting(*table, purpose) : nullptr;
-  const std::int64_t have = there && there->as<std::int64_t>() ? *there->as<std::int64_t>() : 0;
-  if (have >= wanted) return;
-  world_.problems.error(
-      "missing-reserved",
-      need.owner + " needs " + count(static_cast<std::size_t>(wanted), "reserved id") + " for " +
-          backquoted(purpose) + ", and tokenizer " + backquoted(tokenizer->name) + " has " + std::to_string(have),
-      need.span,
-      "write reserve = { " + purpose + " = " + std::to_string(wanted) + " } in [stage." + tokenizer->stage + "]");
+  if (source == nodes_.end()) return nullptr;
+  const auto* of_role = kept_model(source->second, role, settings);
+  return of_role ? of_role : kept_model(source->second, "primary", settings);
 }
 
 }  // namespace xp::recipe

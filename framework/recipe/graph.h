@@ -17,6 +17,7 @@ struct Need {
   Trait trait;
   std::string owner;  ///< "objective `causal_lm`"
   SourceSpan span;
+  std::vector<Reference> data = {};  ///< datasets that the owner reads itself; none: those of its stage
 };
 
 /// An evaluator of a stage.
@@ -82,9 +83,8 @@ class Graph {
     SourceSpan span;
   };
   void plan(const NamedTable& stage);
-  void check_needs(const StageNode& node);
-  void check_reserved(const StageNode& node, const Need& need);
-  const StageNode* tokenizer_of(const StageNode& node) const;
+  const ComponentInfo* kept_model(const StageNode& node, std::string_view role, Table* settings) const;
+  const ComponentInfo* model_from(const Value& model, std::string_view role, Table* settings) const;
 
   const World& world_;
   const Arm& arm_;
@@ -95,5 +95,14 @@ class Graph {
   std::map<std::string, std::pair<std::shared_ptr<const Table>, Gathered>, std::less<>> datasets_;
   std::vector<std::string> order_, open_;
 };
+
+/// The value of a key or null.
+const Value* setting(const Table& table, std::string_view key);
+/// The artifact that a value refers to, the first of a list; null if it is none.
+const Reference* reference_in(const Value* value);
+
+/// Reports what the components of a resolved stage need and nothing gives: capabilities, reserved ids, batch fields,
+/// artifacts, splits, metrics, outputs; and tokens as a measure where there is no tokenizer.
+void check_needs(const Graph& graph, const StageNode& node);
 
 }  // namespace xp::recipe

@@ -66,6 +66,7 @@ struct ResolveOptions {
   std::vector<std::int64_t> seeds = {};           ///< replace the recipe's; empty: its own
   Table sweep = {};                               ///< values of the axes by key, laid over each arm
   bool smoke = false;
+  bool to_run = false;              ///< packages that the plan reads must be on this machine; else that is a warning
   bool trust_plugins = false;       ///< folders of plugins that the recipe names may be used
   std::filesystem::path root = {};  ///< project root; empty: found from the recipe
   std::string engine_hash = {};     ///< sha256 of libxp_engine
@@ -84,8 +85,13 @@ XP_API std::vector<std::filesystem::path> plugin_folders(const std::filesystem::
 XP_API std::string to_text(const Plan& plan);
 /// As RunLog stores it (results/run_log.h says the keys).
 XP_API Value to_value(const Plan& plan);
-/// Each value of the effective recipe with the file and line that set it, for `xp show --origin`.
-XP_API std::string origins(const std::filesystem::path& recipe, const ResolveOptions& options, Problems& problems);
+/// A value of the effective recipe with what set it: "recipes/r.toml:14", "--set number 2".
+struct Origin {
+  std::string key, value, place;
+};
+/// All of them in the order of their places, for `xp show --origin`: of the recipe with its arms beside it or, with
+/// options.arms, of those arms as they run (keys begin with "arm NAME: ").
+XP_API std::vector<Origin> origins(const std::filesystem::path& recipe, const ResolveOptions& options, Problems& problems);
 /// Graphviz text of the stage graph.
 XP_API std::string to_dot(const Plan& plan);
 /// Libraries that the plan's components come from.

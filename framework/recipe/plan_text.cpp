@@ -182,25 +182,35 @@ std::string to_dot(const Plan& plan) {
   return out + "}\n";
 }
 
-std::string origins(const fs::path& file, const ResolveOptions& options, Problems& problems) {
+std::vector<Origin> origins(const fs::path& file, const ResolveOptions& options, Problems& problems) {
   recipe::Sources files;
   const auto root = options.root.empty() ? project_root(file) : options.root;
   const auto document = recipe::load_files(file, root, files, problems);
   if (!document) return {};
   const recipe::Overrides overrides(options, problems);
   Table outer = recipe::outer_document(*document, overrides, options, problems);
-  recipe::lay_all(outer, overrides, options, problems);
-  std::vector<std::pair<std::string, const Value*>> all;
-  const Value whole{outer};
-  collect_origins(whole, "", all);
-  std::string out;
-  for (const auto& [path, value] : all) {
-    out += path + " = " + to_text(*value);
-    if (value->span)
-      out += "  # " + value->span.source->name +
-             (value->span.source->overlay ? "" : ":" + std::to_string(value->span.line));
-    out += "\n";
+  std::vector<Origin> out;
+  const auto add = [&](const Value& whole, const std::string& front) {
+    std::vector<std::pair<std::string, const Value*>> all;
+    collect_origins(whole, "", all);
+    for (const auto& [path, value] : all) {
+      const auto& source = value->span.source;
+      std::string place = source ? source->name + (source->overlay ? "" : ":" + std::to_string(value->span.line)) : "";
+      if (path == "seeds" && !options.seeds.empty()) continue;
+      out.push_back({front + path, to_text(*value), std::move(place)});
+    }
+  };
+  if (!options.seeds.empty()) {
+    List seeds;
+    for (const auto seed : options.seeds) seeds.emplace_back(seed);
+    out.push_back({"seeds", to_text(Value(std::move(seeds))), "--seed"});
   }
+  if (options.arms.empty()) {
+    recipe::lay_all(outer, overrides, options, problems);
+    add(Value(outer), "");
+    return out;
+  }
+  for (const auto& arm : recipe::make_arms(outer, overrides, options, problems)) add(Value(arm.document), "arm " + arm.name + ": ");
   return out;
 }
 

@@ -2,13 +2,18 @@
 
 #include <sys/utsname.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "plugin/build_stamp.h"
+#include "plugin/child.h"
 
 namespace xp {
 namespace {
@@ -47,7 +52,32 @@ std::string commit_of(const std::filesystem::path& root) {
   return {};
 }
 
+std::filesystem::path program_named(std::string_view name) {
+  const char* path = std::getenv("PATH");
+  for (const auto& folder : split(path ? path : "/usr/bin:/bin", ':')) {
+    const auto file = std::filesystem::path(folder) / name;
+    if (!folder.empty() && ::access(file.c_str(), X_OK) == 0) return file;
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string uncommitted_changes(const std::filesystem::path& root) {
+  std::error_code none;
+  if (!std::filesystem::exists(root / ".git", none)) return {};
+  const auto git = program_named("git");
+  if (git.empty()) return "unknown";
+  try {
+    // Without taking git's lock: somebody may be committing.
+    const auto done = run_child({git.string(), "--no-optional-locks", "-C", root.string(), "status", "--porcelain", "--untracked-files=no"},
+                                std::chrono::seconds(10), 1 << 16);
+    if (done.too_much) return "yes";
+    return !done.finished || done.signal != 0 || done.code != 0 ? "unknown" : trim(done.output).empty() ? "no" : "yes";
+  } catch (const Error&) {
+    return "unknown";
+  }
+}
 
 Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const std::vector<std::string>& command) {
   struct utsname about {};
@@ -73,6 +103,7 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
           {"xp", XP_VERSION},
           {"build", XP_BUILD_STAMP},
           {"commit", commit_of(project_root(std::filesystem::current_path()))},
+          {"dirty", uncommitted_changes(project_root(std::filesystem::current_path()))},
           {"plugins", plugins},
           {"plan_id", plan.plan_id},
           {"exclusive", std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; })

@@ -142,14 +142,33 @@ class References {
                    "a component cannot be a part of itself");
     const auto table = resolved(named);
     if (!table) return r_.gathered_.unknown = true, std::nullopt;
-    std::vector<std::string> splits{"train", "dev", "test"};
-    if (const auto* info = r_.world_.find(interfaces_of_kind("dataset"), *table->at("type").as<std::string>()))
-      for (const auto& given : info->schema.gives)
-        if (given.what == "split" && holds(given.when, *table)) splits.push_back(given.name);
-    if (!good_split(written, splits)) return {};
+    if (!good_split_of(named, *table, written)) return {};
     Reference out{.text = text_, .kind = "dataset"};
     out.split = written.split.empty() ? "train" : written.split, out.column = written.column, out.component = table;
     return one(std::move(out));
+  }
+
+  // A dataset that declares splits has those, whatever they are where its settings leave it open; else, and where it says
+  // that they are "shares", the framework cuts it.
+  bool good_split_of(const NamedTable& named, const Table& table, const Written& written) {
+    std::vector<std::string> splits;
+    bool declares = false, by_shares = false;
+    if (const auto* info = r_.world_.find(interfaces_of_kind("dataset"), *table.at("type").as<std::string>()))
+      for (const auto& given : info->schema.gives) {
+        if (given.what != "split") continue;
+        declares = true;
+        if (!holds(given.when, table)) continue;
+        splits.push_back(given.name);
+        by_shares = by_shares || given.detail == "shares";
+      }
+    if (!declares) splits = {"train", "dev", "test"}, by_shares = true;
+    if (splits.empty() && !written.split.empty()) return true;
+    if (!good_split(written, splits)) return false;
+    const auto* share = by_shares ? find(table, "split." + written.split) : nullptr;
+    if (!share || share->number() > 0) return true;
+    error("empty-split", backquoted(text_) + " is empty: dataset " + backquoted(named.name) + " gives " + backquoted(written.split) + " the share 0",
+          "write split = { " + written.split + " = 0.05 } in [dataset." + named.name + "], or name another split");
+    return false;
   }
 
   std::shared_ptr<const Table> resolved(const NamedTable& named) {

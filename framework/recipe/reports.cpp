@@ -1,11 +1,12 @@
 #include "recipe/reports.h"
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <set>
 
 #include "base/text.h"
 #include "recipe/toml_reader.h"
+#include "results/statistics.h"
 
 namespace xp::recipe {
 namespace {
@@ -35,6 +36,7 @@ class Reader {
 
   Reports run() {
     entries<ClaimSpec>("claim", [&](const Table& t, const SourceSpan& span) { claim(t, span); });
+    if (!options_.smoke) check_power();
     entries<TableSpec>("table", [&](const Table& t, const SourceSpan&) { table(t); });
     entries<FigureSpec>("figure", [&](const Table& t, const SourceSpan&) { figure(t); });
     if (const auto sweep = document_.find("sweep"); sweep != document_.end())
@@ -154,6 +156,7 @@ class Reader {
     for (const auto& one : items(t, "gate")) check_gate(one);
     if (spec.slope) check_slope(t.at("slope").as<Table>()->at("over"), spec.slope->over);
     if (parsed) check_claim(t, spec, *parsed), claimed_.push_back({*parsed, metric.span});
+    claim_spans_.push_back(t.at("id").span);
     out_.claims.push_back(std::move(spec));
   }
 
@@ -202,14 +205,47 @@ class Reader {
       problems_.error("bad-claim",
                       backquoted(spec.test) + " tests seeds, and claim " + backquoted(spec.id) + " is about items",
                       t.at("test").span, "use `paired_bootstrap` or `mcnemar`, or say unit = \"seed\"");
-    const bool by_sign = spec.unit == "seed" && (spec.test.empty() || spec.test == "sign_flip");
-    const double least = std::pow(0.5, static_cast<double>(head_.seeds.size()));
-    if (!by_sign || least <= spec.alpha || options_.smoke) return;
-    const auto needed = static_cast<std::size_t>(std::ceil(-std::log2(spec.alpha)));
-    problems_.warn("underpowered-claim",
-                   "claim " + backquoted(spec.id) + " cannot pass: " + count(head_.seeds.size(), "seed") +
-                       " reach p = " + number_text(least) + " at best, above alpha " + number_text(spec.alpha),
-                   t.at("id").span, "it needs " + count(needed, "seed"));
+  }
+
+  // The smallest p that each claim can reach with this many seeds, after Holm's correction over its baselines and over
+  // the claims that are neither primary nor exact. Over items it is not known before the run.
+  const std::vector<double>& smallest(std::size_t seeds) {
+    auto& out = smallest_[seeds];
+    if (!out.empty()) return out;
+    std::vector<double> family;
+    for (const auto& spec : out_.claims) {
+      const auto comparisons = static_cast<double>(std::max<std::size_t>(spec.baseline.size(), 1));
+      out.push_back(spec.unit == "seed" ? std::min(1.0, comparisons * smallest_p(test_of(spec), seeds)) : 0);
+      if (in_family(spec)) family.push_back(out.back());
+    }
+    const auto adjusted = holm(family);
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < out.size(); ++i)
+      if (in_family(out_.claims[i])) out[i] = adjusted[next++];
+    return out;
+  }
+
+  static bool in_family(const ClaimSpec& spec) { return !spec.primary && test_of(spec) != "exact"; }
+
+  void check_power() {
+    const auto seeds = head_.seeds.size();
+    const auto& least = smallest(seeds);
+    const auto family = std::count_if(out_.claims.begin(), out_.claims.end(), in_family);
+    for (std::size_t i = 0; i < least.size(); ++i) {
+      const auto& spec = out_.claims[i];
+      if (least[i] <= spec.alpha || spec.unit != "seed" || !(spec.alpha > 0)) continue;
+      std::string by;
+      if (spec.baseline.size() > 1) by += " over " + count(spec.baseline.size(), "baseline");
+      if (in_family(spec) && family > 1) by += std::string(by.empty() ? "" : " and") + " over " + count(static_cast<std::size_t>(family), "claim");
+      if (!by.empty()) by = " with Holm's correction" + by;
+      constexpr std::size_t kMostSeeds = 64;
+      auto needed = seeds + 1;
+      while (needed < kMostSeeds && smallest(needed)[i] > spec.alpha) ++needed;
+      problems_.warn("underpowered-claim",
+                     "claim " + backquoted(spec.id) + " cannot pass: " + count(seeds, "seed") +
+                         (seeds == 1 ? " reaches" : " reach") + " p = " + short_number(least[i]) + " at best" + by + ", above alpha " + number_text(spec.alpha),
+                     claim_spans_[i], needed < kMostSeeds ? "it needs " + count(needed, "seed") : "no number of seeds is enough");
+    }
   }
 
   void table(const Table& t) {
@@ -244,6 +280,8 @@ class Reader {
   Problems& problems_;
   Reports out_;
   std::vector<UsedPath> claimed_;
+  std::vector<SourceSpan> claim_spans_;
+  std::map<std::size_t, std::vector<double>> smallest_;
 };
 
 }  // namespace

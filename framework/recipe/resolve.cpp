@@ -77,6 +77,30 @@ std::set<std::string> wanted_nodes(const Graph& graph, const Reports& reports, c
   return out;
 }
 
+void collect_not_fetched(const Value& value, std::set<std::string>& out) {
+  if (const auto* text = value.as<std::string>(); text && text->starts_with(kNotFetched)) out.insert(*text);
+  if (const auto* reference = value.as<Reference>()) {
+    if (reference->digest.starts_with(kNotFetched)) out.insert(reference->digest);
+    if (reference->component) collect_not_fetched(Value(*reference->component), out);
+  }
+  if (const auto* list = value.as<List>())
+    for (const auto& one : *list) collect_not_fetched(one, out);
+  if (const auto* table = value.as<Table>())
+    for (const auto& [key, one] : *table) collect_not_fetched(one, out);
+}
+
+/// Packages to fetch are errors where `plan` is to run and reads them, else warnings.
+void report_not_fetched(const Files& files, const Plan* to_run, Problems& problems) {
+  std::set<std::string> read;
+  if (to_run)
+    for (const auto& node : to_run->nodes) collect_not_fetched(Value(node.settings), read);
+  for (const auto& one : files.not_fetched())
+    if (read.contains(one.digest))
+      problems.error("missing-package", one.message, one.span, one.hint);
+    else if (!to_run)
+      problems.warn("missing-package", one.message, one.span, one.hint);
+}
+
 std::string all_texts(const Sources& files) {
   std::string out;
   for (const auto& file : files.texts) {
@@ -107,7 +131,7 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   if (!arms.empty() && graphs.front().nodes().empty() && problems.errors() == 0)
     problems.error("no-stages", "the recipe has no stages", {}, "write [stage.NAME] with `type`");
   auto reports = read_reports(outer, graphs, head, options, problems);
-  if (problems.errors() > 0) return {};
+  if (problems.errors() > 0) return report_not_fetched(found, nullptr, problems), std::nullopt;
 
   Plan plan;
   plan.name = head.name.empty() ? file.stem().string() : head.name;
@@ -122,10 +146,13 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
     for (const auto seed : head.seeds) builder.add(graph, wanted, seed);
   }
   if (plan.nodes.empty()) {
+    report_not_fetched(found, nullptr, problems);
     problems.error("no-stages", "nothing in the recipe asks for a stage", {},
                    "name one in a claim, a table or a figure, or write [stage.NAME] in the recipe itself");
     return {};
   }
+  report_not_fetched(found, options.to_run ? &plan : nullptr, problems);
+  if (problems.errors() > 0) return {};
   plan.plan_id = builder.plan_id();
   return plan;
 }

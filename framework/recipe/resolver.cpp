@@ -38,6 +38,25 @@ Value normal(const FieldInfo& info, const Value& value) {
   return out;
 }
 
+// Datasets that a component's own settings name; those of its parts are theirs.
+std::vector<Reference> datasets_in(const Table& settings) {
+  std::vector<Reference> out;
+  const auto add = [&](const Value& value) {
+    const auto* reference = value.as<Reference>();
+    if (reference && reference->kind == "dataset") out.push_back(*reference);
+  };
+  for (const auto& [key, value] : settings) {
+    add(value);
+    if (const auto* list = value.as<List>())
+      for (const auto& one : *list) {
+        add(one);
+        if (const auto* entry = one.as<Table>(); entry && !entry->contains("type"))
+          for (const auto& [name, inner] : *entry) add(inner);
+      }
+  }
+  return out;
+}
+
 }  // namespace
 
 void Gathered::add(const Gathered& other) {
@@ -102,7 +121,7 @@ void Resolver::declare(const ComponentInfo& info, const Table& settings, const s
             "missing-key", backquoted(need.name) + " of " + owner + " is missing", span,
             field ? describe(*field) + ", required with these settings" : "required with these settings");
     } else {
-      gathered_.needs.push_back({need, owner, span});
+      gathered_.needs.push_back({need, owner, span, datasets_in(settings)});
     }
   }
   if (info.interface == "evaluator") return;
@@ -290,7 +309,14 @@ std::optional<Value> Resolver::model(const FieldInfo& info, const Value& value, 
 }
 
 void Resolver::find_primary(const Table& stage) {
-  const auto found = stage.find("model");
+  auto found = stage.find("model");
+  if (const auto towers = stage.find("towers"); found == stage.end() && towers != stage.end()) {
+    const auto* list = towers->second.as<List>();
+    const Value* first = list ? (list->empty() ? nullptr : &list->front()) : &towers->second;
+    const auto* named = first && first->as<std::string>() ? names_.find(*first->as<std::string>()) : nullptr;
+    if (!named || named->kind != "tower") return;
+    return find_primary({{"model", named->table().contains("model") ? named->table().at("model") : Value()}});
+  }
   if (found == stage.end()) return;
   const auto type_of = [](const Table& table) {
     const auto type = table.find("type");

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "recipe/resolver.h"
 #include "recipe/toml_reader.h"
+#include "schema/fields.h"
 
 namespace xp::recipe {
 namespace {
@@ -32,12 +33,31 @@ const FieldInfo& sampling_field() {
 }
 
 std::vector<FieldInfo> tower_fields() {
-  FieldInfo model{.name = "model", .kind = Kind::model, .required = true};
+  FieldInfo model{.name = "model", .kind = Kind::any_of, .required = true};
+  model.fields = {field::artifact("checkpoint"), {.kind = Kind::model}};
   FieldInfo train{.name = "train", .kind = Kind::any_of, .fallback = Value("all")};
-  train.fields = {{.kind = Kind::text}, {.kind = Kind::list, .fields = {{.kind = Kind::text}}}};
+  train.fields = {field::text({"all", "none"}), field::list(field::text())};
   FieldInfo rate{.name = "lr_mult", .kind = Kind::real, .fallback = Value(1.0), .min = 0.0};
   FieldInfo ema{.name = "ema_of", .kind = Kind::text};
-  return {model, train, rate, ema};
+  FieldInfo decay{.name = "ema_decay", .kind = Kind::real, .fallback = Value(0.996), .min = 0.0, .max = 1.0};
+  return {model, train, rate, ema, decay};
+}
+
+// The patterns of parameters that a tower moves: a bare word is a role. Nothing, and a problem, if one cannot be.
+std::optional<Value> tower_patterns(const Value& train, const Place& place, Problems& problems) {
+  if (train == Value("all") || train == Value("none")) return train;
+  List out;
+  for (const auto& one : train.as<List>() ? *train.as<List>() : List{train}) {
+    const auto& text = *one.as<std::string>();
+    if (text == "adapter" || text.empty()) {
+      problems.error("bad-pattern", place.key("train").text() + " cannot be " + backquoted(printable(text)), one.span ? one.span : train.span,
+                     text.empty() ? "\"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]"
+                                  : "no plugin offers adapters; \"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]");
+      return {};
+    }
+    out.emplace_back(text.find(':') == std::string::npos && text != "*" ? "role:" + text : text);
+  }
+  return Value(std::move(out));
 }
 
 bool takes_text(const FieldInfo& info) {
@@ -256,6 +276,21 @@ std::optional<Table> Resolver::tower(const NamedTable& named) {
   Table out;
   const Place place{"", "tower " + backquoted(named.name)};
   if (!settings(tower_fields(), named.table(), place, named.value->key, out)) return {};
+  auto train = tower_patterns(out.at("train"), place, world_.problems);
+  if (!train) return {};
+  out.insert_or_assign("train", std::move(*train));
+  if (const auto ema = out.find("ema_of"); ema != out.end()) {
+    const auto& of = *ema->second.as<std::string>();
+    const auto* followed = names_.find(of);
+    if (of == named.name || !followed || followed->kind != "tower") {
+      std::vector<std::string> others;
+      for (const auto* one : names_.of_kind("tower"))
+        if (one->name != named.name) others.push_back(one->name);
+      world_.problems.error("unknown-name", place.key("ema_of").text() + " wants another tower, and " + backquoted(printable(of)) + " is none",
+                            ema->second.span, suggestion(of, others, "there is no other"));
+      return {};
+    }
+  }
   out.emplace("name", Value(named.name));
   return out;
 }

@@ -19,6 +19,17 @@ struct FoundFile {
   std::string sha256;
 };
 
+/// Stands for the digest of what is in a package that is not on this machine: marks plans that cannot run yet.
+inline constexpr std::string_view kNotFetched = "not fetched: ";
+
+/// A pinned package that a recipe names and that is not on this machine.
+struct NotFetched {
+  std::string digest;  ///< of what it holds; begins with kNotFetched
+  std::string message;
+  SourceSpan span;
+  std::string hint;
+};
+
 /// Finds and hashes files and packages.
 class Files {
  public:
@@ -35,6 +46,8 @@ class Files {
     std::string digest;
   };
   std::optional<Outside> outside(const std::string& scheme, const std::string& rest, const SourceSpan& span);
+  /// No mistake of the recipe until it runs.
+  const std::vector<NotFetched>& not_fetched() const { return not_fetched_; }
 
  private:
   Files(const Files& other, Problems& problems)
@@ -43,7 +56,11 @@ class Files {
         shipped_read_(other.shipped_read_),
         problems_(problems),
         hashes_(other.hashes_) {}
-  std::vector<std::filesystem::path> in_package(const std::string& rest, const SourceSpan& span);
+  struct Member {
+    std::filesystem::path path;
+    std::string not_fetched;  ///< the digest that stands for it; empty: the file is there
+  };
+  std::vector<Member> in_package(const std::string& rest, const SourceSpan& span);
   std::string pinned(const std::string& package, const std::string& key);
   std::vector<std::string> packages();
   const std::string& hash(const std::filesystem::path& file);
@@ -54,6 +71,7 @@ class Files {
   bool shipped_read_ = false;
   Problems& problems_;
   std::map<std::string, std::string> hashes_;
+  std::vector<NotFetched> not_fetched_;
 };
 
 struct World {

@@ -90,11 +90,6 @@ std::string_view outcome_name(Outcome outcome) {
   return outcome == Outcome::pass ? "PASS" : outcome == Outcome::fail ? "FAIL" : "UNDECIDED";
 }
 
-std::string test_of(const ClaimSpec& claim) {
-  if (!claim.test.empty()) return claim.test;
-  return claim.unit == "item" ? "paired_bootstrap" : "sign_flip";
-}
-
 std::optional<Gate> parse_gate(std::string_view text, const SourceSpan& span, Problems& problems) {
   const auto wrong = [&](const std::string& what) {
     problems.error("gate", backquoted(printable(text)) + ": " + what, span, "as in `pretrain.accuracy > 0.5`");

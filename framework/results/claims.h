@@ -51,9 +51,6 @@ XP_API std::vector<Verdict> judge(const std::vector<ClaimSpec>& claims, const st
 XP_API std::string to_text(const Verdict& verdict);
 XP_API Value to_value(const Verdict& verdict);
 
-/// The test that a claim uses: its own, else by unit.
-XP_API std::string test_of(const ClaimSpec& claim);
-
 struct Gate {
   MetricPath path;
   std::string compare;  ///< ">" ">=" "<" "<="

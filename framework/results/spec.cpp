@@ -119,6 +119,11 @@ void FigureSpec::describe(Fields<FigureSpec>& f) {
   f.add(&FigureSpec::log_y, "log_y", "Logarithmic vertical axis; points at 0 and below are left out.");
 }
 
+std::string test_of(const ClaimSpec& claim) {
+  if (!claim.test.empty()) return claim.test;
+  return claim.unit == "item" ? "paired_bootstrap" : "sign_flip";
+}
+
 std::vector<ClaimSpec> claims_from(const Value& plan) { return specs_from<ClaimSpec>(plan, "claims"); }
 std::vector<TableSpec> tables_from(const Value& plan) { return specs_from<TableSpec>(plan, "tables"); }
 std::vector<FigureSpec> figures_from(const Value& plan) { return specs_from<FigureSpec>(plan, "figures"); }

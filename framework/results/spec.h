@@ -36,6 +36,9 @@ struct XP_API ClaimSpec {
   static void describe(Fields<ClaimSpec>& f);
 };
 
+/// The test that a claim uses: its own, else by unit.
+XP_API std::string test_of(const ClaimSpec& claim);
+
 /// One [[table]].
 struct XP_API TableSpec {
   std::string id, title;

@@ -24,6 +24,7 @@ class AlignedText final : public DataSource {
       f.add(&Params::language, "language", "Language of all files (BCP 47); empty: the file's stem.");
       f.add(&Params::source, "source", "Name of the collection, by which losses are reported.");
       f.add(&Params::held_out, "held_out", "Share of keys that form the test split.").min(0).max(1);
+      f.gives("field", "text"), f.gives("split", "train"), f.gives("split", "test");
     }
   };
   explicit AlignedText(Params params) : params_(std::move(params)), files_(data_files(params_.files)) {

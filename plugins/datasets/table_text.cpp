@@ -79,6 +79,8 @@ class LabelledText final : public DataSource {
       f.add(&Params::split, "split_column", "Column that names the split; empty: the framework decides by group.");
       f.add(&Params::language, "language", "Language of all files (BCP 47).");
       f.add(&Params::source, "source", "Name of the collection, by which losses are reported.");
+      for (const char* split : {"train", "dev", "test"}) f.gives("split", split, "shares", {{"split_column", {""}}});
+      f.gives("field", "text"), f.gives("field", "label");
     }
   };
   explicit LabelledText(Params params) : p_(std::move(params)), files_(data_files(p_.files)) {}

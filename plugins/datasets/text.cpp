@@ -95,6 +95,7 @@ class Text final : public DataSource {
       f.add(&Params::language, "language", "Language of all files (BCP 47); empty: the file's stem.");
       f.add(&Params::source, "source", "Name of the collection, by which losses are reported.");
       f.add(&Params::min_chars, "min_chars", "Documents with fewer characters are left out.").min(0);
+      f.gives("field", "text");
     }
   };
   explicit Text(Params params) : params_(std::move(params)), files_(data_files(params_.files)) {}

@@ -218,7 +218,7 @@ TEST_CASE("transfer_vocabulary: a factorised vocabulary multiplies back to what 
 
 TEST_CASE("transfer_vocabulary says what is missing") {
   CHECK_THAT(said([] { Project(transfer("moved", "{ type = \"ofa\" }")); }),
-             ContainsSubstring("stage moved: initializer `ofa` compares words: give the stage `vectors`"));
+             ContainsSubstring("initializer `ofa` needs `vectors` of stage `moved`"));
   CHECK_THAT(said([] { Project(transfer("moved", "{ type = \"mean\" }", "copy = [\"nearly\"]")); }),
              ContainsSubstring("`copy` takes exact, word_start and casefold, not `nearly`"));
   CHECK_THAT(said([] { Project(transfer("moved", "{ type = \"ofa\", rank = 4 }", "vectors = \"vectors\""), false); }),

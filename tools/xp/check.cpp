@@ -4,6 +4,21 @@
 #include "program.h"
 
 namespace xp::program {
+namespace {
+
+std::string origins_text(const std::vector<Origin>& all) {
+  std::string out;
+  for (const auto& one : all) out += one.key + " = " + one.value + (one.place.empty() ? "" : "  # " + one.place) + "\n";
+  return out;
+}
+
+std::string origins_json(const std::vector<Origin>& all) {
+  List list;
+  for (const auto& one : all) list.push_back(Table{{"key", one.key}, {"value", one.value}, {"place", one.place}});
+  return to_json(Value(std::move(list))) + "\n";
+}
+
+}  // namespace
 
 void add_check(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("check", "Finds every mistake of a recipe; loads no plugin, starts nothing.");
@@ -28,13 +43,14 @@ void add_show(CLI::App& app, Program& program) {
   verb->add_flag("--dot", *dot, "The stage graph for Graphviz.");
   verb->footer("Equal text means equal experiment: diff <(xp show A) <(xp show B)");
   verb->callback([=, &program] {
-    const auto catalogue = options->catalogue(program);
+    if (*dot && (*origin || program.json)) throw Error("--dot prints a graph; it does not go with --origin or --json", Exit::usage);
     if (*origin) {
       Problems problems;
-      const auto text = origins(options->recipe, options->resolve, problems);
+      const auto all = origins(options->recipe, options->resolve, problems);
       problems.raise();
-      return print(text);
+      return print(program.json ? origins_json(all) : origins_text(all));
     }
+    const auto catalogue = options->catalogue(program);
     const auto plan = options->plan(program, catalogue);
     print(*dot ? to_dot(plan) : program.json ? to_json(to_value(plan)) + "\n" : to_text(plan));
   });

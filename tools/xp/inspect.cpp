@@ -78,7 +78,7 @@ bool inspect_file(const Program& program, const std::filesystem::path& path) {
     if (std::filesystem::exists(path / "model.safetensors")) inspect_tensors(program, path / "model.safetensors"), any = true;
     if (std::filesystem::exists(path / "state.safetensors")) inspect_tensors(program, path / "state.safetensors"), any = true;
     if (std::filesystem::exists(path / "xp_tokenizer.json")) inspect_tokenizer(path), any = true;
-    if (!any) throw Error(path.string() + " holds no checkpoint, tokenizer or fitted artifact", Exit::data);
+    if (!any) throw Error(backquoted(path.string()) + " holds no checkpoint, tokenizer or fitted artifact; `xp cache ls` lists those of stages", Exit::data);
     return true;
   }
   if (path.extension() == ".safetensors")
@@ -86,7 +86,7 @@ bool inspect_file(const Program& program, const std::filesystem::path& path) {
   else if (path.extension() == ".h5" || path.extension() == ".journal")
     inspect_result(program, path);
   else
-    throw Error(path.string() + ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts", Exit::data);
+    throw Error("cannot inspect " + backquoted(path.string()) + ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts", Exit::data);
   return true;
 }
 
@@ -105,7 +105,9 @@ void inspect_component(const Program& program, const std::string& kind, const st
                          : to_markdown(info->interface, info->type, info->summary, info->schema) + "\nplugin " + info->plugin + ", " + info->library + "\nsha256 " + info->hash + "\n");
     }
   if (any) return;
-  std::string text = "no component and no file is called " + backquoted(type);
+  if (known.empty() && !kind.empty())
+    throw Error("no plugin offers a " + backquoted(printable(kind)) + "; `xp plugins` lists kinds and components", Exit::plugin);
+  std::string text = (kind.empty() ? "no component and no file is called " : "there is no " + kind + " ") + backquoted(printable(type));
   if (const auto near = nearest(type, known)) text += "; did you mean " + backquoted(*near) + "?";
   for (const auto& bad : catalogue.quarantined)
     if (bad.plugin == type) text += "\n" + bad.library + " is quarantined: " + bad.reason;

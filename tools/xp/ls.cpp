@@ -39,6 +39,7 @@ void add_ls(CLI::App& app, Program& program) {
       list.push_back(Table{{"recipe", name}, {"run", file.stem().string()}, {"status", status}, {"started", started}, {"file", file.string()}});
       out += name + "  " + file.stem().string() + "  " + started + "  " + status + "\n";
     }
+    if (list.empty() && !recipe->empty()) open_results(program, {*recipe});  // says what there is
     if (program.json) return print(to_json(Value(std::move(list))) + "\n");
     print(out.empty() ? "no runs in " + folder.string() + "\n" : out);
   });

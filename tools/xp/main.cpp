@@ -19,6 +19,33 @@ void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
                   xp::Exit::usage);
 }
 
+// One sentence with the verb it is about, in place of the library's two lines.
+std::string command_mistake(const CLI::App& app, const CLI::ParseError& wrong, int argc, char** argv) {
+  const CLI::App* at = &app;
+  std::string verb = "xp";
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front(), verb += " " + at->get_name();
+  std::string what = wrong.what();
+  while (!what.empty() && (what.back() == '\n' || what.back() == '.')) what.pop_back();
+  std::replace(what.begin(), what.end(), '\n', ' ');
+  if (wrong.get_name() == "RequiredError") {
+    if (at == &app && argc > 1)
+      what = xp::backquoted(xp::printable(argv[1])) + " is no option";
+    else if (what == "A subcommand is required")
+      what = "one of " + [&] {
+        std::vector<std::string> verbs;
+        for (const auto* one : at->get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(one->get_name());
+        return xp::listed(verbs, 30);
+      }() + " must follow";
+    else if (what.ends_with(" is required"))
+      what = "wants " + what.substr(0, what.size() - 12);
+  } else if (wrong.get_name() == "ConversionError") {
+    what = "a value is of the wrong kind: " + what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
+  } else if (what.starts_with("The following argument")) {
+    what = "unexpected " + what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
+  }
+  return "error: " + verb + ": " + xp::printable(what) + "; " + xp::backquoted(verb + " --help") + " says what it takes";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -50,7 +77,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& shown) {
     return app.exit(shown);
   } catch (const CLI::ParseError& wrong) {
-    app.exit(wrong);
+    std::fprintf(stderr, "%s\n", command_mistake(app, wrong, argc, argv).c_str());
     return static_cast<int>(xp::Exit::usage);
   } catch (const xp::Error& error) {
     const std::string text = error.what();

@@ -42,7 +42,7 @@ std::string interface_of(std::string_view kind) {
     if (is_known(one)) return one;
   const auto near = nearest(kind, known);
   throw Error("no kind of plugin is called " + backquoted(kind) +
-                  (near ? "; did you mean " + backquoted(*near) + "?" : "") + " There is " + listed(known, 40),
+                  (near ? "; did you mean " + backquoted(*near) + "?" : "; there is " + listed(known, 40)),
               Exit::usage);
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "plugin/loader.h"
 #include "program.h"
@@ -27,6 +29,23 @@ Value plugins_value(const Catalogue& catalogue) {
   return Table{{"components", std::move(components)}, {"quarantined", std::move(bad)}};
 }
 
+// Interfaces of a recipe's kind or of its own name; an unknown one is refused with the nearest.
+std::vector<std::string> interfaces_named(const Catalogue& catalogue, const std::string& kind) {
+  if (kind.empty()) return {""};
+  auto interfaces = interfaces_of_kind(kind);
+  if (interfaces.empty()) interfaces = {kind};
+  for (const auto& one : interfaces)
+    if (!catalogue.list(one).empty()) return interfaces;
+  auto known = recipe_kinds();
+  for (const auto* info : catalogue.list())
+    if (std::find(known.begin(), known.end(), info->interface) == known.end()) known.push_back(info->interface);
+  if (std::find(known.begin(), known.end(), kind) != known.end())
+    throw Error("no plugin offers a " + kind + "; searched: " + join(catalogue.searched, ", "), Exit::plugin);
+  const auto near = nearest(kind, known);
+  throw Error("there is no kind " + backquoted(printable(kind)) + "; " + (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
+              Exit::usage);
+}
+
 }  // namespace
 
 void add_plugins(CLI::App& app, Program& program) {
@@ -41,13 +60,18 @@ void add_plugins(CLI::App& app, Program& program) {
 void add_docs(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("docs", "Prints the manual of all components as Markdown.");
   auto kind = std::make_shared<std::string>();
-  verb->add_option("interface", *kind, "Only components of this interface.");
+  verb->add_option("interface", *kind, "Only components of this interface or recipe kind.");
   verb->callback([=, &program] {
     const auto catalogue = program.catalogue();
     std::string out;
-    for (const auto* info : catalogue.list(*kind)) out += to_markdown(info->interface, info->type, info->summary, info->schema) + "\n";
-    if (out.empty()) throw Error("no component of interface " + backquoted(*kind), Exit::plugin);
-    print(out);
+    List list;
+    for (const auto& interface : interfaces_named(catalogue, *kind))
+      for (const auto* info : catalogue.list(interface)) {
+        const auto page = to_markdown(info->interface, info->type, info->summary, info->schema);
+        out += page + "\n";
+        list.push_back(Table{{"interface", info->interface}, {"type", info->type}, {"summary", info->summary}, {"markdown", page}});
+      }
+    print(program.json ? to_json(Value(std::move(list))) + "\n" : out);
   });
 }
 
@@ -59,14 +83,19 @@ void add_schema(CLI::App& app, Program& program) {
   verb->footer("Example: xp schema initializer ofa");
   verb->callback([=, &program] {
     const auto catalogue = program.catalogue();
-    auto interfaces = kind->empty() ? std::vector<std::string>{""} : interfaces_of_kind(*kind);
-    if (interfaces.empty()) interfaces = {*kind};
-    std::vector<std::string> parts;
+    const auto interfaces = interfaces_named(catalogue, *kind);
+    std::vector<std::string> parts, known;
     for (const auto& interface : interfaces)
-      for (const auto* info : catalogue.list(interface))
+      for (const auto* info : catalogue.list(interface)) {
+        known.push_back(info->type);
         if (type->empty() || info->type == *type)
           parts.push_back("\"" + info->interface + "." + info->type + "\": " + to_json_schema(info->type, info->summary, info->schema));
-    if (parts.empty()) throw Error("no component " + backquoted(*kind + " " + *type), Exit::plugin);
+      }
+    if (parts.empty()) {
+      const auto near = nearest(*type, known);
+      throw Error("there is no " + *kind + " " + backquoted(printable(*type)) + "; " + (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
+                  Exit::plugin);
+    }
     if (!type->empty() && parts.size() == 1) return print(parts.front().substr(parts.front().find(": ") + 2) + "\n");
     print("{\n" + join(parts, ",\n") + "\n}\n");
   });

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/digest.h"
 #include "base/text.h"
@@ -20,9 +22,29 @@ Catalogue Program::catalogue(const std::vector<std::string>& more) const {
 }
 
 std::filesystem::path Program::results_folder() const {
-  if (!results.empty()) return results;
-  if (const char* set = std::getenv("XP_RESULTS"); set && *set) return set;
-  return project_root(std::filesystem::current_path()) / "results";
+  const char* set = std::getenv("XP_RESULTS");
+  const std::filesystem::path folder = !results.empty()  ? std::filesystem::path(results)
+                                       : set && *set ? std::filesystem::path(set)
+                                                     : project_root(std::filesystem::current_path()) / "results";
+  std::error_code failed;
+  const auto status = std::filesystem::status(folder, failed);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status))
+    throw Error("results cannot be in " + backquoted(folder.string()) + ": it is no folder; name one with --results", Exit::usage);
+  const bool there = std::filesystem::exists(status);
+  if (there ? ::access(folder.c_str(), R_OK | X_OK) != 0 : status.type() == std::filesystem::file_type::none)
+    throw Error("cannot read results in " + backquoted(folder.string()) + ": " + (there ? std::strerror(errno) : failed.message()) +
+                    "; name another folder with --results",
+                Exit::data);
+  return folder;
+}
+
+std::filesystem::path Program::writable_results() const {
+  const auto folder = results_folder();
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (!failed && ::access(folder.c_str(), W_OK | X_OK) == 0) return folder;
+  throw Error("cannot write results to " + backquoted(folder.string()) + ": " + (failed ? failed.message() : std::strerror(errno)) +
+              "; name another folder with --results");
 }
 
 void RecipeOptions::add_to(CLI::App& app) {
@@ -42,8 +64,9 @@ Catalogue RecipeOptions::catalogue(const Program& program) const {
   return program.catalogue(folders);
 }
 
-Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue) const {
+Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue, bool to_run) const {
   auto options = resolve;
+  options.to_run = to_run;
   const auto engine = program.self().parent_path().parent_path() / "lib" / "libxp_engine.so";
   options.engine_hash = sha256_file_cached(engine);
   Problems problems;
@@ -76,7 +99,9 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       for (const auto& file : find_results(folder)) known.push_back(file.parent_path().filename().string());
       std::sort(known.begin(), known.end());
       known.erase(std::unique(known.begin(), known.end()), known.end());
-      throw Error("no result file and no recipe with results is called " + backquoted(name) + "; there is " + listed(known), Exit::data);
+      throw Error("no result file and no recipe with results is called " + backquoted(printable(name)) +
+                      (known.empty() ? "; there are no results in " + folder.string() + " yet, `xp run RECIPE` makes some" : "; there is " + listed(known)),
+                  Exit::data);
     }
     out.push_back(read_result(of_recipe.front(), &cache));
   }

@@ -25,6 +25,8 @@ struct Program {
   Catalogue catalogue(const std::vector<std::string>& more = {}) const;
   /// --results, else XP_RESULTS, else results/ under the project's root.
   std::filesystem::path results_folder() const;
+  /// The same, made if need be; throws Error if nothing can be written there.
+  std::filesystem::path writable_results() const;
 };
 
 /// Options that lay something over a recipe, the same for every verb that reads one.
@@ -35,7 +37,7 @@ struct RecipeOptions {
   /// What plugins offer, with the folders that a trusted recipe names.
   Catalogue catalogue(const Program& program) const;
   /// Resolves; prints warnings, throws Error with all mistakes.
-  Plan plan(const Program& program, const Catalogue& catalogue) const;
+  Plan plan(const Program& program, const Catalogue& catalogue, bool to_run = false) const;
 };
 
 using AddVerb = void (*)(CLI::App&, Program&);

@@ -116,7 +116,8 @@ RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue&
 
 void run_recipe(Program& program, const RecipeOptions& options, double max_seconds) {
   const auto catalogue = options.catalogue(program);
-  const auto plan = options.plan(program, catalogue);
+  const auto plan = options.plan(program, catalogue, true);
+  program.writable_results();
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
