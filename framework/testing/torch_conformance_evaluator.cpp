@@ -1,0 +1,173 @@
+#include "testing/torch_conformance_evaluator.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "testing/conformance_component.h"
+#include "testing/evaluator_fixture.h"
+#include "testing/torch_toy_build.h"
+
+namespace xp::testing {
+namespace {
+
+constexpr std::int64_t kVocab = 40, kWidth = 6, kLayers = 2;
+constexpr const char* kLabel = "label";
+
+/// Hidden states that depend on an item's own tokens alone, by fixed random tables; everything else follows from
+/// them.
+class ToyHandle final : public fixture::TestHandle {
+ public:
+  explicit ToyHandle(const Encoder& encoder) : TestHandle(encoder) {
+    const auto table = [](const char* name, std::vector<std::int64_t> shape) {
+      return toy_normal(RandomStreams(2, name).stream(), shape, {0, 1}, at::kDouble);
+    };
+    table_ = table("table", {kVocab, kWidth}), head_ = table("head", {kVocab, kWidth});
+    classes_ = table("classes", {std::ssize(names_), kWidth});
+  }
+
+  ModelShape shape() const override {
+    return {.layers = kLayers, .width = kWidth, .heads = 1, .input_vocab = kVocab, .classes = kVocab};
+  }
+  ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override {
+    const auto& mask = batch.dense("input.mask");
+    const auto keep = mask.unsqueeze(-1).to(at::kDouble);
+    const auto x = at::embedding(table_, batch.dense("ids"));
+    const auto mean = (x * keep).sum(1, true) / keep.sum(1, true);
+    ForwardOutput full;
+    full.layers = {x, x + mean, at::tanh(x + 2 * mean)};
+    full.tokens = full.layers.back();
+    auto asked = want;
+    if (asked.pooling == Pooling::own) asked.pooling = Pooling::mean;
+    return serve(full, mask, asked);
+  }
+  at::Tensor logits(const at::Tensor& hidden) override { return at::matmul(hidden, head_.t()); }
+  std::vector<Score> score(const Batch& batch) override {
+    const auto logp = at::log_softmax(logits(encode(batch, {.tokens = true}).tokens), -1);
+    const auto nats = -logp.gather(-1, batch.dense("ids").unsqueeze(-1)).squeeze(-1);
+    const auto text = (batch.dense("end") > batch.dense("begin")).logical_and(batch.dense("input.mask"));
+    const auto bytes = (batch.dense("end") - batch.dense("begin")) * text;
+    std::vector<Score> out;
+    for (std::int64_t i = 0; i < batch.items(); ++i)
+      out.push_back({(nats[i] * text[i]).sum().item<double>(), text[i].sum().item<std::int64_t>(),
+                     bytes[i].sum().item<std::int64_t>()});
+    return out;
+  }
+  Strings generate(const Batch& batch, const Table&, RandomStream) override {
+    return Strings(static_cast<std::size_t>(batch.items()), "some text");
+  }
+  at::Tensor predict(const Batch& batch, std::string_view) override {
+    return at::matmul(encode(batch, {.pooling = Pooling::mean}).pooled, classes_.t());
+  }
+  const Strings& categories(std::string_view) const override { return names_; }
+
+ private:
+  Strings names_ = {"fish", "bird", "plant"};
+  at::Tensor table_, head_, classes_;
+};
+
+std::vector<Document> toy_documents() {
+  const Strings words = {"salt", "wing", "leaf", "water", "stone", "night"}, labels = {"fish", "bird", "plant"};
+  std::vector<Document> out;
+  for (std::size_t i = 0; i < words.size(); ++i)
+    for (const char* language : {"en", "de"}) {
+      auto text = words[i];
+      for (std::size_t k = 0; k <= i; ++k) text += " " + words[(i + 2 * k + 1) % words.size()];
+      if (std::string_view(language) == "de") std::swap(text[1], text[2]);
+      auto document = fixture::text_document(std::string(language) + "/" + std::to_string(i), text);
+      document.group = "g" + std::to_string(i), document.language = language;
+      document.fields[kLabel] = labels[i % labels.size()];
+      out.push_back(std::move(document));
+    }
+  return out;
+}
+
+/// Documents for every field that wants a dataset; empty, or the name of another field that must be given.
+std::string fill(const Schema& schema, Table& settings) {
+  for (const auto& field : schema.fields) {
+    if (settings.contains(field.name)) continue;
+    if (field.kind == Kind::artifact && field.interface == "dataset" && (field.required || field.evaluates)) {
+      const std::string split = field.evaluates ? "test" : "train";
+      settings[field.name] = Value(Reference{.text = "set:" + split, .kind = "dataset", .split = split});
+    } else if (field.required) {
+      return field.name;
+    }
+  }
+  return {};
+}
+
+class DocumentContext final : public EvaluationContext {
+ public:
+  DocumentContext(const Encoder& encoder, std::size_t per_batch) : encoder_(encoder), per_batch_(per_batch) {}
+  std::unique_ptr<BatchReader> read(const Reference&, const ReadRequest& request) override {
+    return std::make_unique<fixture::ListReader>(toy_documents(), encoder_, request, per_batch_);
+  }
+  std::shared_ptr<const DataSource> documents(const Reference&) override {
+    class All final : public DataSource {
+     public:
+      void for_each(const std::function<void(const Document&)>& visit) const override {
+        for (const auto& one : toy_documents()) visit(one);
+      }
+      std::string fingerprint() const override { return "toy documents"; }
+    };
+    return std::make_shared<All>();
+  }
+  const RandomStreams& random() const override { return random_; }
+  Recorder& recorder() override { return kept; }
+  fixture::Kept kept;
+
+ private:
+  const Encoder& encoder_;
+  std::size_t per_batch_;
+  RandomStreams random_{4};
+};
+
+fixture::Kept evaluated(const Registry& registry, const Table& settings, std::size_t per_batch) {
+  const at::NoGradGuard quiet;
+  const fixture::PieceEncoder encoder(2, kVocab);
+  ToyHandle handle(encoder);
+  DocumentContext context(encoder, per_batch);
+  registry.make<Evaluator>(settings)->evaluate(handle, context);
+  return std::move(context.kept);
+}
+
+}  // namespace
+
+std::string check_evaluator(const Registry& registry, Table settings) {
+  const auto type = *settings.at("type").as<std::string>();
+  check_component(registry, Evaluator::kInterface, type);
+  const auto& schema = registry.catalogue().find(Evaluator::kInterface, type)->schema;
+  if (const auto missing = fill(schema, settings); !missing.empty()) return "a value for `" + missing + "`";
+  INFO("evaluator " << to_text(settings));
+  const auto kept = evaluated(registry, settings, 4);
+  const auto resolved = registry.make<Evaluator>(settings)->settings();
+  std::map<std::string, std::string> declared, recorded;
+  for (const auto& gives : schema.gives)
+    if (gives.what == "metric" && holds(gives.when, resolved)) declared[gives.name] = gives.detail;
+  REQUIRE_FALSE(declared.empty());
+  for (const auto& [name, value] : kept.metrics) {
+    INFO("metric " << name << " = " << value);
+    CHECK(std::isfinite(value));
+    const auto& signature = kept.signatures.at(name);
+    recorded[name] = signature.unit;
+    CHECK_FALSE(signature.split.empty());
+  }
+  CHECK(recorded == declared);
+  const auto again = evaluated(registry, settings, 4);
+  CHECK(again.metrics == kept.metrics);
+  CHECK(again.items == kept.items);
+  for (const std::size_t per_batch : {1, 100}) {
+    const auto other = evaluated(registry, settings, per_batch);
+    REQUIRE(other.metrics.size() == kept.metrics.size());
+    for (const auto& [name, value] : kept.metrics) {
+      INFO("metric " << name << " with " << per_batch << " items in a batch");
+      CHECK(std::abs(other.metrics.at(name) - value) <= 1e-6 * std::max(1.0, std::abs(value)));
+    }
+    REQUIRE(other.items.size() == kept.items.size());
+  }
+  return {};
+}
+
+}  // namespace xp::testing
