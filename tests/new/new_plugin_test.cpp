@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "plugin/loader.h"
 #include "testing/testing.h"
 
 namespace fs = std::filesystem;
@@ -25,8 +27,21 @@ std::string refusal(std::string_view kind, std::string_view name, const fs::path
 
 }  // namespace
 
+TEST_CASE("there is a template for every interface that a plugin implements") {
+  const auto catalogue = xp::read_catalogue({xp::own_plugins()}, xp::describer_path());
+  const auto kinds = xp::new_kinds();
+  std::set<std::string> interfaces;
+  for (const auto* info : catalogue.list()) interfaces.insert(info->interface);
+  REQUIRE(interfaces.size() >= 11);
+  for (const auto& interface : interfaces) {
+    INFO("tools/xp/templates/" << interface << ".cpp.in, " << interface << "_test.cpp.in, "
+                               << interface << ".toml.in");
+    CHECK(std::find(kinds.begin(), kinds.end(), interface) != kinds.end());
+  }
+}
+
 TEST_CASE("every kind gets source, test, recipe and build line, without a mark left open") {
-  REQUIRE(xp::new_kinds().size() >= 12);
+  REQUIRE(xp::new_kinds().size() >= 14);
   for (const auto& kind : xp::new_kinds()) DYNAMIC_SECTION(kind) {
       const Scratch scratch;
       const auto files = new_plugin(kind, "my_part", scratch.path(), false);

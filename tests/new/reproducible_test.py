@@ -17,7 +17,7 @@ def run(*command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("make", "cmake", "generator", "compiler", "xp"):
+    for name in ("program", "cmake", "generator", "compiler", "xp"):
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="xp-new-") as scratch:
@@ -25,7 +25,7 @@ def main():
         digests = {}
         for folder, build in ((root / "a", root / "a" / "build"), (root / "b" / "much" / "deeper", root / "elsewhere")):
             folder.mkdir(parents=True)
-            run(args.make, "schedule", "twice", folder)
+            run(args.program, "new", "schedule", "twice", "--in", folder)
             # No compiler cache: it would hand the second folder what the first one made.
             run(args.cmake, "-S", folder, "-B", build, "-G", args.generator, f"-Dxp_DIR={args.xp}",
                 f"-DCMAKE_CXX_COMPILER={args.compiler}", "-DCMAKE_CXX_COMPILER_LAUNCHER=", "-DBUILD_TESTING=OFF")

@@ -120,7 +120,7 @@ std::vector<File> files_for(const std::string& interface, const std::string& nam
   if (torch) source.erase(0, kTorch.size());
   std::vector<File> files = {{place / (name + ".cpp"), std::move(source)},
                              {place / (name + "_test.cpp"), filled(text_of(interface + "_test.cpp"), values)}};
-  auto use = filled(filled(text_of(interface + ".toml"), {{"model", std::string(text_of("model.toml"))}}), values);
+  auto use = filled(filled(text_of(interface + ".toml"), {{"model", std::string(text_of("learn.toml"))}}), values);
   files.push_back({folder / recipe, filled(text_of("pipeline.toml"), values) + use});
   if (!in_tree)
     for (const auto& [file, text] :
