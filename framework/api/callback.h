@@ -12,9 +12,9 @@ enum class Next : std::uint8_t { go_on, stop, abort };
 /// After one step of the stage.
 struct StepReport {
   Counters counters;
-  double loss = 0;                                     ///< weighted sum of the terms
+  double loss = 0;  ///< weighted sum of the terms
   double lr = 0;
-  double gradient_norm = 0;                            ///< before clipping; not finite: the step was skipped
+  double gradient_norm = 0;                                 ///< before clipping; not finite: the step was skipped
   std::map<std::string, double, std::less<>> terms = {};    ///< of this step, by name
   std::map<std::string, double, std::less<>> metrics = {};  ///< of this step, by name
 };

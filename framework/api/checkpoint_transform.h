@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "schema/component.h"
 #include "base/random.h"
+#include "schema/component.h"
 
 namespace at {
 class Tensor;

@@ -1,7 +1,7 @@
 #pragma once
 // Rules that hold during a stage: sparsity, freezing.
-#include "schema/component.h"
 #include "base/random.h"
+#include "schema/component.h"
 
 namespace xp {
 

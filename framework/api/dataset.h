@@ -26,7 +26,8 @@ struct Example {
 /// A field as collation sees it.
 struct FieldSpec {
   std::string name;
-  /// Fields of one axis have equal length and are padded together; "": one value per item; "ragged": kept as they are.
+  /// Fields of one axis have equal length and are padded together; "": one value per item; "ragged": kept as they
+  /// are.
   std::string axis = "input";
   double pad = 0;
 };

@@ -23,7 +23,8 @@ struct Document {
   std::string source;    ///< domain or collection; losses are also reported by it
   std::string group;     ///< splits never cut a group; empty: the document is its own
   std::string split;     ///< "train" "dev" "test" if the source fixes it; empty: the framework decides by group
-  std::map<std::string, std::string, std::less<>> fields = {};  ///< further named texts: "label", "answer", "text_b", ...
+  std::map<std::string, std::string, std::less<>> fields =
+      {};  ///< further named texts: "label", "answer", "text_b", ...
   std::vector<Annotation> annotations = {};
 };
 

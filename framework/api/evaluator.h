@@ -27,16 +27,17 @@ class XP_API Handle {
   virtual bool has(std::string_view capability) const = 0;
   virtual ForwardOutput encode(const Batch& batch, const ForwardRequest& want) = 0;  ///< reads `ids`, `input.mask`
   virtual at::Tensor logits(const at::Tensor& hidden) = 0;                           ///< [n, w] -> [n, classes]
-  virtual std::vector<Score> score(const Batch& batch) = 0;  ///< of "target" given the rest, else of "ids"; one per item
+  virtual std::vector<Score> score(
+      const Batch& batch) = 0;  ///< of "target" given the rest, else of "ids"; one per item
   virtual Strings generate(const Batch& batch, const Table& sampling, RandomStream random) = 0;
   /// Scores of classes, [items, classes]; `field` names them in Checkpoint::categories.
   virtual at::Tensor predict(const Batch& batch, std::string_view field) = 0;
   virtual const Strings& categories(std::string_view field) const = 0;
 };
 
-/// The examples of a split in order, tokenized and collated for the handle's model: `ids`, `begin`, `end`, `word` (axis
-/// "input"; specials have begin = end and word -1), `text`, `id`, `language`, `source` (strings), and the documents' own
-/// fields as strings.
+/// The examples of a split in order, tokenized and collated for the handle's model: `ids`, `begin`, `end`, `word`
+/// (axis "input"; specials have begin = end and word -1), `text`, `id`, `language`, `source` (strings), and the
+/// documents' own fields as strings.
 class XP_API BatchReader {
  public:
   virtual ~BatchReader();
@@ -45,9 +46,9 @@ class XP_API BatchReader {
 };
 
 struct ReadRequest {
-  std::int64_t max_time = 0;   ///< tokens per item; 0: what the model takes
-  bool windows = true;         ///< longer texts give several items; false: they are cut
-  std::int64_t most = 0;       ///< items; 0: all. The first ones by a hash of their id, so any subset is a fair one
+  std::int64_t max_time = 0;  ///< tokens per item; 0: what the model takes
+  bool windows = true;        ///< longer texts give several items; false: they are cut
+  std::int64_t most = 0;      ///< items; 0: all. The first ones by a hash of their id, so any subset is a fair one
 };
 
 class XP_API EvaluationContext {

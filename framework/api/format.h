@@ -22,7 +22,8 @@ class XP_API Format : public Component {
   ~Format() override;
   virtual bool recognises(const std::filesystem::path& path) const = 0;  ///< by content, never by name alone
   virtual Imported read(const std::filesystem::path& path) const = 0;    ///< throws Error (Exit::data)
-  virtual void write(const std::filesystem::path& path, const Checkpoint& checkpoint, const Encoder* tokenizer) const = 0;
+  virtual void write(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const Encoder* tokenizer) const = 0;
 };
 
 }  // namespace xp

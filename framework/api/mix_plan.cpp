@@ -17,7 +17,8 @@ std::vector<TokenId> MixPlan::open_rows() const {
 
 MixRow& MixPlan::open(TokenId row) {
   if (row < 0 || row >= target_size())
-    throw Error("row " + std::to_string(row) + " is outside the target vocabulary of " + std::to_string(target_size()));
+    throw Error("row " + std::to_string(row) + " is outside the target vocabulary of " +
+                std::to_string(target_size()));
   return rows_[static_cast<std::size_t>(row)];
 }
 

@@ -84,8 +84,9 @@ class XP_API Model : public Component {
   /// rules in FLOPs.
   virtual double flops(const ForwardInput& in, const ForwardRequest& want) const;
 
-  /// Settings of the same model with its vocabulary tables as products: coordinates [vocabulary, rank], in the tables'
-  /// place, times primitives [rank, width] (role "primitives"), shared by input and output where those are tied.
+  /// Settings of the same model with its vocabulary tables as products: coordinates [vocabulary, rank], in the
+  /// tables' place, times primitives [rank, width] (role "primitives"), shared by input and output where those are
+  /// tied.
   virtual std::optional<Table> factorised(std::int64_t rank) const;  ///< none by default: it cannot
 
   /// What later stages load instead of this model, for models that compute their weights (merges, adapters).

@@ -87,8 +87,8 @@ class XP_API Objective : public Component {
   virtual bool batch_coupled() const { return false; }  ///< items are compared: not split without gather()
   virtual bool same_step(const Objective& other) const { return this == &other; }  ///< rows may share one step()
 
-  /// How evaluators use the trained model; `plain` is the primary model's own handle and outlives the result. Null (the
-  /// default): `plain` itself.
+  /// How evaluators use the trained model; `plain` is the primary model's own handle and outlives the result. Null
+  /// (the default): `plain` itself.
   virtual std::unique_ptr<Handle> handle(std::shared_ptr<StepContext> context, Handle& plain);
 };
 

@@ -45,8 +45,8 @@ struct Checkpoint {
   Table settings;
   Parameters parameters;                         ///< in the order in which the model adds them
   std::map<std::string, std::int64_t> reserved;  ///< purpose -> id, e.g. "sentinel.3"
-  Table objective = {};        ///< with `type`: how evaluators use the model; empty: the model alone
-  Parameters objective_parameters = {};                ///< the objective's own that outlive training
+  Table objective = {};                  ///< with `type`: how evaluators use the model; empty: the model alone
+  Parameters objective_parameters = {};  ///< the objective's own that outlive training
   std::map<std::string, Strings> categories = {};  ///< field -> names of its classes, in the order of the head's rows
   State state = {};                                ///< training state; a stage that starts fresh does not read it
 };

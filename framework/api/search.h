@@ -11,10 +11,10 @@ namespace xp {
 /// One axis as the recipe writes it; exactly one of the forms is used.
 struct SearchAxis {
   std::string key;
-  std::vector<Value> values = {};              ///< a list
-  double low = 0, high = 0;                    ///< a range
+  std::vector<Value> values = {};  ///< a list
+  double low = 0, high = 0;        ///< a range
   bool logarithmic = false, whole = false;
-  std::optional<std::string> parent = {};      ///< asked only where this axis has one of `parent_values`
+  std::optional<std::string> parent = {};  ///< asked only where this axis has one of `parent_values`
   std::vector<Value> parent_values = {};
 };
 
@@ -25,9 +25,9 @@ struct Trial {
 
 struct TrialResult {
   std::int64_t number = 0;
-  double goal = 0;       ///< smaller is better; meaningless unless `done`
-  bool done = false;     ///< false: failed or pruned
-  double progress = 1;   ///< share of the budget that was spent
+  double goal = 0;      ///< smaller is better; meaningless unless `done`
+  bool done = false;    ///< false: failed or pruned
+  double progress = 1;  ///< share of the budget that was spent
 };
 
 /// "search". Deterministic: equal streams and equal sequences of calls give equal proposals, so a journal replays.

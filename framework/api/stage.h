@@ -1,6 +1,6 @@
 #pragma once
-// Nodes of the experiment's graph. Ports are declared in describe(): artifact fields are inputs, gives("output", name,
-// kind) are outputs, draws() puts the seed into the digest.
+// Nodes of the experiment's graph. Ports are declared in describe(): artifact fields are inputs, gives("output",
+// name, kind) are outputs, draws() puts the seed into the digest.
 #include <filesystem>
 #include <optional>
 
@@ -51,7 +51,7 @@ struct TrainRequest {
   std::int64_t keep_best = 0;  ///< 1: the best checkpoint by `keep_by` is the output instead of the last
   std::string keep_by = {};    ///< "dev.accuracy"
   bool keep_higher = true;
-  std::string output = {};     ///< name of the stage's output that gets the checkpoint; empty: the first
+  std::string output = {};  ///< name of the stage's output that gets the checkpoint; empty: the first
 };
 
 /// What a stage may do. Inputs are read, outputs are written under a temporary name and become an artifact as a whole
@@ -66,11 +66,11 @@ class XP_API StageContext {
   virtual std::filesystem::path input(const Reference& artifact) const = 0;  ///< its folder, or the outside file
   virtual std::filesystem::path output(std::string_view name = {}) = 0;      ///< a folder, made when first asked for
 
-  virtual Checkpoint checkpoint(const Reference& artifact) = 0;  ///< weights are private copies
+  virtual Checkpoint checkpoint(const Reference& artifact) = 0;                     ///< weights are private copies
   virtual std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) = 0;  ///< of a tokenizer or checkpoint
   /// A new model of this type for a vocabulary, as training would start it. `tokenizer` may be null.
   virtual Checkpoint fresh(const ModelSpec& spec, const Reference* tokenizer) = 0;
-  virtual State state(const Reference& artifact) = 0;                               ///< of a fitted artifact
+  virtual State state(const Reference& artifact) = 0;  ///< of a fitted artifact
   /// Documents of the reference's split in a fixed order; with the dataset's `sampling`, repeated accordingly.
   virtual std::shared_ptr<const DataSource> documents(const Reference& dataset) = 0;
 

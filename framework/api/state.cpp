@@ -42,7 +42,9 @@ const Values& State::values(std::string_view name) const {
   return found->second;
 }
 const Ints& State::ints(std::string_view name) const { return kind_of<Ints>(values(name), name, "integers"); }
-const Floats& State::floats(std::string_view name) const { return kind_of<Floats>(values(name), name, "real numbers"); }
+const Floats& State::floats(std::string_view name) const {
+  return kind_of<Floats>(values(name), name, "real numbers");
+}
 const Strings& State::strings(std::string_view name) const { return kind_of<Strings>(values(name), name, "texts"); }
 
 State& State::child(std::string_view name) {

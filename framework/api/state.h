@@ -37,8 +37,8 @@ class XP_API State {
   void set(std::string_view name, Values values);
   void set(std::string_view name, const at::Tensor& tensor);  ///< keeps a reference, copies nothing
   bool has(std::string_view name) const;
-  const Values& values(std::string_view name) const;      ///< throws Error if absent or a tensor
-  const Ints& ints(std::string_view name) const;          ///< throws Error if absent or of another kind; so do the next
+  const Values& values(std::string_view name) const;  ///< throws Error if absent or a tensor
+  const Ints& ints(std::string_view name) const;      ///< throws Error if absent or of another kind; so do the next
   const Floats& floats(std::string_view name) const;
   const Strings& strings(std::string_view name) const;
   const at::Tensor& tensor(std::string_view name) const;  ///< throws Error if absent or no tensor

@@ -1,5 +1,6 @@
 #pragma once
-// Shared by state.cpp (no LibTorch) and torch_state.cpp: a tensor is held without its type, so that libxp_core needs none.
+// Shared by state.cpp (no LibTorch) and torch_state.cpp: a tensor is held without its type, so that libxp_core needs
+// none.
 #include <map>
 
 #include "api/state.h"

@@ -22,7 +22,11 @@ enum class TokenKind : std::uint8_t {
   byte,     ///< stands for one byte that no text token covers: "<0x0A>"
   special,  ///< reserved; matched by purpose, never by its text
 };
-enum class WordStart : std::uint8_t { no, yes, unknown };  ///< unknown: the tokenizer does not say (single punctuation)
+enum class WordStart : std::uint8_t {
+  no,
+  yes,
+  unknown
+};  ///< unknown: the tokenizer does not say (single punctuation)
 
 /// A token apart from any tokenizer: its bytes without marker characters.
 struct TokenKey {
@@ -64,8 +68,8 @@ class XP_API Tokenizer : public Component {
   virtual std::unique_ptr<const Encoder> fit(const DataSource& corpus, const Reserve& reserve,
                                              const RandomStreams& random) const = 0;
   /// Reads `tokenizer.json` as Encoder::json wrote it; throws Error (Exit::data) saying what does not fit.
-  virtual std::unique_ptr<const Encoder> restore(std::string_view json,
-                                                 const std::map<std::string, TokenId, std::less<>>& purposes) const = 0;
+  virtual std::unique_ptr<const Encoder> restore(
+      std::string_view json, const std::map<std::string, TokenId, std::less<>>& purposes) const = 0;
 };
 
 }  // namespace xp

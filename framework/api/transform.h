@@ -8,8 +8,8 @@ namespace xp {
 
 struct FieldUse {
   Strings reads = {};
-  Strings reads_if_there = {};          ///< honoured when some other transform or the dataset writes it
-  std::vector<FieldSpec> writes = {};   ///< two transforms that write one field are an error
+  Strings reads_if_there = {};         ///< honoured when some other transform or the dataset writes it
+  std::vector<FieldSpec> writes = {};  ///< two transforms that write one field are an error
 };
 
 /// In tokens.

@@ -69,8 +69,8 @@ class XP_API VocabInitializer : public Component {
   static constexpr const char* kInterface = "vocab_initializer";
   ~VocabInitializer() override;
   virtual void plan(const VocabSetting& setting, MixPlan& plan) = 0;
-  /// The source's input table as a product, if the new one is to be kept so; rows of the plan then mix coordinates, and
-  /// the model gets Model::factorised(rank). None by default.
+  /// The source's input table as a product, if the new one is to be kept so; rows of the plan then mix coordinates,
+  /// and the model gets Model::factorised(rank). None by default.
   virtual std::optional<Factorisation> factorise(const VocabSetting& setting);
   /// True if plan() reads VocabSetting::vectors; then the stage needs `vectors`.
   virtual bool wants_vectors() const { return false; }

@@ -50,17 +50,18 @@ void restore(State& state, const json& from, const std::string& front, const Saf
   for (const auto& [name, list] : strings.items()) state.set(name, list.get<Strings>());
   for (const auto& name : from.value("ints", Strings())) {
     const auto tensor = tensor_of(numbers.at(front + name));
-    if (tensor.scalar_type() != at::kLong) throw Error("entry " + backquoted(front + name) + " is not I64", Exit::data);
+    if (tensor.scalar_type() != at::kLong)
+      throw Error("entry " + backquoted(front + name) + " is not I64", Exit::data);
     state.set(name, array_of<std::int64_t>(tensor));
   }
   for (const auto& name : from.value("floats", Strings())) {
     const auto tensor = tensor_of(numbers.at(front + name));
-    if (tensor.scalar_type() != at::kFloat) throw Error("entry " + backquoted(front + name) + " is not F32", Exit::data);
+    if (tensor.scalar_type() != at::kFloat)
+      throw Error("entry " + backquoted(front + name) + " is not F32", Exit::data);
     state.set(name, array_of<float>(tensor));
   }
   for (const auto& name : from.value("tensors", Strings())) state.set(name, tensor_of(numbers.at(front + name)));
-  for (const auto& [name, part] : parts.items())
-    restore(state.child(name), part, front + name + "/", numbers);
+  for (const auto& [name, part] : parts.items()) restore(state.child(name), part, front + name + "/", numbers);
 }
 
 void write_tensors(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& tensors) {
@@ -77,7 +78,8 @@ json describe(const Parameters& parameters, const std::string& front, std::map<s
   std::map<const void*, std::string> first;
   for (Param i = 0; i < parameters.size(); ++i) {
     const auto& info = parameters.info[i];
-    json one = {{"name", info.name}, {"role", info.role}, {"layer", info.layer}, {"lifetime", lifetime_name(info.lifetime)}};
+    json one = {
+        {"name", info.name}, {"role", info.role}, {"layer", info.layer}, {"lifetime", lifetime_name(info.lifetime)}};
     const auto [known, fresh] = first.emplace(parameters.values[i].unsafeGetTensorImpl(), info.name);
     if (fresh)
       tensors[front + info.name] = parameters.values[i].detach().cpu().contiguous();
@@ -93,14 +95,16 @@ Parameters read_parameters(const json& list, const std::string& front, const Saf
   Parameters out;
   std::map<std::string, at::Tensor> made;
   for (const auto& one : list) {
-    ParameterInfo info{json_entry<std::string>(one, "name", file), json_entry<std::string>(one, "role", file),
-                       json_entry<int>(one, "layer", file),
-                       json_entry<std::string>(one, "lifetime", file) == "keep" ? Lifetime::keep : Lifetime::pretrain_only};
+    ParameterInfo info{
+        json_entry<std::string>(one, "name", file), json_entry<std::string>(one, "role", file),
+        json_entry<int>(one, "layer", file),
+        json_entry<std::string>(one, "lifetime", file) == "keep" ? Lifetime::keep : Lifetime::pretrain_only};
     if (one.contains("tied_to")) {
       const auto found = made.find(json_entry<std::string>(one, "tied_to", file));
       if (found == made.end())
-        throw Error(file.string() + ": " + backquoted(info.name) + " is tied to a parameter that does not come before it",
-                    Exit::data);
+        throw Error(
+            file.string() + ": " + backquoted(info.name) + " is tied to a parameter that does not come before it",
+            Exit::data);
       out.values.push_back(found->second);
     } else {
       out.values.push_back(tensor_of(numbers.at(front + info.name)));
@@ -156,7 +160,8 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
     throw Error(folder.string() + " is no checkpoint of ours: it has no xp.json", Exit::data);
   const json about = read_json(file);
   if (json_entry<int>(about, "format", file) != 1)
-    throw Error(file.string() + " has format " + about["format"].dump() + "; this program reads format 1", Exit::data);
+    throw Error(file.string() + " has format " + about["format"].dump() + "; this program reads format 1",
+                Exit::data);
   Checkpoint out;
   const SafetensorsFile numbers(folder / "model.safetensors");
   out.type = json_entry<std::string>(about, "type", file);
@@ -165,7 +170,8 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
   out.objective = json_table(json_entry<json>(about, "objective", file), file);
   out.categories = json_entry<std::map<std::string, Strings>>(about, "categories", file);
   out.parameters = read_parameters(json_entry<json>(about, "parameters", file), "", numbers, file);
-  out.objective_parameters = read_parameters(json_entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
+  out.objective_parameters =
+      read_parameters(json_entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
   return out;
 }
 

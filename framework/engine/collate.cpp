@@ -28,7 +28,8 @@ const Values& field_of(const Example& example, const std::string& name) {
   if (found != example.fields.end()) return found->second;
   Strings names;
   for (const auto& [key, values] : example.fields) names.push_back(key);
-  throw Error("example " + std::to_string(example.sample_id) + " has no field " + backquoted(name) + "; it has " + listed(names));
+  throw Error("example " + std::to_string(example.sample_id) + " has no field " + backquoted(name) + "; it has " +
+              listed(names));
 }
 
 template <class T>
@@ -110,7 +111,8 @@ Batch collate(const std::vector<const Example*>& items, const std::vector<FieldS
       for (const auto* item : items) own.push_back(length(field_of(*item, spec.name)));
       const auto [known, fresh] = lengths.emplace(spec.axis, own);
       if (!fresh && known->second != own)
-        throw Error("field " + backquoted(spec.name) + " has another length than the other fields of axis " + backquoted(spec.axis));
+        throw Error("field " + backquoted(spec.name) + " has another length than the other fields of axis " +
+                    backquoted(spec.axis));
       batch.set(spec.name, padded(items, spec, *std::max_element(own.begin(), own.end())));
     }
   }

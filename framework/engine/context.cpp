@@ -16,7 +16,8 @@ namespace {
 /// A handle with the session that it reads.
 class OwnedHandle final : public Handle {
  public:
-  OwnedHandle(std::unique_ptr<Session> session, std::unique_ptr<Objective> objective, std::shared_ptr<const Encoder> encoder, View view)
+  OwnedHandle(std::unique_ptr<Session> session, std::unique_ptr<Objective> objective,
+              std::shared_ptr<const Encoder> encoder, View view)
       : session_(std::move(session)), objective_(std::move(objective)), encoder_(std::move(encoder)) {
     plain_ = session_->handle(view);
     if (objective_) own_ = objective_->handle(session_->context(false), *plain_);
@@ -28,7 +29,9 @@ class OwnedHandle final : public Handle {
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override { return at().encode(batch, want); }
   at::Tensor logits(const at::Tensor& hidden) override { return at().logits(hidden); }
   std::vector<Score> score(const Batch& batch) override { return at().score(batch); }
-  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override { return at().generate(batch, sampling, random); }
+  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override {
+    return at().generate(batch, sampling, random);
+  }
   at::Tensor predict(const Batch& batch, std::string_view field) override { return at().predict(batch, field); }
   const Strings& categories(std::string_view field) const override { return at().categories(field); }
 
@@ -54,7 +57,8 @@ void collect(const Value& value, std::vector<const Reference*>& out) {
 at::ScalarType precision_of(const Plan& plan) {
   if (plan.setting.precision == "float32") return at::kFloat;
   if (plan.setting.precision == "bfloat16") return at::kBFloat16;
-  throw Error("precision " + backquoted(plan.setting.precision) + " is not known; use float32 or bfloat16", Exit::usage);
+  throw Error("precision " + backquoted(plan.setting.precision) + " is not known; use float32 or bfloat16",
+              Exit::usage);
 }
 
 }  // namespace
@@ -64,9 +68,14 @@ int stage_threads(const Plan& plan) {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesystem::path work, JournalRecorder& recorder)
-    : shared_(shared), node_(node), work_(std::move(work)), recorder_(recorder),
-      random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"), pool_(shared.registry, stage_threads(shared.plan)) {}
+StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesystem::path work,
+                   JournalRecorder& recorder)
+    : shared_(shared),
+      node_(node),
+      work_(std::move(work)),
+      recorder_(recorder),
+      random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"),
+      pool_(shared.registry, stage_threads(shared.plan)) {}
 StageRun::~StageRun() = default;
 
 int StageRun::threads() const { return pool_.threads(); }
@@ -74,16 +83,20 @@ int StageRun::threads() const { return pool_.threads(); }
 std::filesystem::path StageRun::input(const Reference& artifact) const {
   if (artifact.node.empty()) return artifact.path;
   const auto entry = shared_.cache.find(artifact.digest);
-  if (!entry) throw Error("the output of stage " + backquoted(artifact.node) + " is not in the cache any more; run again");
-  const auto made_by = std::find_if(shared_.plan.nodes.begin(), shared_.plan.nodes.end(), [&](const auto& n) { return n.digest == artifact.digest; });
+  if (!entry)
+    throw Error("the output of stage " + backquoted(artifact.node) + " is not in the cache any more; run again");
+  const auto made_by = std::find_if(shared_.plan.nodes.begin(), shared_.plan.nodes.end(),
+                                    [&](const auto& n) { return n.digest == artifact.digest; });
   std::string name = artifact.output;
-  if (name.empty() && made_by != shared_.plan.nodes.end() && !made_by->outputs.empty()) name = made_by->outputs.front().name;
+  if (name.empty() && made_by != shared_.plan.nodes.end() && !made_by->outputs.empty())
+    name = made_by->outputs.front().name;
   return entry->folder / name;
 }
 
 std::filesystem::path StageRun::output(std::string_view name) {
   const std::string wanted = name.empty() && !node_.outputs.empty() ? node_.outputs.front().name : std::string(name);
-  const bool declared = std::any_of(node_.outputs.begin(), node_.outputs.end(), [&](const auto& o) { return o.name == wanted; });
+  const bool declared =
+      std::any_of(node_.outputs.begin(), node_.outputs.end(), [&](const auto& o) { return o.name == wanted; });
   if (!declared) throw Error("stage type " + backquoted(node_.type) + " declares no output " + backquoted(wanted));
   written_.insert(wanted);
   const auto folder = work_ / wanted;
@@ -93,11 +106,14 @@ std::filesystem::path StageRun::output(std::string_view name) {
 
 void StageRun::check_outputs() const {
   for (const auto& output : node_.outputs)
-    if (!written_.contains(output.name)) throw Error("stage " + backquoted(node_.name) + " ended without its output " + backquoted(output.name));
+    if (!written_.contains(output.name))
+      throw Error("stage " + backquoted(node_.name) + " ended without its output " + backquoted(output.name));
 }
 
 Checkpoint StageRun::checkpoint(const Reference& artifact) {
-  if (artifact.node.empty()) throw Error("a model from " + backquoted(artifact.text) + " needs a format that reads it; none is loaded", Exit::plugin);
+  if (artifact.node.empty())
+    throw Error("a model from " + backquoted(artifact.text) + " needs a format that reads it; none is loaded",
+                Exit::plugin);
   return load_checkpoint(input(artifact));
 }
 
@@ -126,7 +142,8 @@ const State& StageRun::artifact(std::string_view name) {
     if (reference->text == name) return artifacts_.emplace(std::string(name), state(*reference)).first->second;
   Strings names;
   for (const auto* reference : references) names.push_back(reference->text);
-  throw Error("stage " + backquoted(node_.name) + " has no artifact " + backquoted(name) + "; it names " + listed(names));
+  throw Error("stage " + backquoted(node_.name) + " has no artifact " + backquoted(name) + "; it names " +
+              listed(names));
 }
 
 std::shared_ptr<const DataSource> StageRun::documents(const Reference& dataset) {
@@ -138,7 +155,9 @@ void StageRun::save(const Checkpoint& checkpoint, const Reference* tokenizer_fro
   save_checkpoint(folder, checkpoint);
   if (tokenizer_from) copy_tokenizer(input(*tokenizer_from), folder);
 }
-void StageRun::save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output_name) { save_tokenizer(output(output_name), encoder, made_by); }
+void StageRun::save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output_name) {
+  save_tokenizer(output(output_name), encoder, made_by);
+}
 void StageRun::save(const State& state, std::string_view output_name) { save_state(output(output_name), state); }
 
 void StageRun::train(TrainRequest request) {
@@ -154,7 +173,10 @@ void StageRun::train(TrainRequest request) {
                     .rewind = [this](std::int64_t step) { recorder_.rewind(step); },
                     .work = training,
                     .stop_requested = [this] { return shared_.stop.load() != 0; },
-                    .progress = [this](double done, double total, std::string_view what) { shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what)); },
+                    .progress =
+                        [this](double done, double total, std::string_view what) {
+                          shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
+                        },
                     .checkpoint = [this](const Reference& r) { return checkpoint(r); },
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
@@ -172,7 +194,8 @@ std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) 
   SessionResources resources;
   resources.encoder = encoder;
   resources.artifact = [this](std::string_view name) -> const State& { return artifact(name); };
-  auto session = std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan));
+  auto session =
+      std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan));
   session->seal_categories(from.categories);
   session->add_model("primary", {}, &from, true);
   std::unique_ptr<Objective> objective;
@@ -193,14 +216,16 @@ void StageRun::evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators
   for (const auto& [name, evaluator] : evaluators) {
     progress(done++, static_cast<double>(evaluators.size()), name);
     PrefixRecorder named(recorder_, name, std::string(view));
-    const auto context = evaluation_context(pool_, subject.shape().max_time, owned->encoder(), owned->session().categories(), random_.child("evaluation"), named);
+    const auto context = evaluation_context(pool_, subject.shape().max_time, owned->encoder(),
+                                            owned->session().categories(), random_.child("evaluation"), named);
     evaluator->evaluate(subject, *context);
   }
 }
 
 void StageRun::progress(double done, double total, std::string_view what) {
   if (const int signal = shared_.stop.load())
-    throw Error("interrupted in stage " + backquoted(node_.name), signal == 15 ? Exit::terminated : Exit::interrupted);
+    throw Error("interrupted in stage " + backquoted(node_.name),
+                signal == 15 ? Exit::terminated : Exit::interrupted);
   shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
 }
 

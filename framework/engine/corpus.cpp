@@ -40,7 +40,9 @@ const Table* table_at(const Table& table, std::string_view key) {
 }
 
 std::vector<double> repeats_for(const std::vector<Document>& documents, const Sampling& how) {
-  const auto stratum = [&](const Document& d) -> const std::string& { return how.by == "source" ? d.source : d.language; };
+  const auto stratum = [&](const Document& d) -> const std::string& {
+    return how.by == "source" ? d.source : d.language;
+  };
   std::map<std::string, double> bytes;
   double all = 0;
   for (const auto& document : documents) {

@@ -18,7 +18,8 @@ struct SplitShares {
 };
 std::string split_of(const Document& document, const SplitShares& shares);
 
-/// { alpha, by }: strata (languages or sources) are drawn by n^alpha, n their bytes. Without it every document counts once.
+/// { alpha, by }: strata (languages or sources) are drawn by n^alpha, n their bytes. Without it every document counts
+/// once.
 struct Sampling {
   double alpha = 1;
   std::string by = "language";

@@ -54,14 +54,21 @@ class Reader final : public BatchReader {
 
 class Context final : public EvaluationContext {
  public:
-  Context(DataPool& pool, std::int64_t time, std::shared_ptr<const Encoder> encoder, const std::map<std::string, Strings>& categories,
-          const RandomStreams& random, Recorder& recorder)
-      : pool_(pool), time_(time), encoder_(std::move(encoder)), categories_(categories), random_(random), recorder_(recorder) {}
+  Context(DataPool& pool, std::int64_t time, std::shared_ptr<const Encoder> encoder,
+          const std::map<std::string, Strings>& categories, const RandomStreams& random, Recorder& recorder)
+      : pool_(pool),
+        time_(time),
+        encoder_(std::move(encoder)),
+        categories_(categories),
+        random_(random),
+        recorder_(recorder) {}
 
   std::unique_ptr<BatchReader> read(const Reference& data, const ReadRequest& request) override {
     return pool_.read(data, request, time_, encoder_, categories_);
   }
-  std::shared_ptr<const DataSource> documents(const Reference& data) override { return as_source(pool_.corpus(data), random_); }
+  std::shared_ptr<const DataSource> documents(const Reference& data) override {
+    return as_source(pool_.corpus(data), random_);
+  }
   const RandomStreams& random() const override { return random_; }
   Recorder& recorder() override { return recorder_; }
 
@@ -89,14 +96,16 @@ std::shared_ptr<const Corpus> DataPool::corpus(const Reference& dataset) {
   return known;
 }
 
-std::shared_ptr<const ExampleSource> DataPool::examples(const Reference& dataset, std::shared_ptr<const Encoder> encoder,
-                                                        const CutRule& rule, const std::map<std::string, Strings>& categories) {
-  const auto key = key_of(dataset) + "|" + std::to_string(rule.length) + (rule.windows ? "w" : "c") + (rule.offsets ? "o" : "-") +
-                   join(rule.categorical, ",");
+std::shared_ptr<const ExampleSource> DataPool::examples(const Reference& dataset,
+                                                        std::shared_ptr<const Encoder> encoder, const CutRule& rule,
+                                                        const std::map<std::string, Strings>& categories) {
+  const auto key = key_of(dataset) + "|" + std::to_string(rule.length) + (rule.windows ? "w" : "c") +
+                   (rule.offsets ? "o" : "-") + join(rule.categorical, ",");
   auto& known = examples_[key];
   if (known) return known;
   if (is_text(dataset)) {
-    if (!encoder) throw Error("text of " + backquoted(dataset.text) + " needs a tokenizer; give the stage a `tokenizer`");
+    if (!encoder)
+      throw Error("text of " + backquoted(dataset.text) + " needs a tokenizer; give the stage a `tokenizer`");
     known = text_examples(corpus(dataset), std::move(encoder), rule, categories, threads_);
   } else {
     Table settings = *dataset.component;
@@ -107,8 +116,8 @@ std::shared_ptr<const ExampleSource> DataPool::examples(const Reference& dataset
   return known;
 }
 
-std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const ReadRequest& request, std::int64_t model_time,
-                                            std::shared_ptr<const Encoder> encoder,
+std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const ReadRequest& request,
+                                            std::int64_t model_time, std::shared_ptr<const Encoder> encoder,
                                             const std::map<std::string, Strings>& categories, std::int64_t tokens) {
   CutRule rule;
   rule.length = request.max_time > 0 ? request.max_time : model_time > 0 ? model_time : 512;
@@ -135,7 +144,8 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
   return std::make_unique<Reader>(std::move(source), std::move(units), tokens);
 }
 
-std::unique_ptr<EvaluationContext> evaluation_context(DataPool& pool, std::int64_t model_time, std::shared_ptr<const Encoder> encoder,
+std::unique_ptr<EvaluationContext> evaluation_context(DataPool& pool, std::int64_t model_time,
+                                                      std::shared_ptr<const Encoder> encoder,
                                                       const std::map<std::string, Strings>& categories,
                                                       const RandomStreams& random, Recorder& recorder) {
   return std::make_unique<Context>(pool, model_time, std::move(encoder), categories, random, recorder);

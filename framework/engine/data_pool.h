@@ -16,11 +16,12 @@ class DataPool {
   bool is_text(const Reference& dataset) const;
   std::shared_ptr<const Corpus> corpus(const Reference& dataset);
   std::shared_ptr<const ExampleSource> examples(const Reference& dataset, std::shared_ptr<const Encoder> encoder,
-                                                const CutRule& rule, const std::map<std::string, Strings>& categories);
+                                                const CutRule& rule,
+                                                const std::map<std::string, Strings>& categories);
   /// Batches of about `tokens` padded tokens, in the split's order.
   std::unique_ptr<BatchReader> read(const Reference& dataset, const ReadRequest& request, std::int64_t model_time,
-                                    std::shared_ptr<const Encoder> encoder, const std::map<std::string, Strings>& categories,
-                                    std::int64_t tokens = 8192);
+                                    std::shared_ptr<const Encoder> encoder,
+                                    const std::map<std::string, Strings>& categories, std::int64_t tokens = 8192);
   int threads() const { return threads_; }
 
  private:
@@ -39,11 +40,21 @@ std::unique_ptr<EvaluationContext> evaluation_context(DataPool& pool, std::int64
 /// Puts "<prefix>." in front of metrics and item tables, and "[view]" behind metrics.
 class PrefixRecorder final : public Recorder {
  public:
-  PrefixRecorder(Recorder& to, std::string prefix, std::string view) : to_(to), prefix_(std::move(prefix)), view_(std::move(view)) {}
-  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override { to_.point(name(curve), value, at, what); }
-  void metric(std::string_view metric, double value, const MetricSignature& what) override { to_.metric(name(metric), value, what); }
-  void item(std::string_view table, std::string_view id, std::string_view column, double value) override { to_.item(name(table), id, column, value); }
-  void ledger(std::string_view table, const std::vector<std::string>& columns, const std::vector<std::string>& row) override { to_.ledger(name(table), columns, row); }
+  PrefixRecorder(Recorder& to, std::string prefix, std::string view)
+      : to_(to), prefix_(std::move(prefix)), view_(std::move(view)) {}
+  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override {
+    to_.point(name(curve), value, at, what);
+  }
+  void metric(std::string_view metric, double value, const MetricSignature& what) override {
+    to_.metric(name(metric), value, what);
+  }
+  void item(std::string_view table, std::string_view id, std::string_view column, double value) override {
+    to_.item(name(table), id, column, value);
+  }
+  void ledger(std::string_view table, const std::vector<std::string>& columns,
+              const std::vector<std::string>& row) override {
+    to_.ledger(name(table), columns, row);
+  }
   void counters(const Counters& final) override { to_.counters(final); }
   void note(std::string_view text) override { to_.note(prefix_ + ": " + std::string(text)); }
 

@@ -17,7 +17,8 @@ namespace {
 std::vector<std::size_t> shuffled(std::vector<std::size_t> units, const std::vector<std::uint64_t>& keys) {
   std::vector<std::size_t> place(units.size());
   std::iota(place.begin(), place.end(), 0);
-  std::sort(place.begin(), place.end(), [&](std::size_t a, std::size_t b) { return std::pair(keys[a], a) < std::pair(keys[b], b); });
+  std::sort(place.begin(), place.end(),
+            [&](std::size_t a, std::size_t b) { return std::pair(keys[a], a) < std::pair(keys[b], b); });
   std::vector<std::size_t> out;
   out.reserve(units.size());
   for (const auto i : place) out.push_back(units[i]);
@@ -28,12 +29,16 @@ class TextExamples final : public ExampleSource {
  public:
   TextExamples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder, CutRule rule,
                std::map<std::string, Strings> categories, int threads)
-      : corpus_(std::move(corpus)), encoder_(std::move(encoder)), rule_(std::move(rule)), categories_(std::move(categories)) {
+      : corpus_(std::move(corpus)),
+        encoder_(std::move(encoder)),
+        rule_(std::move(rule)),
+        categories_(std::move(categories)) {
     documents_ = tokenize(*corpus_, *encoder_, threads);
     begin_ = encoder_->reserved("begin"), end_ = encoder_->reserved("end");
     specials_ = (begin_ ? 1 : 0) + (end_ ? 1 : 0);
     if (rule_.length <= specials_)
-      throw Error("examples of " + count(static_cast<std::size_t>(rule_.length), "token") + " leave no room for text");
+      throw Error("examples of " + count(static_cast<std::size_t>(rule_.length), "token") +
+                  " leave no room for text");
   }
 
   const std::string& name() const override { return corpus_->name; }
@@ -45,7 +50,8 @@ class TextExamples final : public ExampleSource {
     const auto streams = random.child("order");
     for (std::size_t i = 0; i < documents_.size(); ++i) {
       auto stream = streams.stream(epoch, static_cast<std::uint64_t>(key_of(corpus_->documents[i].id)));
-      for (int n = times_in_epoch(*corpus_, i, epoch, random); n > 0; --n) units.push_back(i), keys.push_back(stream.next());
+      for (int n = times_in_epoch(*corpus_, i, epoch, random); n > 0; --n)
+        units.push_back(i), keys.push_back(stream.next());
     }
     return shuffled(std::move(units), keys);
   }
@@ -88,7 +94,8 @@ class TextExamples final : public ExampleSource {
     std::set<std::string> names;
     for (const auto& document : corpus_->documents)
       for (const auto& [name, value] : document.fields)
-        if (std::find(rule_.categorical.begin(), rule_.categorical.end(), name) == rule_.categorical.end()) names.insert(name);
+        if (std::find(rule_.categorical.begin(), rule_.categorical.end(), name) == rule_.categorical.end())
+          names.insert(name);
     return {names.begin(), names.end()};
   }
 
@@ -100,7 +107,8 @@ class TextExamples final : public ExampleSource {
 
   Example make(const Document& document, std::size_t unit, std::size_t at, std::size_t n, std::int64_t id) const {
     const auto& pieces = documents_[unit];
-    Example example{.sample_id = id, .group_id = key_of(document.group.empty() ? document.id : document.group),
+    Example example{.sample_id = id,
+                    .group_id = key_of(document.group.empty() ? document.id : document.group),
                     .source = document.language.empty() ? document.source : document.language};
     Ints ids, word, begin, end, segment;
     const auto special = [&](const std::optional<TokenId>& token, std::int64_t part) {
@@ -156,7 +164,8 @@ class TextExamples final : public ExampleSource {
 
 class DatasetExamples final : public ExampleSource {
  public:
-  DatasetExamples(std::shared_ptr<const Dataset> dataset, const std::string& split, const SplitShares& shares, std::string name)
+  DatasetExamples(std::shared_ptr<const Dataset> dataset, const std::string& split, const SplitShares& shares,
+                  std::string name)
       : dataset_(std::move(dataset)), name_(std::move(name)) {
     for (std::int64_t i = 0; i < dataset_->size(); ++i) {
       Document about;
@@ -165,7 +174,8 @@ class DatasetExamples final : public ExampleSource {
         if (const auto group = dataset_->get(i); !group.empty()) about.group = std::to_string(group.front().group_id);
       if (split_of(about, shares) == split) kept_.push_back(i);
     }
-    if (kept_.empty()) throw Error("split " + backquoted(split) + " of " + backquoted(name_) + " is empty", Exit::data);
+    if (kept_.empty())
+      throw Error("split " + backquoted(split) + " of " + backquoted(name_) + " is empty", Exit::data);
   }
 
   const std::string& name() const override { return name_; }
@@ -178,7 +188,8 @@ class DatasetExamples final : public ExampleSource {
       keys.push_back(random.child("order").stream(epoch, static_cast<std::uint64_t>(kept_[unit])).next());
     return shuffled(std::move(units), keys);
   }
-  std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t, const Transform*, const RandomStreams&) const override {
+  std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t, const Transform*,
+                                           const RandomStreams&) const override {
     return {dataset_->get(kept_[unit])};
   }
   std::vector<FieldSpec> fields() const override { return dataset_->fields(); }
@@ -241,8 +252,9 @@ Strings categories_of(const Corpus& corpus, std::string_view field) {
   return {names.begin(), names.end()};
 }
 
-std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder,
-                                             const CutRule& rule, std::map<std::string, Strings> categories, int threads) {
+std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus,
+                                             std::shared_ptr<const Encoder> encoder, const CutRule& rule,
+                                             std::map<std::string, Strings> categories, int threads) {
   return std::make_unique<TextExamples>(std::move(corpus), std::move(encoder), rule, std::move(categories), threads);
 }
 

@@ -11,8 +11,8 @@
 namespace xp {
 
 struct TokenizedDocument {
-  std::vector<Token> tokens;    ///< without specials
-  std::vector<Token> second;    ///< of the field "text_b", if there is one
+  std::vector<Token> tokens;  ///< without specials
+  std::vector<Token> second;  ///< of the field "text_b", if there is one
 };
 
 /// How documents become examples.
@@ -31,7 +31,8 @@ class ExampleSource {
   /// Indices of units (documents, groups) of an epoch in training order; the order draws from `random` only.
   virtual std::vector<std::size_t> order(std::int64_t epoch, const RandomStreams& random) const = 0;
   virtual std::size_t units() const = 0;
-  /// The groups that a unit gives in an epoch. `transform` may be null; its lengths() say how much text fills an example.
+  /// The groups that a unit gives in an epoch. `transform` may be null; its lengths() say how much text fills an
+  /// example.
   virtual std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t epoch, const Transform* transform,
                                                    const RandomStreams& input) const = 0;
   virtual std::vector<FieldSpec> fields() const = 0;
@@ -40,8 +41,9 @@ class ExampleSource {
 /// Tokenizes with `threads` threads; the result does not depend on how many.
 std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& encoder, int threads);
 
-std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder,
-                                             const CutRule& rule, std::map<std::string, Strings> categories, int threads);
+std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus,
+                                             std::shared_ptr<const Encoder> encoder, const CutRule& rule,
+                                             std::map<std::string, Strings> categories, int threads);
 std::unique_ptr<ExampleSource> dataset_examples(std::shared_ptr<const Dataset> dataset, const std::string& split,
                                                 const SplitShares& shares, const std::string& name);
 

@@ -11,13 +11,15 @@
 
 namespace xp {
 
-std::vector<ParameterGroup> parameter_groups(const Parameters& all, const std::vector<Param>& distinct, const OptimizerPolicy& policy) {
+std::vector<ParameterGroup> parameter_groups(const Parameters& all, const std::vector<Param>& distinct,
+                                             const OptimizerPolicy& policy) {
   int layers = 0;
   for (const auto& info : all.info) layers = std::max(layers, info.layer + 1);
   std::map<std::pair<bool, int>, ParameterGroup> groups;  // (decays, layer)
   for (const auto i : distinct) {
     const auto& info = all.info[i];
-    const bool decays = info.role != "norm" && info.role != "bias" && info.role != "vocab.bias" && info.role != "scalar";
+    const bool decays =
+        info.role != "norm" && info.role != "bias" && info.role != "vocab.bias" && info.role != "scalar";
     const bool below = info.role == "vocab.input" || info.role == "position";
     const int layer = info.layer >= 0 ? info.layer + 1 : below ? 0 : layers + 1;
     auto& group = groups[{decays, policy.layer_decay == 1 ? 0 : layer}];
@@ -41,7 +43,8 @@ double clip_gradients(const Parameters& all, const std::vector<Param>& distinct,
   return norm;
 }
 
-double density(const Parameters& all, const std::vector<Param>& distinct, const std::vector<std::unique_ptr<Constraint>>& constraints) {
+double density(const Parameters& all, const std::vector<Param>& distinct,
+               const std::vector<std::unique_ptr<Constraint>>& constraints) {
   if (constraints.empty()) return 1;
   double kept = 0, whole = 0;
   for (const auto i : distinct) {
@@ -53,7 +56,8 @@ double density(const Parameters& all, const std::vector<Param>& distinct, const 
   return whole > 0 ? kept / whole : 1;
 }
 
-void add_feedback(const StepResult& result, const Batch& batch, std::int64_t step, const std::vector<Subscription>& wishes, std::vector<Feedback>& into) {
+void add_feedback(const StepResult& result, const Batch& batch, std::int64_t step,
+                  const std::vector<Subscription>& wishes, std::vector<Feedback>& into) {
   for (const auto& message : result.feedback)
     for (const auto& wish : wishes) {
       if (wish.topic != message.topic) continue;

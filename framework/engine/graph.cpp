@@ -140,7 +140,8 @@ class Graph {
     context.check_outputs();
     recorder.sync();
     CacheEntry about;
-    about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name, about.recipe = shared_.plan.name;
+    about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name,
+    about.recipe = shared_.plan.name;
     about.seconds = seconds_since(started);
     lease.commit(about);
     log_.stage(node.digest, "done");
@@ -151,7 +152,8 @@ class Graph {
     const auto found = users_.find(index);
     if (found == users_.end() || found->second.size() == shared_.plan.members.size()) return node.name;
     const auto* first = found->second.front();
-    const bool one_arm = std::all_of(found->second.begin(), found->second.end(), [&](const auto* m) { return m->arm == first->arm; });
+    const bool one_arm =
+        std::all_of(found->second.begin(), found->second.end(), [&](const auto* m) { return m->arm == first->arm; });
     std::string label = node.name;
     if (one_arm) label += " of " + first->arm;
     if (found->second.size() == 1 || !one_arm) label += ", seed " + std::to_string(first->seed);
@@ -172,7 +174,9 @@ class Graph {
     fail(index, why, exit);
   }
 
-  static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+  static double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
 
   RunShared shared_;
   RunLog& log_;
@@ -186,6 +190,8 @@ class Graph {
 
 }  // namespace
 
-GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) { return Graph(shared, log, reporter).run(); }
+GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) {
+  return Graph(shared, log, reporter).run();
+}
 
 }  // namespace xp

@@ -55,17 +55,19 @@ class ModelHandle final : public Handle {
   }
 
   std::vector<Score> score(const Batch& batch) override {
-    if (!can("score")) throw Error("a model of type " + backquoted(built_.type) + " does not score text: it is not causal");
+    if (!can("score"))
+      throw Error("a model of type " + backquoted(built_.type) + " does not score text: it is not causal");
     const auto& ids = batch.dense("ids");
     const auto& mask = batch.dense("input.mask");
     const auto items = ids.size(0), time = ids.size(1);
-    const auto next = mask.narrow(1, 1, time - 1).flatten();       // position t + 1 is text
-    const auto where = next.nonzero().squeeze(1);                  // over items x (time - 1)
+    const auto next = mask.narrow(1, 1, time - 1).flatten();  // position t + 1 is text
+    const auto where = next.nonzero().squeeze(1);             // over items x (time - 1)
     const auto row = where.div(time - 1, "floor");
-    const auto at_hidden = where.add(row);                         // the same positions over items x time
+    const auto at_hidden = where.add(row);  // the same positions over items x time
     const auto hidden = encode(batch, {.at = at_hidden}).picked;
     const auto gold = ids.narrow(1, 1, time - 1).flatten().index_select(0, where);
-    const auto losses = at::cross_entropy_loss(logits(hidden).to(at::kFloat), gold, {}, at::Reduction::None).to(at::kDouble);
+    const auto losses =
+        at::cross_entropy_loss(logits(hidden).to(at::kFloat), gold, {}, at::Reduction::None).to(at::kDouble);
     const auto sums = at::zeros({items}, at::kDouble).index_add(0, row, losses);
     std::vector<Score> out;
     for (std::int64_t i = 0; i < items; ++i) {
@@ -80,7 +82,8 @@ class ModelHandle final : public Handle {
     throw Error("a model of type " + backquoted(built_.type) + " does not generate");
   }
   at::Tensor predict(const Batch&, std::string_view field) override {
-    throw Error("this model was not trained to predict the field " + backquoted(field) + "; fine-tune it with an objective that does");
+    throw Error("this model was not trained to predict the field " + backquoted(field) +
+                "; fine-tune it with an objective that does");
   }
   const Strings& categories(std::string_view field) const override {
     const auto found = s_.categories().find(std::string(field));

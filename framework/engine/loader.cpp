@@ -8,15 +8,16 @@
 
 namespace xp {
 
-Loader::Loader(std::vector<Part> parts, const Transform* transform, const RandomStreams& random, LoaderSettings settings)
+Loader::Loader(std::vector<Part> parts, const Transform* transform, const RandomStreams& random,
+               LoaderSettings settings)
     : parts_(std::move(parts)), transform_(transform), random_(random), settings_(std::move(settings)) {
   if (parts_.empty()) throw Error("training needs data");
   fields_ = parts_.front().source->fields();
   for (const auto& part : parts_)
     for (const auto& spec : part.source->fields())
       if (std::none_of(fields_.begin(), fields_.end(), [&](const auto& known) { return known.name == spec.name; }))
-        throw Error("data parts " + backquoted(parts_.front().source->name()) + " and " + backquoted(part.source->name()) +
-                    " differ in their fields: " + backquoted(spec.name));
+        throw Error("data parts " + backquoted(parts_.front().source->name()) + " and " +
+                    backquoted(part.source->name()) + " differ in their fields: " + backquoted(spec.name));
   if (!transform_) return;
   const auto use = transform_->fields();
   for (const auto& name : use.reads)
@@ -35,14 +36,18 @@ void Loader::start(const LoaderPosition& at, const Counters& counters) {
   stop();
   const auto n = parts_.size();
   at_ = at, counters_ = counters;
-  if (at_.epoch.empty()) at_ = {std::vector<std::int64_t>(n), std::vector<std::int64_t>(n), std::vector<std::int64_t>(n), std::vector<double>(n), 0};
-  if (at_.epoch.size() != n) throw Error("the saved position is of " + count(at_.epoch.size(), "data part") + ", the stage has " + std::to_string(n));
+  if (at_.epoch.empty())
+    at_ = {std::vector<std::int64_t>(n), std::vector<std::int64_t>(n), std::vector<std::int64_t>(n),
+           std::vector<double>(n), 0};
+  if (at_.epoch.size() != n)
+    throw Error("the saved position is of " + count(at_.epoch.size(), "data part") + ", the stage has " +
+                std::to_string(n));
   cursors_.assign(n, {});
   for (std::size_t p = 0; p < n; ++p) {
     cursors_[p].order = parts_[p].source->order(at_.epoch[p], random_.child(parts_[p].source->name()));
     if (at_.group[p] > 0)
-      cursors_[p].groups = parts_[p].source->groups(cursors_[p].order.at(static_cast<std::size_t>(at_.unit[p])), at_.epoch[p],
-                                                    transform_, random_.child("input"));
+      cursors_[p].groups = parts_[p].source->groups(cursors_[p].order.at(static_cast<std::size_t>(at_.unit[p])),
+                                                    at_.epoch[p], transform_, random_.child("input"));
   }
   ready_.clear(), failure_ = nullptr, stopping_ = false;
   if (settings_.ahead > 0) maker_ = std::thread([this] { produce(); });
@@ -93,22 +98,22 @@ std::size_t Loader::next_part() const {
   return best;
 }
 
-bool Loader::at_epoch_end(std::size_t part) const {
-  return at_.unit[part] >= std::ssize(cursors_[part].order);
-}
+bool Loader::at_epoch_end(std::size_t part) const { return at_.unit[part] >= std::ssize(cursors_[part].order); }
 
 std::vector<Example> Loader::take(std::size_t p) {
   auto& cursor = cursors_[p];
   const auto& source = *parts_[p].source;
   for (std::size_t empty = 0;; ++empty) {
     if (at_epoch_end(p)) {
-      if (empty > cursor.order.size() + 1) throw Error("data " + backquoted(source.name()) + " gives no examples", Exit::data);
+      if (empty > cursor.order.size() + 1)
+        throw Error("data " + backquoted(source.name()) + " gives no examples", Exit::data);
       ++at_.epoch[p], at_.unit[p] = 0, at_.group[p] = 0;
       cursor.order = source.order(at_.epoch[p], random_.child(source.name()));
       continue;
     }
     if (at_.group[p] == 0)
-      cursor.groups = source.groups(cursor.order[static_cast<std::size_t>(at_.unit[p])], at_.epoch[p], transform_, random_.child("input"));
+      cursor.groups = source.groups(cursor.order[static_cast<std::size_t>(at_.unit[p])], at_.epoch[p], transform_,
+                                    random_.child("input"));
     if (at_.group[p] >= std::ssize(cursor.groups)) {
       ++at_.unit[p], at_.group[p] = 0;
       continue;
@@ -160,7 +165,8 @@ LogicalBatch Loader::make() {
     });
   }
   ++at_.batches;
-  counters_.steps = at_.batches, counters_.input_tokens += tokens, counters_.items += items, counters_.epochs = epochs();
+  counters_.steps = at_.batches, counters_.input_tokens += tokens, counters_.items += items,
+  counters_.epochs = epochs();
   LogicalBatch out;
   out.micro = micro_batches(groups);
   out.counters = counters_, out.after = at_;
@@ -179,7 +185,8 @@ std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& grou
   for (std::size_t g = 0; g < groups.size(); ++g) lengths.push_back(longest(g));
   // Items of like length share a micro-batch: less padding, and the sums do not care.
   if (!settings_.whole)
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
   std::vector<Batch> out;
   std::vector<const Example*> items;
   std::int64_t widest = 0;

@@ -31,12 +31,12 @@ struct LogicalBatch {
 
 struct LoaderSettings {
   BatchSize size;
-  std::int64_t micro_items = 0;    ///< 0: micro-batches of about `micro_tokens` padded tokens
+  std::int64_t micro_items = 0;  ///< 0: micro-batches of about `micro_tokens` padded tokens
   std::int64_t micro_tokens = 8192;
-  bool whole = false;              ///< the objective compares items: one micro-batch
-  bool end_at_epoch = false;       ///< with one part: a batch never crosses the end of an epoch
+  bool whole = false;         ///< the objective compares items: one micro-batch
+  bool end_at_epoch = false;  ///< with one part: a batch never crosses the end of an epoch
   int threads = 1;
-  int ahead = 3;                   ///< batches made in advance; 0: made when asked for
+  int ahead = 3;  ///< batches made in advance; 0: made when asked for
   /// Called before batch `n` is made (its counters so far are given), on the making thread: moves schedules.
   std::function<void(const Counters&)> before_batch;
 };
@@ -52,7 +52,7 @@ class Loader {
   ~Loader();
 
   void start(const LoaderPosition& at, const Counters& counters);  ///< empty position: from the beginning
-  LogicalBatch next();                                               ///< endless; rethrows what the making thread threw
+  LogicalBatch next();                                             ///< endless; rethrows what the making thread threw
   void stop();
 
   const std::vector<FieldSpec>& fields() const { return fields_; }

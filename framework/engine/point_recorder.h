@@ -9,8 +9,11 @@ namespace xp {
 /// Final metrics of an evaluator become points of curves during training.
 class PointRecorder final : public Recorder {
  public:
-  PointRecorder(Recorder& to, const Counters& at, std::map<std::string, double>& seen) : to_(to), at_(at), seen_(seen) {}
-  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override { to_.point(curve, value, at, what); }
+  PointRecorder(Recorder& to, const Counters& at, std::map<std::string, double>& seen)
+      : to_(to), at_(at), seen_(seen) {}
+  void point(std::string_view curve, double value, const Counters& at, const MetricSignature& what) override {
+    to_.point(curve, value, at, what);
+  }
   void metric(std::string_view name, double value, const MetricSignature& what) override {
     to_.point(name, value, at_, what);
     seen_[std::string(name)] = value;

@@ -19,7 +19,8 @@ double progress_of(const Quantity& stop, const Counters& counters) {
     case Unit::percent:
     case Unit::factor: break;
   }
-  throw Error("training cannot stop at " + backquoted(to_text(stop)) + "; use tokens, steps, epochs, items, bytes, min or flops");
+  throw Error("training cannot stop at " + backquoted(to_text(stop)) +
+              "; use tokens, steps, epochs, items, bytes, min or flops");
 }
 
 std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const std::string& front) {

@@ -23,7 +23,8 @@ std::size_t terminal_width() {
 
 }  // namespace
 
-Reporter::Reporter(std::size_t to_run, bool quiet) : to_run_(to_run), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+Reporter::Reporter(std::size_t to_run, bool quiet)
+    : to_run_(to_run), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
 Reporter::~Reporter() { clear(); }
 
 void Reporter::started(const std::string& node, const std::string& label) {
@@ -57,7 +58,8 @@ void Reporter::finished(const std::string& node, const std::string& outcome, dou
   clear();
   ++done_;
   if (!quiet_)
-    std::fprintf(stderr, "[%zu/%zu] %s: %s in %s\n", done_, to_run_, found->second.label.c_str(), outcome.c_str(), duration_text(seconds).c_str());
+    std::fprintf(stderr, "[%zu/%zu] %s: %s in %s\n", done_, to_run_, found->second.label.c_str(), outcome.c_str(),
+                 duration_text(seconds).c_str());
   active_.erase(found);
   draw();
 }
@@ -77,7 +79,8 @@ void Reporter::clear() {
 void Reporter::draw() {
   if (!terminal_ || quiet_ || active_.empty()) return;
   std::string line;
-  for (const auto& [node, one] : active_) line += (line.empty() ? "" : " | ") + one.label + " " + percent(one.share) + " " + one.what;
+  for (const auto& [node, one] : active_)
+    line += (line.empty() ? "" : " | ") + one.label + " " + percent(one.share) + " " + one.what;
   line = "[" + std::to_string(done_) + "/" + std::to_string(to_run_) + "] " + line;
   std::fprintf(stderr, "\r\x1b[K%s", utf8_slice(line, 0, terminal_width() - 1).c_str());
   std::fflush(stderr);

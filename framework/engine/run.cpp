@@ -40,12 +40,14 @@ class Signals {
 
  private:
   static constexpr int kSignals[] = {SIGINT, SIGTERM};
-  struct sigaction before_[2] {};
+  struct sigaction before_[2]{};
 };
 
 void set_determinism(const Plan& plan) {
   if (plan.setting.device != "cpu" && !(plan.setting.device == "cuda" && at::hasCUDA()))
-    throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch has cpu" + (at::hasCUDA() ? " and cuda" : " only"), Exit::usage);
+    throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch has cpu" +
+                    (at::hasCUDA() ? " and cuda" : " only"),
+                Exit::usage);
   at::globalContext().setDeterministicAlgorithms(plan.setting.determinism == "bitwise", false);
 }
 
@@ -68,28 +70,38 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   Cache cache(options.results);
   RunSummary summary;
   summary.run = new_run_id();
-  RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command), to_value(plan));
+  RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command),
+             to_value(plan));
   const Signals signals;
   std::size_t missing = 0;
   for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;
   Reporter reporter(missing, options.quiet);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.max_seconds);
-  const RunShared shared{plan, registry, cache, stop_signal, [&](const std::string& node, double share, const std::string& what) {
-                           if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0) stop_signal = SIGTERM;
-                           reporter.progress(node, share, what);
-                         }};
+  const RunShared shared{
+      plan, registry, cache, stop_signal, [&](const std::string& node, double share, const std::string& what) {
+        if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0)
+          stop_signal = SIGTERM;
+        reporter.progress(node, share, what);
+      }};
   const auto outcome = run_graph(shared, log, reporter);
   summary.executed = outcome.executed, summary.cached = outcome.cached, summary.failed = outcome.failed;
   const int signal = stop_signal.load();
-  summary.status = signal != 0 ? (outcome.exit == Exit::stopped ? "stopped" : "interrupted") : outcome.failed > 0 ? "failed" : "done";
+  summary.status = signal != 0          ? (outcome.exit == Exit::stopped ? "stopped" : "interrupted")
+                   : outcome.failed > 0 ? "failed"
+                                        : "done";
   summary.file = log.close(summary.status, cache);
   if (signal != 0) {
-    const Exit exit = outcome.exit == Exit::stopped ? Exit::stopped : signal == SIGTERM ? Exit::terminated : Exit::interrupted;
-    throw Error("stopped by " + std::string(signal == SIGTERM ? "request" : "interrupt") + "; the same command goes on from here", exit);
+    const Exit exit = outcome.exit == Exit::stopped ? Exit::stopped
+                      : signal == SIGTERM           ? Exit::terminated
+                                                    : Exit::interrupted;
+    throw Error("stopped by " + std::string(signal == SIGTERM ? "request" : "interrupt") +
+                    "; the same command goes on from here",
+                exit);
   }
   if (outcome.failed > 0) {
     std::string text;
-    for (const auto& [node, why] : outcome.failures) text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
+    for (const auto& [node, why] : outcome.failures)
+      text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
     throw Error(text, outcome.exit == Exit::ok ? Exit::failed : outcome.exit);
   }
   return summary;
@@ -97,7 +109,8 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
 
 }  // namespace xp
 
-int xp_engine_run(const xp::Plan* plan, const xp::Catalogue* catalogue, const xp::RunOptions* options, xp::RunSummary* summary, char** message) {
+int xp_engine_run(const xp::Plan* plan, const xp::Catalogue* catalogue, const xp::RunOptions* options,
+                  xp::RunSummary* summary, char** message) {
   const auto give = [&](const char* text, xp::Exit exit) {
     *message = strdup(text);
     return static_cast<int>(exit);

@@ -106,7 +106,8 @@ class Builder final : public BuildContext {
 
   const Model& make_model(const ModelRequest& r) override {
     const auto& like = s_.model(r.spec.like.empty() ? r.like : r.spec.like);
-    s_.make(r.role, r.spec.type.empty() ? like.type : r.spec.type, overlaid(like.settings, r.spec.settings), nullptr, false, &r);
+    s_.make(r.role, r.spec.type.empty() ? like.type : r.spec.type, overlaid(like.settings, r.spec.settings), nullptr,
+            false, &r);
     auto& made = s_.model(r.role);
     made.lifetime = r.lifetime;
     copy_layers(r.copy_layers, s_.model(r.like).own, made.own);
@@ -177,7 +178,8 @@ Table overlaid(const Table& base, const Table& changes) {
       const double scaled = old->second.number() * quantity->amount;
       if (old->second.as<std::int64_t>()) {
         if (scaled != std::floor(scaled))
-          throw Error(backquoted(key) + " = " + *text + " of " + number_text(old->second.number()) + " is not a whole number");
+          throw Error(backquoted(key) + " = " + *text + " of " + number_text(old->second.number()) +
+                      " is not a whole number");
         out.insert_or_assign(key, Value(static_cast<std::int64_t>(scaled)));
       } else {
         out.insert_or_assign(key, Value(scaled));
@@ -222,7 +224,9 @@ void Session::make(const std::string& role, const std::string& type, const Table
   for (Param i = 0; i < built.own.size(); ++i) {
     const auto& value = from->parameters.values[from->parameters.find(built.own.info[i].name)];
     if (value.sizes() != built.own.values[i].sizes())
-      throw Error("parameter " + backquoted(built.own.info[i].name) + " of the checkpoint has another shape than the model", Exit::data);
+      throw Error(
+          "parameter " + backquoted(built.own.info[i].name) + " of the checkpoint has another shape than the model",
+          Exit::data);
     built.own.values[i].copy_(value);
   }
 }
@@ -319,6 +323,15 @@ Checkpoint Session::exported(const Objective* objective, StepContext* context) c
         out.objective_parameters.values.push_back(part.values[i].detach().clone());
       }
   return out;
+}
+
+void check_same_ids(const Checkpoint& start, const Encoder& encoder) {
+  for (const auto& [purpose, id] : start.reserved) {
+    const auto found = encoder.purposes().find(purpose);
+    if (found == encoder.purposes().end() || found->second != id)
+      throw Error("the checkpoint reserves id " + std::to_string(id) + " for " + backquoted(purpose) +
+                  ", the tokenizer does not; replace the vocabulary with a stage that transfers it first");
+  }
 }
 
 }  // namespace xp

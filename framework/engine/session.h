@@ -1,6 +1,6 @@
 #pragma once
-// Models and parameters of one stage: builds them, gives the objective its contexts, hands out weights. It knows models
-// and objectives by role and path only.
+// Models and parameters of one stage: builds them, gives the objective its contexts, hands out weights. It knows
+// models and objectives by role and path only.
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,7 +36,8 @@ struct BuiltModel {
 
 class Session {
  public:
-  Session(const Registry& registry, const RandomStreams& random, SessionResources resources, at::ScalarType precision);
+  Session(const Registry& registry, const RandomStreams& random, SessionResources resources,
+          at::ScalarType precision);
   ~Session();
 
   /// A new model for a role, or one with the weights of `from` (each parameter must be there with its shape).
@@ -47,8 +48,8 @@ class Session {
   /// Parameters that training moves, of all models and objectives, full names, the primary model's first.
   Parameters trainable() const;
   std::shared_ptr<StepContext> context(bool training);
-  /// Copies weights into the computing precision; call after every update and before the first pass. With gradients the
-  /// copies are part of the graph, so call it for each micro-batch.
+  /// Copies weights into the computing precision; call after every update and before the first pass. With gradients
+  /// the copies are part of the graph, so call it for each micro-batch.
   void refresh();
 
   /// The primary model as the next stage gets it: `pretrain_only` parameters stripped, weights cloned.
@@ -61,6 +62,10 @@ class Session {
   const std::map<std::string, BuiltModel, std::less<>>& models() const { return models_; }
   const std::map<std::string, Strings>& categories() const { return categories_; }
   const Encoder* encoder() const { return resources_.encoder.get(); }
+  /// Categories of a checkpoint, for evaluation without the training data.
+  void seal_categories(std::map<std::string, Strings> categories) {
+    categories_ = std::move(categories), sealed_ = true;
+  }
 
   /// Set by the trainer: the step that draws are keyed by, and what passes cost since the last reset.
   std::int64_t step = 0;
@@ -78,19 +83,19 @@ class Session {
   SessionResources resources_;
   at::ScalarType precision_;
   std::map<std::string, BuiltModel, std::less<>> models_;
-  std::map<std::string, Parameters> parts_;             ///< parameters of objectives by path
+  std::map<std::string, Parameters> parts_;  ///< parameters of objectives by path
   std::map<std::string, std::vector<at::Tensor>> active_parts_;
-  std::map<std::string, std::string> streams_;          ///< random path of each component path
-  std::set<std::string> families_;                      ///< components that already have a first child
+  std::map<std::string, std::string> streams_;  ///< random path of each component path
+  std::set<std::string> families_;              ///< components that already have a first child
   std::vector<std::unique_ptr<BuildContext>> builders_;
   std::map<std::string, Strings> categories_;
-  bool sealed_ = false;                                 ///< categories come from a checkpoint only
+  bool sealed_ = false;  ///< categories come from a checkpoint only
   std::unique_ptr<Resources> public_resources_;
-
- public:
-  /// Categories of a checkpoint, for evaluation without the training data.
-  void seal_categories(std::map<std::string, Strings> categories) { categories_ = std::move(categories), sealed_ = true; }
 };
+
+/// Ids of one vocabulary mean nothing in another: throws Error unless the encoder reserves the checkpoint's ids for
+/// the same purposes.
+void check_same_ids(const Checkpoint& start, const Encoder& encoder);
 
 /// "width = x0.25" and the like: numbers of `changes` relative to `base`, others replaced.
 Table overlaid(const Table& base, const Table& changes);

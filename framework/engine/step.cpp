@@ -46,7 +46,8 @@ class Step final : public StepContext {
   at::Tensor logits(std::string_view role, const at::Tensor& hidden) override {
     auto& built = s_.model(role);
     const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
-    s_.flops += 2.0 * static_cast<double>(hidden.numel()) * static_cast<double>(built.model->shape().classes) * (grad_on ? 3 : 1);
+    s_.flops += 2.0 * static_cast<double>(hidden.numel()) * static_cast<double>(built.model->shape().classes) *
+                (grad_on ? 3 : 1);
     at::AutoGradMode grad(grad_on);
     return built.model->logits(built.active, hidden);
   }

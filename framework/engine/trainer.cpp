@@ -3,15 +3,16 @@
 #include <c10/core/GradMode.h>
 #include <sys/resource.h>
 
+#include <torch/csrc/autograd/autograd.h>
 #include <algorithm>
 #include <cmath>
-#include <torch/csrc/autograd/autograd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
 #include "engine/gradients.h"
+#include "engine/keeping.h"
 #include "engine/point_recorder.h"
 #include "engine/training_state.h"
 #include "kit/chain.h"
@@ -92,7 +93,8 @@ class TrainerImpl final : public Trainer {
     std::map<std::string, double> metrics, metric_counts;
     for (const auto& batch : micro) pass(batch, counts, metrics, metric_counts);
     for (const auto& [name, value] : metrics) report_.metrics[name] = value / std::max(metric_counts[name], 1.0);
-    for (const auto& [name, n] : counts) state_.counters.supervised_tokens += name == counts.begin()->first ? static_cast<std::int64_t>(n) : 0;
+    for (const auto& [name, n] : counts)
+      state_.counters.supervised_tokens += name == counts.begin()->first ? static_cast<std::int64_t>(n) : 0;
     for (const auto& constraint : r_.constraints) constraint->after_backward(all_);
     state_.counters.seconds += seconds_since(started);
     return report_;
@@ -111,8 +113,9 @@ class TrainerImpl final : public Trainer {
     } else {
       ++state_.skipped;
       if (++bad_in_a_row_ >= kMostBadSteps)
-        throw Error("diverged: gradients were not finite for " + std::to_string(kMostBadSteps) + " steps up to step " +
-                    std::to_string(state_.counters.steps) + "; lower the learning rate or the precision's range is too small");
+        throw Error("diverged: gradients were not finite for " + std::to_string(kMostBadSteps) +
+                    " steps up to step " + std::to_string(state_.counters.steps) +
+                    "; lower the learning rate or the precision's range is too small");
     }
     take_counters();
     state_.counters.seconds += seconds_since(started);
@@ -120,7 +123,10 @@ class TrainerImpl final : public Trainer {
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_step(report_); wish != Next::go_on) steer(wish);
     h_.progress(std::min(progress_of(r_.stop, state_.counters), 1.0), 1.0,
-                "loss " + short_number(report_.loss) + ", " + short_number(static_cast<double>(state_.counters.input_tokens) / std::max(state_.counters.seconds, 1e-9)) + " tokens/s");
+                "loss " + short_number(report_.loss) + ", " +
+                    short_number(static_cast<double>(state_.counters.input_tokens) /
+                                 std::max(state_.counters.seconds, 1e-9)) +
+                    " tokens/s");
     return good;
   }
 
@@ -154,7 +160,7 @@ class TrainerImpl final : public Trainer {
     else if (const auto* from = std::get_if<Reference>(&r_.model))
       resources.encoder = h_.tokenizer(*from);
     encoder_ = resources.encoder;
-    if (start) check_same_ids(*start);
+    if (start && encoder_) check_same_ids(*start, *encoder_);
     for (const auto& [role, reference] : r_.references) references_[role] = h_.checkpoint(reference);
     resources.checkpoints = [this](std::string_view pattern) {
       std::vector<const Checkpoint*> found;
@@ -163,26 +169,18 @@ class TrainerImpl final : public Trainer {
       return found;
     };
     resources.artifact = h_.artifact;
-    resources.categories = [this](std::string_view field) { return categories_of(*h_.pool.corpus(r_.data.front().dataset), field); };
+    resources.categories = [this](std::string_view field) {
+      return categories_of(*h_.pool.corpus(r_.data.front().dataset), field);
+    };
     session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision);
-    session_->add_model("primary", start ? ModelSpec{} : std::get<ModelSpec>(r_.model), start ? &*start : nullptr, false);
+    session_->add_model("primary", start ? ModelSpec{} : std::get<ModelSpec>(r_.model), start ? &*start : nullptr,
+                        false);
     for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
     session_->build(*r_.objective);
     context_ = session_->context(true);
     all_ = session_->trainable();
     distinct_ = all_.distinct();
     for (const auto& constraint : r_.constraints) constraint->start(all_, h_.random.child("constraint"));
-  }
-
-  // Ids of one vocabulary mean nothing in another, so a stage that changes the tokenizer must transfer first.
-  void check_same_ids(const Checkpoint& start) const {
-    if (!encoder_) return;
-    for (const auto& [purpose, id] : start.reserved) {
-      const auto found = encoder_->purposes().find(purpose);
-      if (found == encoder_->purposes().end() || found->second != id)
-        throw Error("the checkpoint reserves id " + std::to_string(id) + " for " + backquoted(purpose) +
-                    ", the tokenizer does not; replace the vocabulary with a stage that transfers it first");
-    }
   }
 
   void build_data() {
@@ -194,7 +192,8 @@ class TrainerImpl final : public Trainer {
     CutRule rule;
     rule.length = r_.batch.length > 0 ? r_.batch.length : shape.max_time > 0 ? shape.max_time : kDefaultLength;
     if (shape.max_time > 0 && rule.length > shape.max_time)
-      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(shape.max_time) + " tokens that the model takes");
+      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(shape.max_time) +
+                  " tokens that the model takes");
     for (const auto& [field, names] : session_->categories()) rule.categorical.push_back(field);
     rule.windows = rule.categorical.empty();
     std::vector<Loader::Part> sources;
@@ -207,16 +206,23 @@ class TrainerImpl final : public Trainer {
     settings.end_at_epoch = r_.stop.unit == Unit::epochs;
     settings.threads = h_.threads;
     const bool feedback = transform_ && !transform_->subscriptions().empty();
-    const bool unforeseen = !ramps_in(r_.objective->settings()).empty() && (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised);
+    const bool unforeseen =
+        !ramps_in(r_.objective->settings()).empty() &&
+        (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised);
     if (feedback || unforeseen) settings.ahead = 0;
     settings.before_batch = [this](const Counters& counters) { before_batch(counters); };
-    loader_ = std::make_unique<Loader>(std::move(sources), transform_.get(), h_.random.child("data"), std::move(settings));
+    loader_ =
+        std::make_unique<Loader>(std::move(sources), transform_.get(), h_.random.child("data"), std::move(settings));
   }
 
   void before_batch(const Counters& counters) {
     if (!transform_) return;
-    // In advance only data counters are known; stop rules in others make batches on demand, when the trainer's are right.
-    const auto& known = r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised ? state_.counters : counters;
+    // In advance only data counters are known; stop rules in others make batches on demand, when the trainer's are
+    // right.
+    const auto& known =
+        r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised
+            ? state_.counters
+            : counters;
     for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, known)));
     for (const auto& wish : transform_->subscriptions())
       std::erase_if(undelivered_, [&](const Feedback& message) {
@@ -227,7 +233,8 @@ class TrainerImpl final : public Trainer {
   }
 
   double ramp_progress(const Ramp& ramp, const Counters& counters) const {
-    if (ramp.until.unit == Unit::percent) return std::min(progress_of(r_.stop, counters) / (ramp.until.amount / 100), 1.0);
+    if (ramp.until.unit == Unit::percent)
+      return std::min(progress_of(r_.stop, counters) / (ramp.until.amount / 100), 1.0);
     return std::min(progress_of(ramp.until, counters), 1.0);
   }
 
@@ -239,7 +246,8 @@ class TrainerImpl final : public Trainer {
     for (const auto& term : result.terms) {
       const auto found = counts.find(term.name);
       if (found == counts.end())
-        throw Error("objective " + backquoted(r_.objective->type()) + " gave the term " + backquoted(term.name) + " that its counts() does not have");
+        throw Error("objective " + backquoted(r_.objective->type()) + " gave the term " + backquoted(term.name) +
+                    " that its counts() does not have");
       const double n = std::max(found->second, 1.0);
       const double value = total(term.sum) / n;
       report_.terms[term.name] += value, report_.loss += term.weight * value;
@@ -248,7 +256,8 @@ class TrainerImpl final : public Trainer {
       sum = sum.defined() ? sum.add(part) : part;
     }
     if (sum.defined()) torch::autograd::backward({sum}, {});
-    for (const auto& metric : result.metrics) metrics[metric.name] += total(metric.sum), metric_counts[metric.name] += total(metric.count);
+    for (const auto& metric : result.metrics)
+      metrics[metric.name] += total(metric.sum), metric_counts[metric.name] += total(metric.count);
     if (transform_) add_feedback(result, batch, session_->step, transform_->subscriptions(), undelivered_);
   }
 
@@ -265,7 +274,8 @@ class TrainerImpl final : public Trainer {
 
   void record_step() {
     const auto& c = state_.counters;
-    h_.recorder.point("loss", report_.loss, c, {.unit = "nats", .tokenizer = {}, .split = r_.data.front().dataset.text, .version = "1"});
+    h_.recorder.point("loss", report_.loss, c,
+                      {.unit = "nats", .tokenizer = {}, .split = r_.data.front().dataset.text, .version = "1"});
     if (report_.terms.size() > 1)
       for (const auto& [name, value] : report_.terms) h_.recorder.point("term." + name, value, c, {.unit = "nats"});
     for (const auto& [name, value] : report_.metrics) h_.recorder.point("train." + name, value, c);
@@ -287,45 +297,32 @@ class TrainerImpl final : public Trainer {
     PointRecorder points(h_.recorder, state_.counters, seen);
     for (const auto& [name, evaluator] : r_.evaluators) {
       PrefixRecorder named(points, name, "");
-      const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(), h_.random.child("evaluation"), named);
+      const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(),
+                                              h_.random.child("evaluation"), named);
       evaluator->evaluate(own ? *own : *plain, *context);
     }
     session_->flops = 0;
-    keep_if_best(seen);
+    if (r_.keep_best > 0) best_.offer(seen, r_.keep_by, r_.keep_higher, state_.best, all_, distinct_);
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_evaluation(report_, seen); wish != Next::go_on) steer(wish);
   }
 
-  void keep_if_best(const std::map<std::string, double>& seen) {
-    if (r_.keep_best == 0) return;
-    const auto found = seen.find(r_.keep_by);
-    if (found == seen.end()) {
-      Strings names;
-      for (const auto& [name, value] : seen) names.push_back(name);
-      throw Error("`keep.by` names " + backquoted(r_.keep_by) + "; the evaluators give " + listed(names));
-    }
-    const bool better = !state_.best || (r_.keep_higher ? found->second > *state_.best : found->second < *state_.best);
-    if (!better) return;
-    state_.best = found->second;
-    best_.clear();
-    for (const auto i : distinct_) best_.push_back(all_.values[i].detach().clone());
-  }
-
   void steer(Next wish) {
     if (wish == Next::stop) stop_ = true;
-    if (wish == Next::abort) throw Error("a callback ended the stage at step " + std::to_string(state_.counters.steps));
+    if (wish == Next::abort)
+      throw Error("a callback ended the stage at step " + std::to_string(state_.counters.steps));
+  }
+
+  StatefulParts stateful_parts() const {
+    return {*r_.optimizer, *r_.objective, transform_.get(), r_.constraints, r_.callbacks};
   }
 
   void save_state() {
     State out;
     state_.save(out);
-    for (std::size_t k = 0; k < distinct_.size(); ++k) out.child("weights").set(std::to_string(k), all_.values[distinct_[k]].detach());
-    for (std::size_t k = 0; k < best_.size(); ++k) out.child("best").set(std::to_string(k), best_[k]);
-    r_.optimizer->save(out.child("optimizer"));
-    r_.objective->save(out.child("objective"));
-    if (transform_) transform_->save(out.child("transform"));
-    for (std::size_t k = 0; k < r_.constraints.size(); ++k) r_.constraints[k]->save(out.child("constraint").child(std::to_string(k)));
-    for (std::size_t k = 0; k < r_.callbacks.size(); ++k) r_.callbacks[k]->save(out.child("callback").child(std::to_string(k)));
+    save_weights(all_, distinct_, out.child("weights"));
+    best_.save(out);
+    stateful_parts().save(out);
     save_feedback(undelivered_, out.child("feedback"));
     h_.mark(state_.counters.steps);
     write_training_state(h_.work, state_.counters.steps, out);
@@ -340,16 +337,10 @@ class TrainerImpl final : public Trainer {
       return;
     }
     state_.load(*saved);
-    const at::NoGradGuard quiet;
     const State& in = *saved;
-    for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(in.child("weights").tensor(std::to_string(k)));
-    if (in.has("best"))
-      for (std::size_t k = 0; k < distinct_.size(); ++k) best_.push_back(in.child("best").tensor(std::to_string(k)));
-    r_.optimizer->load(in.child("optimizer"));
-    r_.objective->load(in.child("objective"));
-    if (transform_) transform_->load(in.child("transform"));
-    for (std::size_t k = 0; k < r_.constraints.size(); ++k) r_.constraints[k]->load(in.child("constraint").child(std::to_string(k)));
-    for (std::size_t k = 0; k < r_.callbacks.size(); ++k) r_.callbacks[k]->load(in.child("callback").child(std::to_string(k)));
+    load_weights(all_, distinct_, in.child("weights"));
+    best_.load(in, distinct_.size());
+    stateful_parts().load(in);
     undelivered_ = load_feedback(in.child("feedback"));
     h_.rewind(state_.counters.steps);
     h_.recorder.note("resumed at step " + std::to_string(state_.counters.steps));
@@ -357,17 +348,15 @@ class TrainerImpl final : public Trainer {
   }
 
   Trained finish() {
-    if (!best_.empty()) {
-      const at::NoGradGuard quiet;
-      for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(best_[k]);
-    }
+    best_.restore(all_, distinct_);
     session_->refresh();
     auto plain = session_->handle();
     auto quiet_context = session_->context(false);
     const bool own_handle = r_.objective->handle(quiet_context, *plain) != nullptr;
     h_.recorder.metric("skipped_steps", static_cast<double>(state_.skipped), {.unit = "steps"});
     double parameters = 0;
-    for (const auto i : session_->model("primary").own.distinct()) parameters += static_cast<double>(session_->model("primary").own.values[i].numel());
+    for (const auto i : session_->model("primary").own.distinct())
+      parameters += static_cast<double>(session_->model("primary").own.values[i].numel());
     h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
     return {session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
@@ -389,7 +378,7 @@ class TrainerImpl final : public Trainer {
   LogicalBatch batch_;
   StepReport report_;
   TrainingState state_;
-  std::vector<at::Tensor> best_;
+  BestWeights best_;
   Clock::time_point last_save_;
   int bad_in_a_row_ = 0;
   bool stop_ = false;
@@ -397,6 +386,8 @@ class TrainerImpl final : public Trainer {
 
 }  // namespace
 
-Trained train(TrainRequest request, TrainingHost host) { return TrainerImpl(std::move(request), std::move(host)).run(); }
+Trained train(TrainRequest request, TrainingHost host) {
+  return TrainerImpl(std::move(request), std::move(host)).run();
+}
 
 }  // namespace xp

@@ -23,7 +23,7 @@ struct TrainingHost {
   Recorder& recorder;
   std::function<void(std::int64_t step)> mark;    ///< a training state of this step is about to be written
   std::function<void(std::int64_t step)> rewind;  ///< points recorded after this step are void
-  std::filesystem::path work;                      ///< survives a kill
+  std::filesystem::path work;                     ///< survives a kill
   std::function<bool()> stop_requested;
   std::function<void(double done, double total, std::string_view what)> progress;
   std::function<Checkpoint(const Reference&)> checkpoint;

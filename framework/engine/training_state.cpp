@@ -38,7 +38,8 @@ std::vector<std::filesystem::path> saved_in(const std::filesystem::path& work) {
   std::vector<std::filesystem::path> found;
   if (!std::filesystem::exists(work)) return found;
   for (const auto& entry : std::filesystem::directory_iterator(work))
-    if (entry.path().filename().string().starts_with(kStem) && step_of(entry.path()) >= 0) found.push_back(entry.path());
+    if (entry.path().filename().string().starts_with(kStem) && step_of(entry.path()) >= 0)
+      found.push_back(entry.path());
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return step_of(a) > step_of(b); });
   return found;
 }
@@ -47,20 +48,25 @@ std::vector<std::filesystem::path> saved_in(const std::filesystem::path& work) {
 
 void TrainingState::save(State& out) const {
   const auto& c = counters;
-  out.set("counters", Ints{{c.steps, c.input_tokens, c.supervised_tokens, c.items, c.bytes, bits(c.epochs), bits(c.flops),
-                            bits(c.flops_effective), bits(c.seconds), bits(c.memory)}});
-  out.set("progress", Ints{{skipped, evaluations, evaluations_due, checkpoints_due, last_evaluated_step, best ? 1 : 0, bits(best.value_or(0))}});
+  out.set("counters", Ints{{c.steps, c.input_tokens, c.supervised_tokens, c.items, c.bytes, bits(c.epochs),
+                            bits(c.flops), bits(c.flops_effective), bits(c.seconds), bits(c.memory)}});
+  out.set("progress", Ints{{skipped, evaluations, evaluations_due, checkpoints_due, last_evaluated_step, best ? 1 : 0,
+                            bits(best.value_or(0))}});
   std::vector<std::int64_t> served;
   for (const double x : position.served) served.push_back(bits(x));
-  out.set("epoch", Ints{position.epoch}), out.set("unit", Ints{position.unit}), out.set("group", Ints{position.group});
+  out.set("epoch", Ints{position.epoch}), out.set("unit", Ints{position.unit}),
+      out.set("group", Ints{position.group});
   out.set("served", Ints{served}), out.set("batches", Ints{{position.batches}});
 }
 
 void TrainingState::load(const State& in) {
   const auto& c = in.ints("counters").data;
   const auto& p = in.ints("progress").data;
-  if (c.size() != 10 || p.size() != 7) throw Error("a training state has another layout than this program writes", Exit::data);
-  counters = {c[0], c[1], c[2], c[3], c[4], from_bits(c[5]), from_bits(c[6]), from_bits(c[7]), from_bits(c[8]), from_bits(c[9])};
+  if (c.size() != 10 || p.size() != 7)
+    throw Error("a training state has another layout than this program writes", Exit::data);
+  counters = {
+      c[0],           c[1], c[2], c[3], c[4], from_bits(c[5]), from_bits(c[6]), from_bits(c[7]), from_bits(c[8]),
+      from_bits(c[9])};
   skipped = p[0], evaluations = p[1], evaluations_due = p[2], checkpoints_due = p[3], last_evaluated_step = p[4];
   best = p[5] ? std::optional(from_bits(p[6])) : std::nullopt;
   position = {in.ints("epoch").data, in.ints("unit").data, in.ints("group").data, {}, in.ints("batches").data.at(0)};
@@ -82,7 +88,8 @@ std::vector<Feedback> load_feedback(const State& in) {
     const auto& one = in.child(std::to_string(i));
     Feedback message{one.strings("topic").at(0), one.ints("step").data.at(0), {}};
     if (one.has("values"))
-      for (const auto& name : one.child("values").value_names()) message.values[name] = one.child("values").values(name);
+      for (const auto& name : one.child("values").value_names())
+        message.values[name] = one.child("values").values(name);
     out.push_back(std::move(message));
   }
   return out;

@@ -74,7 +74,8 @@ std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, cons
     if (key.kind == TokenKind::special) continue;
     for (const auto level : levels) {
       const bool fold = level == MatchLevel::casefold;
-      const auto found = look(fold ? lower : plain, fold ? folded(key) : text_key(key), key.word_start, level != MatchLevel::exact);
+      const auto found =
+          look(fold ? lower : plain, fold ? folded(key) : text_key(key), key.word_start, level != MatchLevel::exact);
       if (found == kNone) continue;
       out[static_cast<std::size_t>(id)] = Match{found, level, false};
       break;

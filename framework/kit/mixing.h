@@ -11,12 +11,12 @@ XP_API at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::
 
 /// What can be said of a plan before any forward pass (vocab_initializers.md 2.7).
 struct PlanReport {
-  /// log(1 + max_j c_j) with c_j the mass that new rows put on source j: by how much the loss on old tokens can rise at
-  /// most, for any hidden state. Only if every new row is convex.
+  /// log(1 + max_j c_j) with c_j the mass that new rows put on source j: by how much the loss on old tokens can rise
+  /// at most, for any hidden state. Only if every new row is convex.
   std::optional<double> leak_bound;
-  double hubness = 0;        ///< share of the new rows' mass on the ten most used sources
-  std::int64_t copied = 0;   ///< rows with one part of weight 1 set by a copying rule
-  std::int64_t made = 0;     ///< other rows
+  double hubness = 0;       ///< share of the new rows' mass on the ten most used sources
+  std::int64_t copied = 0;  ///< rows with one part of weight 1 set by a copying rule
+  std::int64_t made = 0;    ///< other rows
   std::map<std::string, std::int64_t> rules;
 };
 /// `copy_rules`: rules whose rows are old tokens under a new id, which add no mass.

@@ -40,7 +40,8 @@ TensorBytes read_entry(const std::filesystem::path& file, const std::string& nam
   if (one == 0) refuse(file, "entry " + backquoted(name) + " has the unknown dtype " + backquoted(tensor.dtype));
   std::uint64_t count = 1;
   for (const auto& axis : entry["shape"]) {
-    if (!axis.is_number_unsigned()) refuse(file, "entry " + backquoted(name) + " has a shape that is not whole numbers");
+    if (!axis.is_number_unsigned())
+      refuse(file, "entry " + backquoted(name) + " has a shape that is not whole numbers");
     const auto n = axis.get<std::uint64_t>();
     if (n > (std::uint64_t{1} << 40) || (n > 0 && count > std::numeric_limits<std::uint64_t>::max() / 16 / n))
       refuse(file, "entry " + backquoted(name) + " has a shape beyond any file");
@@ -48,8 +49,10 @@ TensorBytes read_entry(const std::filesystem::path& file, const std::string& nam
     tensor.shape.push_back(static_cast<std::int64_t>(n));
   }
   for (const auto& offset : entry["data_offsets"])
-    if (!offset.is_number_unsigned()) refuse(file, "entry " + backquoted(name) + " has offsets that are not whole numbers");
-  const auto begin = entry["data_offsets"][0].get<std::uint64_t>(), end = entry["data_offsets"][1].get<std::uint64_t>();
+    if (!offset.is_number_unsigned())
+      refuse(file, "entry " + backquoted(name) + " has offsets that are not whole numbers");
+  const auto begin = entry["data_offsets"][0].get<std::uint64_t>(),
+             end = entry["data_offsets"][1].get<std::uint64_t>();
   if (begin > end || end > room || end - begin != count * one)
     refuse(file, "entry " + backquoted(name) + " needs " + std::to_string(count * one) + " bytes and claims [" +
                      std::to_string(begin) + ", " + std::to_string(end) + ") of " + std::to_string(room));
@@ -71,9 +74,19 @@ void write_all(int descriptor, const void* data, std::size_t size, const std::fi
 }  // namespace
 
 std::size_t dtype_size(std::string_view dtype) {
-  constexpr std::array<std::pair<std::string_view, std::size_t>, 13> kSizes{{{"F64", 8}, {"F32", 4}, {"F16", 2},
-      {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}, {"U16", 2}, {"U32", 4},
-      {"U64", 8}}};
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 13> kSizes{{{"F64", 8},
+                                                                             {"F32", 4},
+                                                                             {"F16", 2},
+                                                                             {"BF16", 2},
+                                                                             {"I64", 8},
+                                                                             {"I32", 4},
+                                                                             {"I16", 2},
+                                                                             {"I8", 1},
+                                                                             {"U8", 1},
+                                                                             {"BOOL", 1},
+                                                                             {"U16", 2},
+                                                                             {"U32", 4},
+                                                                             {"U64", 8}}};
   for (const auto& [name, size] : kSizes)
     if (name == dtype) return size;
   return 0;
@@ -136,7 +149,8 @@ void write_safetensors(const std::filesystem::path& file, const std::map<std::st
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + tensor.size}}};
+    header[name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + tensor.size}}};
     offset += tensor.size;
   }
   std::string text = header.dump();

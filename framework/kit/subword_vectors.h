@@ -6,13 +6,14 @@
 namespace xp {
 
 struct SubwordVectors {
-  at::Tensor vectors;           ///< [tokens, dim] float, unit length; zero where no word has the token
+  at::Tensor vectors;  ///< [tokens, dim] float, unit length; zero where no word has the token
   std::vector<bool> covered;
 };
 
-/// A token's vector is the plain mean of the vectors of all words that have it in one of three writings: the word, the word
-/// after a space, the capitalised word after a space (OFA, Liu et al. 2023, as released). `words` and `vectors` are those of
-/// a static_vectors artifact; word i takes vector order[i], so that a permutation can destroy the geometry.
+/// A token's vector is the plain mean of the vectors of all words that have it in one of three writings: the word,
+/// the word after a space, the capitalised word after a space (OFA, Liu et al. 2023, as released). `words` and
+/// `vectors` are those of a static_vectors artifact; word i takes vector order[i], so that a permutation can destroy
+/// the geometry.
 XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
                                       const std::vector<std::size_t>& order);
 

@@ -15,8 +15,11 @@ namespace {
 using nlohmann::json;
 
 // Texts whose ids are stored with a tokenizer and compared when it is read: a changed rule must not go unseen.
-constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.", "Zwölf Boxkämpfer jagen Viktor.",
-                                              "Съешь же ещё этих мягких булок.", "नमस्ते दुनिया", "いろはにほへと 漢字",
+constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.",
+                                              "Zwölf Boxkämpfer jagen Viktor.",
+                                              "Съешь же ещё этих мягких булок.",
+                                              "नमस्ते दुनिया",
+                                              "いろはにほへと 漢字",
                                               "a\tb\n  c \u200d e\u0301"};
 
 }  // namespace

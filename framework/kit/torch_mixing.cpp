@@ -23,8 +23,8 @@ void mix(const MixRow& row, const double* table, std::int64_t width, double* out
 
 at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_view role) {
   if (table.size(0) != plan.source_size())
-    throw Error("a table of role " + backquoted(role) + " has " + std::to_string(table.size(0)) + " rows, the source vocabulary " +
-                std::to_string(plan.source_size()) + " tokens");
+    throw Error("a table of role " + backquoted(role) + " has " + std::to_string(table.size(0)) +
+                " rows, the source vocabulary " + std::to_string(plan.source_size()) + " tokens");
   const auto from = table.detach().to(at::kDouble).contiguous();
   auto shape = from.sizes().vec();
   shape[0] = plan.target_size();
@@ -38,8 +38,8 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
     const auto dense = row.dense.find(role);
     if (dense != row.dense.end()) {
       if (std::ssize(dense->second) != width)
-        throw Error("row " + std::to_string(i) + " has " + std::to_string(dense->second.size()) + " numbers for role " + backquoted(role) +
-                    ", the table " + std::to_string(width));
+        throw Error("row " + std::to_string(i) + " has " + std::to_string(dense->second.size()) +
+                    " numbers for role " + backquoted(role) + ", the table " + std::to_string(width));
       std::copy(dense->second.begin(), dense->second.end(), to + i * width);
     } else if (row.uniform) {
       std::copy_n(mean.const_data_ptr<double>(), width, to + i * width);
@@ -86,13 +86,15 @@ State plan_state(const MixPlan& plan) {
   std::vector<float> weight;
   Strings rules;
   for (const auto& row : plan.rows()) {
-    for (const auto& part : row.parts) source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
+    for (const auto& part : row.parts)
+      source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
     start.push_back(std::ssize(source));
     uniform.push_back(row.uniform ? 1 : 0);
     rules.push_back(row.rule);
   }
   State state;
-  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}), state.set("rule", rules), state.set("uniform", Ints{uniform});
+  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}),
+      state.set("rule", rules), state.set("uniform", Ints{uniform});
   return state;
 }
 

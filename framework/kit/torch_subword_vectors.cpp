@@ -33,13 +33,16 @@ std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomSt
   std::vector<std::size_t> order(words);
   std::iota(order.begin(), order.end(), 0);
   if (shuffled)
-    for (std::size_t i = words; i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
+    for (std::size_t i = words; i > 1; --i)
+      std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
   return order;
 }
 
-SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors, const std::vector<std::size_t>& order) {
+SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
+                               const std::vector<std::size_t>& order) {
   if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(words))
-    throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors", Exit::data);
+    throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors",
+                Exit::data);
   const auto dim = static_cast<std::size_t>(vectors.shape[1]);
   const auto n = static_cast<std::size_t>(encoder.size());
   std::vector<double> sums(n * dim);
@@ -56,7 +59,8 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
       }
     }
   }
-  for (const auto& [purpose, id] : encoder.purposes()) counts[static_cast<std::size_t>(id)] = 0;  // specials are no words
+  for (const auto& [purpose, id] : encoder.purposes())
+    counts[static_cast<std::size_t>(id)] = 0;  // specials are no words
   SubwordVectors out{at::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
   auto* to = out.vectors.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < n; ++i) {
@@ -69,7 +73,8 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
   return out;
 }
 
-std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows, const SubwordVectors& among, std::int64_t k) {
+std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
+                                              const SubwordVectors& among, std::int64_t k) {
   std::vector<std::int64_t> candidates;
   for (std::size_t i = 0; i < among.covered.size(); ++i)
     if (among.covered[i]) candidates.push_back(static_cast<std::int64_t>(i));
@@ -80,19 +85,23 @@ std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const st
   constexpr std::size_t kBlock = 1024;  // a block of cosines stays in the cache of a small machine
   for (std::size_t begin = 0; begin < rows.size(); begin += kBlock) {
     const auto end = std::min(begin + kBlock, rows.size());
-    const std::vector<std::int64_t> ids(rows.begin() + static_cast<std::ptrdiff_t>(begin), rows.begin() + static_cast<std::ptrdiff_t>(end));
+    const std::vector<std::int64_t> ids(rows.begin() + static_cast<std::ptrdiff_t>(begin),
+                                        rows.begin() + static_cast<std::ptrdiff_t>(end));
     const auto cosines = at::matmul(of.vectors.index_select(0, tensor_of(ids)), keys);
     const auto [values, places] = cosines.topk(k, 1);
     const auto v = values.contiguous(), p = places.contiguous();
     for (std::size_t i = begin; i < end; ++i)
       for (std::int64_t j = 0; j < k; ++j) {
         const auto at = static_cast<std::int64_t>(i - begin) * k + j;
-        out[i].push_back({static_cast<TokenId>(candidates[static_cast<std::size_t>(p.const_data_ptr<std::int64_t>()[at])]),
-                          static_cast<double>(v.const_data_ptr<float>()[at])});
+        out[i].push_back(
+            {static_cast<TokenId>(candidates[static_cast<std::size_t>(p.const_data_ptr<std::int64_t>()[at])]),
+             static_cast<double>(v.const_data_ptr<float>()[at])});
       }
   }
   for (auto& list : out)
-    std::stable_sort(list.begin(), list.end(), [](const Near& a, const Near& b) { return a.cosine != b.cosine ? a.cosine > b.cosine : a.token < b.token; });
+    std::stable_sort(list.begin(), list.end(), [](const Near& a, const Near& b) {
+      return a.cosine != b.cosine ? a.cosine > b.cosine : a.token < b.token;
+    });
   return out;
 }
 
@@ -100,7 +109,8 @@ std::vector<MixPart> softmax_parts(const std::vector<Near>& near, double tempera
   double most = -1e300, sum = 0;
   for (const auto& one : near) most = std::max(most, one.cosine / temperature);
   std::vector<MixPart> parts;
-  for (const auto& one : near) parts.push_back({one.token, std::exp(one.cosine / temperature - most)}), sum += parts.back().weight;
+  for (const auto& one : near)
+    parts.push_back({one.token, std::exp(one.cosine / temperature - most)}), sum += parts.back().weight;
   for (auto& part : parts) part.weight /= sum;
   return parts;
 }

@@ -11,22 +11,23 @@ namespace xp {
 namespace {
 
 constexpr std::array<std::pair<at::ScalarType, std::string_view>, 10> kTypes{{{at::kFloat, "F32"},
-                                                                               {at::kBFloat16, "BF16"},
-                                                                               {at::kHalf, "F16"},
-                                                                               {at::kDouble, "F64"},
-                                                                               {at::kLong, "I64"},
-                                                                               {at::kInt, "I32"},
-                                                                               {at::kShort, "I16"},
-                                                                               {at::kChar, "I8"},
-                                                                               {at::kByte, "U8"},
-                                                                               {at::kBool, "BOOL"}}};
+                                                                              {at::kBFloat16, "BF16"},
+                                                                              {at::kHalf, "F16"},
+                                                                              {at::kDouble, "F64"},
+                                                                              {at::kLong, "I64"},
+                                                                              {at::kInt, "I32"},
+                                                                              {at::kShort, "I16"},
+                                                                              {at::kChar, "I8"},
+                                                                              {at::kByte, "U8"},
+                                                                              {at::kBool, "BOOL"}}};
 
 template <class T>
 at::Tensor copy_of(const std::vector<T>& data, std::vector<std::int64_t> shape, at::ScalarType type) {
   if (shape.empty()) shape = {static_cast<std::int64_t>(data.size())};
   auto tensor = at::empty(shape, type);
   if (tensor.numel() != static_cast<std::int64_t>(data.size()))
-    throw Error("a shape asks for " + std::to_string(tensor.numel()) + " numbers, there are " + std::to_string(data.size()));
+    throw Error("a shape asks for " + std::to_string(tensor.numel()) + " numbers, there are " +
+                std::to_string(data.size()));
   if (!data.empty()) std::memcpy(tensor.mutable_data_ptr(), data.data(), data.size() * sizeof(T));
   return tensor;
 }
@@ -46,7 +47,8 @@ at::ScalarType dtype_of(std::string_view name) {
 }
 
 TensorBytes bytes_of(const at::Tensor& contiguous) {
-  if (!contiguous.is_contiguous() || !contiguous.device().is_cpu()) throw Error("bytes_of() takes contiguous CPU tensors");
+  if (!contiguous.is_contiguous() || !contiguous.device().is_cpu())
+    throw Error("bytes_of() takes contiguous CPU tensors");
   return {dtype_name(contiguous.scalar_type()), contiguous.sizes().vec(),
           static_cast<const std::byte*>(contiguous.const_data_ptr()), contiguous.nbytes()};
 }

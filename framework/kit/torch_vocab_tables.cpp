@@ -31,13 +31,14 @@ std::vector<TableStatistics> vocab_statistics(const Parameters& weights) {
   return out;
 }
 
-void set_normal_row(MixPlan& plan, TokenId row, const std::vector<TableStatistics>& tables, double scale, RandomStream random,
-                    std::string_view rule, std::string_view note) {
+void set_normal_row(MixPlan& plan, TokenId row, const std::vector<TableStatistics>& tables, double scale,
+                    RandomStream random, std::string_view rule, std::string_view note) {
   for (const auto& table : tables) {
     std::vector<float> numbers(table.mean.size());
     const bool bias = table.mean.size() == 1;
     for (std::size_t d = 0; d < numbers.size(); ++d) {
-      const double radius = std::sqrt(-2 * std::log(random.uniform())), angle = 2 * std::numbers::pi * random.uniform();
+      const double radius = std::sqrt(-2 * std::log(random.uniform())),
+                   angle = 2 * std::numbers::pi * random.uniform();
       numbers[d] = static_cast<float>(table.mean[d] + (bias ? 0 : scale * table.sd[d] * radius * std::cos(angle)));
     }
     plan.set_dense_row(row, table.role, numbers, rule, note);

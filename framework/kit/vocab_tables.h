@@ -6,8 +6,8 @@
 namespace xp {
 
 struct TableStatistics {
-  std::string role;                ///< "vocab.input", "vocab.output", "vocab.bias"
-  std::vector<double> mean, sd;    ///< per dimension; a bias has one
+  std::string role;              ///< "vocab.input", "vocab.output", "vocab.bias"
+  std::vector<double> mean, sd;  ///< per dimension; a bias has one
 };
 
 /// The source model's weights; throws Error if the setting has none.
@@ -15,7 +15,8 @@ XP_API const Parameters& weights_of(const VocabSetting& setting);
 /// Of each table with role "vocab.*"; tied tables once.
 XP_API std::vector<TableStatistics> vocab_statistics(const Parameters& weights);
 XP_API TableStatistics statistics_of(const at::Tensor& table, std::string role);
-/// Sets a row to normal numbers with each table's mean and `scale` times its standard deviation; a bias gets its mean.
+/// Sets a row to normal numbers with each table's mean and `scale` times its standard deviation; a bias gets its
+/// mean.
 XP_API void set_normal_row(MixPlan& plan, TokenId row, const std::vector<TableStatistics>& tables, double scale,
                            RandomStream random, std::string_view rule, std::string_view note = {});
 

@@ -9,8 +9,9 @@ namespace xp {
 void Catalogue::add(ComponentInfo info) {
   const auto key = std::pair(info.interface, info.type);
   if (const auto found = components_.find(key); found != components_.end())
-    throw Error(info.interface + " " + backquoted(info.type) + " of plugin " + backquoted(info.plugin) + " (" + info.library +
-                    ") is already offered by plugin " + backquoted(found->second.plugin) + " (" + found->second.library + ")",
+    throw Error(info.interface + " " + backquoted(info.type) + " of plugin " + backquoted(info.plugin) + " (" +
+                    info.library + ") is already offered by plugin " + backquoted(found->second.plugin) + " (" +
+                    found->second.library + ")",
                 Exit::plugin);
   components_.emplace(key, std::move(info));
 }
@@ -46,7 +47,8 @@ void Registry::add(ComponentInfo info, Make make) {
 std::unique_ptr<Component> Registry::make_part(std::string_view interface, const Table& table) const {
   const auto type_at = table.find("type");
   const auto* type = type_at == table.end() ? nullptr : type_at->second.as<std::string>();
-  if (!type) throw Error("a " + std::string(interface) + " needs a `type`; there is " + listed(catalogue_.types(interface)));
+  if (!type)
+    throw Error("a " + std::string(interface) + " needs a `type`; there is " + listed(catalogue_.types(interface)));
   const auto found = makers_.find(std::pair(std::string(interface), *type));
   if (found == makers_.end())
     throw Error("no " + std::string(interface) + " " + backquoted(*type) + " is loaded; there is " +
@@ -58,7 +60,8 @@ std::unique_ptr<Component> Registry::make_part(std::string_view interface, const
   const std::string owner = std::string(interface) + " " + backquoted(*type);
   Problems problems;
   for (const auto& [key, value] : settings)
-    if (!info.schema.find(key)) problems.error("unknown-key", backquoted(key) + " is not a parameter of " + owner, value.key);
+    if (!info.schema.find(key))
+      problems.error("unknown-key", backquoted(key) + " is not a parameter of " + owner, value.key);
   problems.raise("nothing was made");
   for (const auto& field : info.schema.fields)
     if (field.fallback) settings.try_emplace(field.name, *field.fallback);

@@ -48,8 +48,8 @@ class XP_API Registry final : public PartMaker {
  public:
   using Make = std::function<std::unique_ptr<Component>(const Table&, const PartMaker&)>;
 
-  /// T derives from an interface, has a `struct Params` with a static `describe(Fields<Params>&)` (it may be empty), and
-  /// a constructor T(Params).
+  /// T derives from an interface, has a `struct Params` with a static `describe(Fields<Params>&)` (it may be empty),
+  /// and a constructor T(Params).
   template <class T>
   void add(std::string type, std::string summary) {
     const auto fields = std::make_shared<Fields<typename T::Params>>();

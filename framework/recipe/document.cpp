@@ -84,7 +84,8 @@ T get_or(const Table& document, std::string_view key, T fallback) {
 std::vector<std::int64_t> read_seeds(const Value& value, const std::string& name, Problems& problems) {
   const auto wrong = [&](const SourceSpan& span, const std::string& found) {
     problems.error("bad-seeds", name + " cannot be " + found, span,
-                   value.span ? "a number (4 means 0, 1, 2, 3) or a list of different integers >= 0" : "different integers >= 0");
+                   value.span ? "a number (4 means 0, 1, 2, 3) or a list of different integers >= 0"
+                              : "different integers >= 0");
     return std::vector<std::int64_t>{0};
   };
   std::vector<std::int64_t> seeds;

@@ -118,7 +118,8 @@ std::vector<FoundFile> Files::matching(const std::string& pattern, const SourceS
   std::vector<fs::path> paths;
   if (pattern.starts_with("package:")) {
     for (auto& member : in_package(pattern.substr(8), span)) {
-      if (!member.not_fetched.empty()) return {{member.path, pattern.substr(pattern.rfind('/') + 1), member.not_fetched}};
+      if (!member.not_fetched.empty())
+        return {{member.path, pattern.substr(pattern.rfind('/') + 1), member.not_fetched}};
       paths.push_back(std::move(member.path));
     }
   } else if (pattern.empty() || climbs(pattern) || !is_utf8(pattern) || pattern.find('\0') != std::string::npos) {

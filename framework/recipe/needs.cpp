@@ -45,10 +45,13 @@ class Needs {
       else if (what == "output")
         output(need);
       else
-        problems_.error("unknown-need", need.owner + " declares a need of kind " + backquoted(printable(what)) + ", which nothing can meet",
-                        need.span, "plugins need a capability, reserved, field, artifact, metric, output or parameter");
+        problems_.error(
+            "unknown-need",
+            need.owner + " declares a need of kind " + backquoted(printable(what)) + ", which nothing can meet",
+            need.span, "plugins need a capability, reserved, field, artifact, metric, output or parameter");
     }
-    if (node_.info && !no_tokenizer_ && tokenizer_known(node_) == Known::no) units(node_.info->schema.fields, node_.settings, "");
+    if (node_.info && !no_tokenizer_ && tokenizer_known(node_) == Known::no)
+      units(node_.info->schema.fields, node_.settings, "");
   }
 
  private:
@@ -95,11 +98,13 @@ class Needs {
     const auto wanted = colon == std::string::npos ? need.trait.name : need.trait.name.substr(colon + 1);
     Table settings;
     const auto* model = g_.model_of(node_, role, &settings);
-    if (!model || given_by(model->schema, settings, "capability", wanted)) return;  // unknown: checked when the run starts
+    if (!model || given_by(model->schema, settings, "capability", wanted))
+      return;  // unknown: checked when the run starts
     problems_.error("missing-capability",
                     need.owner + " needs " + backquoted(wanted) + " of the model, which model " +
                         backquoted(model->type) + " of stage " + backquoted(node_.name) + " does not give",
-                    need.span, "with these settings it gives " + listed(all_given(model->schema, settings, "capability")));
+                    need.span,
+                    "with these settings it gives " + listed(all_given(model->schema, settings, "capability")));
   }
 
   void reserved(const Need& need) {
@@ -110,7 +115,9 @@ class Needs {
     if (bracket != std::string::npos) wanted = std::atoll(need.trait.name.c_str() + bracket + 1);
     if (tokenizer_known(node_) == Known::no) {
       if (std::exchange(no_tokenizer_, true)) return;  // said already
-      problems_.error("missing-reserved", need.owner + " needs an id for " + backquoted(purpose) + ", and stage " + backquoted(node_.name) + " has no tokenizer",
+      problems_.error("missing-reserved",
+                      need.owner + " needs an id for " + backquoted(purpose) + ", and stage " +
+                          backquoted(node_.name) + " has no tokenizer",
                       need.span, "write tokenizer = \"...\" in [stage." + node_.stage + "]");
       return;
     }
@@ -130,7 +137,8 @@ class Needs {
         "write reserve = { " + purpose + " = " + std::to_string(wanted) + " } in [stage." + tokenizer->stage + "]");
   }
 
-  // Fields of a batch: what a dataset declares and, of text, what tokenizing adds. One that declares none is not known.
+  // Fields of a batch: what a dataset declares and, of text, what tokenizing adds. One that declares none is not
+  // known.
   void field(const Need& need) {
     static const std::vector<std::string> tokenized{"ids", "word", "bytes", "segment"};
     const bool of_tokens = std::find(tokenized.begin(), tokenized.end(), need.trait.name) != tokenized.end();
@@ -140,19 +148,22 @@ class Needs {
       const auto* info = g_.world().find(interfaces_of_kind("dataset"), *table.at("type").as<std::string>());
       if (!info || given_by(info->schema, table, "field", need.trait.name)) continue;
       const bool text = info->interface == interfaces_of_kind("dataset").front();
-      const bool declares = std::any_of(info->schema.gives.begin(), info->schema.gives.end(), [](const Trait& one) { return one.what == "field"; });
+      const bool declares = std::any_of(info->schema.gives.begin(), info->schema.gives.end(),
+                                        [](const Trait& one) { return one.what == "field"; });
       if (text && of_tokens) {
         if (tokenizer_known(node_) != Known::no) continue;
         if (std::exchange(no_tokenizer_, true)) return;
-        problems_.error("missing-field", need.owner + " needs the field " + backquoted(need.trait.name) + " of its data, which text has only with a tokenizer",
+        problems_.error("missing-field",
+                        need.owner + " needs the field " + backquoted(need.trait.name) +
+                            " of its data, which text has only with a tokenizer",
                         need.span, "write tokenizer = \"...\" in [stage." + node_.stage + "]");
         return;
       }
       if (!declares) continue;
       auto there = all_given(info->schema, table, "field");
       problems_.error("missing-field",
-                      need.owner + " needs the field " + backquoted(need.trait.name) + " of its data, which " + backquoted(reference.text) +
-                          " of type " + backquoted(info->type) + " does not have",
+                      need.owner + " needs the field " + backquoted(need.trait.name) + " of its data, which " +
+                          backquoted(reference.text) + " of type " + backquoted(info->type) + " does not have",
                       need.span, there.empty() ? "it has none" : "it has " + listed(there));
       return;
     }
@@ -178,16 +189,20 @@ class Needs {
 
   void artifact(const Need& need) {
     if (reference_in(setting(node_.settings, need.trait.name))) return;
-    problems_.error("missing-artifact", need.owner + " needs " + backquoted(need.trait.name) + " of stage " + backquoted(node_.name),
+    problems_.error("missing-artifact",
+                    need.owner + " needs " + backquoted(need.trait.name) + " of stage " + backquoted(node_.name),
                     need.span, "write " + need.trait.name + " = \"...\" in [stage." + node_.stage + "]");
   }
 
   void metric(const Need& need) {
     std::vector<std::string> there = node_.inside.metrics;
     for (const auto& use : node_.inside.evaluators)
-      for (const auto& one : all_given(use.info->schema, use.settings, "metric")) there.push_back(use.name + "." + one);
+      for (const auto& one : all_given(use.info->schema, use.settings, "metric"))
+        there.push_back(use.name + "." + one);
     if (std::any_of(there.begin(), there.end(), [&](const auto& one) { return fits(need.trait.name, one); })) return;
-    problems_.error("missing-metric", need.owner + " needs the metric " + backquoted(need.trait.name) + ", which stage " + backquoted(node_.name) + " does not measure",
+    problems_.error("missing-metric",
+                    need.owner + " needs the metric " + backquoted(need.trait.name) + ", which stage " +
+                        backquoted(node_.name) + " does not measure",
                     need.span, there.empty() ? "it measures nothing" : "it measures " + listed(there));
   }
 
@@ -195,7 +210,9 @@ class Needs {
     std::vector<std::string> there;
     for (const auto& one : node_.outputs) there.push_back(one.name);
     if (std::find(there.begin(), there.end(), need.trait.name) != there.end()) return;
-    problems_.error("missing-output", need.owner + " needs the output " + backquoted(need.trait.name) + " of its stage, which type " + backquoted(node_.type) + " does not have",
+    problems_.error("missing-output",
+                    need.owner + " needs the output " + backquoted(need.trait.name) + " of its stage, which type " +
+                        backquoted(node_.type) + " does not have",
                     need.span, there.empty() ? "it has none" : "it has " + listed(there));
   }
 
@@ -205,19 +222,23 @@ class Needs {
       const auto* value = setting(settings, info.name);
       if (!value) continue;
       const auto name = path + info.name;
-      if (const auto* table = value->as<Table>(); table && info.kind == Kind::table) units(info.fields, *table, name + ".");
+      if (const auto* table = value->as<Table>(); table && info.kind == Kind::table)
+        units(info.fields, *table, name + ".");
       if (info.kind != Kind::quantity || !value->as<std::string>()) continue;
       const auto quantity = parse_quantity(*value->as<std::string>());
       if (!quantity || quantity->unit != Unit::tokens) continue;
-      problems_.error("tokens-without-tokenizer", backquoted(name) + " of stage " + backquoted(node_.name) + " counts tokens, and the stage has no tokenizer",
-                      value->span ? value->span : node_.span, "count " + other_units(info) + ", or write tokenizer = \"...\"");
+      problems_.error(
+          "tokens-without-tokenizer",
+          backquoted(name) + " of stage " + backquoted(node_.name) + " counts tokens, and the stage has no tokenizer",
+          value->span ? value->span : node_.span, "count " + other_units(info) + ", or write tokenizer = \"...\"");
     }
   }
 
   static std::string other_units(const FieldInfo& info) {
     std::vector<std::string> names;
     for (const auto unit : {Unit::steps, Unit::epochs, Unit::items, Unit::documents, Unit::bytes})
-      if (std::find(info.units.begin(), info.units.end(), unit) != info.units.end()) names.emplace_back(unit_name(unit));
+      if (std::find(info.units.begin(), info.units.end(), unit) != info.units.end())
+        names.emplace_back(unit_name(unit));
     return names.empty() ? "something else" : join(names, ", ");
   }
 

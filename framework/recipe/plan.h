@@ -91,7 +91,8 @@ struct Origin {
 };
 /// All of them in the order of their places, for `xp show --origin`: of the recipe with its arms beside it or, with
 /// options.arms, of those arms as they run (keys begin with "arm NAME: ").
-XP_API std::vector<Origin> origins(const std::filesystem::path& recipe, const ResolveOptions& options, Problems& problems);
+XP_API std::vector<Origin> origins(const std::filesystem::path& recipe, const ResolveOptions& options,
+                                   Problems& problems);
 /// Graphviz text of the stage graph.
 XP_API std::string to_dot(const Plan& plan);
 /// Libraries that the plan's components come from.

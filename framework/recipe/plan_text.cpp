@@ -195,7 +195,8 @@ std::vector<Origin> origins(const fs::path& file, const ResolveOptions& options,
     collect_origins(whole, "", all);
     for (const auto& [path, value] : all) {
       const auto& source = value->span.source;
-      std::string place = source ? source->name + (source->overlay ? "" : ":" + std::to_string(value->span.line)) : "";
+      std::string place =
+          source ? source->name + (source->overlay ? "" : ":" + std::to_string(value->span.line)) : "";
       if (path == "seeds" && !options.seeds.empty()) continue;
       out.push_back({front + path, to_text(*value), std::move(place)});
     }
@@ -210,7 +211,8 @@ std::vector<Origin> origins(const fs::path& file, const ResolveOptions& options,
     add(Value(outer), "");
     return out;
   }
-  for (const auto& arm : recipe::make_arms(outer, overrides, options, problems)) add(Value(arm.document), "arm " + arm.name + ": ");
+  for (const auto& arm : recipe::make_arms(outer, overrides, options, problems))
+    add(Value(arm.document), "arm " + arm.name + ": ");
   return out;
 }
 

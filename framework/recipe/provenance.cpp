@@ -70,10 +70,13 @@ std::string uncommitted_changes(const std::filesystem::path& root) {
   if (git.empty()) return "unknown";
   try {
     // Without taking git's lock: somebody may be committing.
-    const auto done = run_child({git.string(), "--no-optional-locks", "-C", root.string(), "status", "--porcelain", "--untracked-files=no"},
-                                std::chrono::seconds(10), 1 << 16);
+    const auto done = run_child(
+        {git.string(), "--no-optional-locks", "-C", root.string(), "status", "--porcelain", "--untracked-files=no"},
+        std::chrono::seconds(10), 1 << 16);
     if (done.too_much) return "yes";
-    return !done.finished || done.signal != 0 || done.code != 0 ? "unknown" : trim(done.output).empty() ? "no" : "yes";
+    return !done.finished || done.signal != 0 || done.code != 0 ? "unknown"
+           : trim(done.output).empty()                          ? "no"
+                                                                : "yes";
   } catch (const Error&) {
     return "unknown";
   }

@@ -13,8 +13,8 @@ namespace xp {
 XP_API Attributes run_attributes(const Plan& plan, const Catalogue& catalogue,
                                  const std::vector<std::string>& command);
 
-/// "yes" if tracked files of the git work tree differ from its commit, "no", or "unknown" if git cannot say; empty where
-/// there is no work tree.
+/// "yes" if tracked files of the git work tree differ from its commit, "no", or "unknown" if git cannot say; empty
+/// where there is no work tree.
 XP_API std::string uncommitted_changes(const std::filesystem::path& root);
 
 }  // namespace xp

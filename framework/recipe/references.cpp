@@ -148,8 +148,8 @@ class References {
     return one(std::move(out));
   }
 
-  // A dataset that declares splits has those, whatever they are where its settings leave it open; else, and where it says
-  // that they are "shares", the framework cuts it.
+  // A dataset that declares splits has those, whatever they are where its settings leave it open; else, and where it
+  // says that they are "shares", the framework cuts it.
   bool good_split_of(const NamedTable& named, const Table& table, const Written& written) {
     std::vector<std::string> splits;
     bool declares = false, by_shares = false;
@@ -166,7 +166,9 @@ class References {
     if (!good_split(written, splits)) return false;
     const auto* share = by_shares ? find(table, "split." + written.split) : nullptr;
     if (!share || share->number() > 0) return true;
-    error("empty-split", backquoted(text_) + " is empty: dataset " + backquoted(named.name) + " gives " + backquoted(written.split) + " the share 0",
+    error("empty-split",
+          backquoted(text_) + " is empty: dataset " + backquoted(named.name) + " gives " + backquoted(written.split) +
+              " the share 0",
           "write split = { " + written.split + " = 0.05 } in [dataset." + named.name + "], or name another split");
     return false;
   }

@@ -207,8 +207,8 @@ class Reader {
                       t.at("test").span, "use `paired_bootstrap` or `mcnemar`, or say unit = \"seed\"");
   }
 
-  // The smallest p that each claim can reach with this many seeds, after Holm's correction over its baselines and over
-  // the claims that are neither primary nor exact. Over items it is not known before the run.
+  // The smallest p that each claim can reach with this many seeds, after Holm's correction over its baselines and
+  // over the claims that are neither primary nor exact. Over items it is not known before the run.
   const std::vector<double>& smallest(std::size_t seeds) {
     auto& out = smallest_[seeds];
     if (!out.empty()) return out;
@@ -236,15 +236,18 @@ class Reader {
       if (least[i] <= spec.alpha || spec.unit != "seed" || !(spec.alpha > 0)) continue;
       std::string by;
       if (spec.baseline.size() > 1) by += " over " + count(spec.baseline.size(), "baseline");
-      if (in_family(spec) && family > 1) by += std::string(by.empty() ? "" : " and") + " over " + count(static_cast<std::size_t>(family), "claim");
+      if (in_family(spec) && family > 1)
+        by += std::string(by.empty() ? "" : " and") + " over " + count(static_cast<std::size_t>(family), "claim");
       if (!by.empty()) by = " with Holm's correction" + by;
       constexpr std::size_t kMostSeeds = 64;
       auto needed = seeds + 1;
       while (needed < kMostSeeds && smallest(needed)[i] > spec.alpha) ++needed;
       problems_.warn("underpowered-claim",
                      "claim " + backquoted(spec.id) + " cannot pass: " + count(seeds, "seed") +
-                         (seeds == 1 ? " reaches" : " reach") + " p = " + short_number(least[i]) + " at best" + by + ", above alpha " + number_text(spec.alpha),
-                     claim_spans_[i], needed < kMostSeeds ? "it needs " + count(needed, "seed") : "no number of seeds is enough");
+                         (seeds == 1 ? " reaches" : " reach") + " p = " + short_number(least[i]) + " at best" + by +
+                         ", above alpha " + number_text(spec.alpha),
+                     claim_spans_[i],
+                     needed < kMostSeeds ? "it needs " + count(needed, "seed") : "no number of seeds is enough");
     }
   }
 

@@ -50,9 +50,12 @@ std::optional<Value> tower_patterns(const Value& train, const Place& place, Prob
   for (const auto& one : train.as<List>() ? *train.as<List>() : List{train}) {
     const auto& text = *one.as<std::string>();
     if (text == "adapter" || text.empty()) {
-      problems.error("bad-pattern", place.key("train").text() + " cannot be " + backquoted(printable(text)), one.span ? one.span : train.span,
-                     text.empty() ? "\"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]"
-                                  : "no plugin offers adapters; \"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]");
+      problems.error(
+          "bad-pattern", place.key("train").text() + " cannot be " + backquoted(printable(text)),
+          one.span ? one.span : train.span,
+          text.empty()
+              ? "\"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]"
+              : "no plugin offers adapters; \"all\", \"none\", or a list of roles, such as [\"norm\", \"head\"]");
       return {};
     }
     out.emplace_back(text.find(':') == std::string::npos && text != "*" ? "role:" + text : text);
@@ -286,8 +289,10 @@ std::optional<Table> Resolver::tower(const NamedTable& named) {
       std::vector<std::string> others;
       for (const auto* one : names_.of_kind("tower"))
         if (one->name != named.name) others.push_back(one->name);
-      world_.problems.error("unknown-name", place.key("ema_of").text() + " wants another tower, and " + backquoted(printable(of)) + " is none",
-                            ema->second.span, suggestion(of, others, "there is no other"));
+      world_.problems.error(
+          "unknown-name",
+          place.key("ema_of").text() + " wants another tower, and " + backquoted(printable(of)) + " is none",
+          ema->second.span, suggestion(of, others, "there is no other"));
       return {};
     }
   }

@@ -21,10 +21,10 @@ struct MetricPath {
   std::string name;   ///< "similarity.spearman", "tokens", "loss"; may hold `*`
   std::string view;   ///< "" or "1x32" or "*" for all views
   CurveForm form = CurveForm::none;
-  std::string over;   ///< area(over=bytes): the counter of the x axis; at(tokens=0): "tokens"
+  std::string over;  ///< area(over=bytes): the counter of the x axis; at(tokens=0): "tokens"
   double at = 0;
-  bool mix = false;                ///< mean(..., mix = true): unlike signatures may meet
-  std::vector<MetricPath> parts;   ///< not empty: the mean of these
+  bool mix = false;               ///< mean(..., mix = true): unlike signatures may meet
+  std::vector<MetricPath> parts;  ///< not empty: the mean of these
 };
 
 /// Reads a path; a mistake becomes a problem at `span` and gives nothing.
@@ -55,14 +55,16 @@ class RecordSource {
   virtual const StageRecord* record(std::string_view node) const = 0;
 };
 
-/// The paths that a path with `*` stands for in these records, sorted; itself where it has none. A mean stays as it is.
-/// Empty if nothing fits (a reason in `why`). `*` in a metric's name stands for one segment or a part of it.
-XP_API std::vector<MetricPath> expand(const MetricPath& path, const RecordSource& records, std::string* why = nullptr);
+/// The paths that a path with `*` stands for in these records, sorted; itself where it has none. A mean stays as it
+/// is. Empty if nothing fits (a reason in `why`). `*` in a metric's name stands for one segment or a part of it.
+XP_API std::vector<MetricPath> expand(const MetricPath& path, const RecordSource& records,
+                                      std::string* why = nullptr);
 
-/// The number of one member; NaN where that was recorded. Area is the trapezoid over the counter divided by its length: the
-/// mean height, in the metric's unit; `at` interpolates between neighbours. `higher` says which end `.best` means. Nothing
-/// if it is not there (a reason in `why`); throws Error if signatures of a mean differ without `mix`.
-XP_API std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records, std::string* why = nullptr,
-                                           std::optional<bool> higher = {});
+/// The number of one member; NaN where that was recorded. Area is the trapezoid over the counter divided by its
+/// length: the mean height, in the metric's unit; `at` interpolates between neighbours. `higher` says which end
+/// `.best` means. Nothing if it is not there (a reason in `why`); throws Error if signatures of a mean differ without
+/// `mix`.
+XP_API std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records,
+                                           std::string* why = nullptr, std::optional<bool> higher = {});
 
 }  // namespace xp

@@ -54,8 +54,8 @@ struct XP_API FigureSpec {
   static void describe(Fields<FigureSpec>& f);
 };
 
-/// The specifications of a stored plan (keys "claims", "tables", "figures"); none where the key is missing. Throws Error
-/// (Exit::data) on anything that to_value did not write.
+/// The specifications of a stored plan (keys "claims", "tables", "figures"); none where the key is missing. Throws
+/// Error (Exit::data) on anything that to_value did not write.
 XP_API std::vector<ClaimSpec> claims_from(const Value& plan);
 XP_API std::vector<TableSpec> tables_from(const Value& plan);
 XP_API std::vector<FigureSpec> figures_from(const Value& plan);

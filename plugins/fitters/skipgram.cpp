@@ -54,13 +54,14 @@ void prefetch(const float* row, std::size_t n) {
   for (std::size_t d = 0; d < n; d += 16) __builtin_prefetch(row + d, 1);
 }
 
-/// Skip-gram with subwords and negative sampling (Mikolov et al. 2013; Bojanowski et al. 2017). Documents that share a
-/// group across languages also predict words at the same relative place, so that translations come to lie together
+/// Skip-gram with subwords and negative sampling (Mikolov et al. 2013; Bojanowski et al. 2017). Documents that share
+/// a group across languages also predict words at the same relative place, so that translations come to lie together
 /// (Vulić and Moens 2015).
 class Skipgram final : public xp::Fitter {
  public:
   struct Params {
-    std::int64_t dim = 128, epochs = 3, window = 5, negatives = 5, min_count = 3, min_n = 3, max_n = 6, buckets = 200000;
+    std::int64_t dim = 128, epochs = 3, window = 5, negatives = 5, min_count = 3, min_n = 3, max_n = 6,
+                 buckets = 200000;
     std::int64_t threads = 1, parallel = 2, parallel_window = 2;
     double lr = 0.05, sample = 1e-4;
     static void describe(xp::Fields<Params>& f) {
@@ -69,21 +70,31 @@ class Skipgram final : public xp::Fitter {
       f.add(&Params::window, "window", "Words to each side, drawn anew up to this for every word.").min(1);
       f.add(&Params::negatives, "negatives", "Words drawn against each true neighbour, by count^0.75.").min(1);
       f.add(&Params::min_count, "min_count", "Rarer words get no vector.").min(1);
-      f.add(&Params::min_n, "min_n", "Shortest character n-gram of a word between < and >; 0 uses words alone.").min(0);
+      f.add(&Params::min_n, "min_n", "Shortest character n-gram of a word between < and >; 0 uses words alone.")
+          .min(0);
       f.add(&Params::max_n, "max_n", "Longest character n-gram.").min(0);
       f.add(&Params::buckets, "buckets", "Vectors that n-grams share by hash.").min(1).max(1e8);
       f.add(&Params::lr, "lr", "Learning rate at the start; it falls to 0 linearly.").above(0);
-      f.add(&Params::sample, "sample", "Words more frequent than this share are dropped at random (1 - sqrt(sample / share)); 0 drops none.").min(0);
-      f.add(&Params::parallel, "parallel", "Words of a translation that each word also predicts; 0 ignores translations.").min(0);
-      f.add(&Params::parallel_window, "parallel_window", "How far from the same relative place such a word may lie.").min(0);
-      f.add(&Params::threads, "threads", "1 is repeatable; more share the tables without locks and are faster, but not repeatable.").min(1);
+      f.add(&Params::sample, "sample",
+            "Words more frequent than this share are dropped at random (1 - sqrt(sample / share)); 0 drops none.")
+          .min(0);
+      f.add(&Params::parallel, "parallel",
+            "Words of a translation that each word also predicts; 0 ignores translations.")
+          .min(0);
+      f.add(&Params::parallel_window, "parallel_window", "How far from the same relative place such a word may lie.")
+          .min(0);
+      f.add(&Params::threads, "threads",
+            "1 is repeatable; more share the tables without locks and are faster, but not repeatable.")
+          .min(1);
     }
   };
   explicit Skipgram(Params params) : p_(params) {
-    if (p_.min_n > p_.max_n) throw xp::Error("min_n = " + std::to_string(p_.min_n) + " is above max_n = " + std::to_string(p_.max_n));
+    if (p_.min_n > p_.max_n)
+      throw xp::Error("min_n = " + std::to_string(p_.min_n) + " is above max_n = " + std::to_string(p_.max_n));
   }
 
-  xp::State fit(const xp::DataSource& corpus, const xp::Encoder*, xp::Handle*, const xp::RandomStreams& random) const override {
+  xp::State fit(const xp::DataSource& corpus, const xp::Encoder*, xp::Handle*,
+                const xp::RandomStreams& random) const override {
     Work work = read(corpus);
     start(work, random);
     const auto workers = static_cast<std::size_t>(p_.threads);
@@ -143,7 +154,10 @@ class Skipgram final : public xp::Fitter {
     std::vector<std::pair<std::int64_t, std::string>> kept;
     for (const auto& [word, n] : counts)
       if (n >= p_.min_count) kept.emplace_back(-n, word);
-    if (kept.empty()) throw xp::Error("no word occurs " + xp::count(static_cast<std::size_t>(p_.min_count), "time") + "; lower min_count", xp::Exit::data);
+    if (kept.empty())
+      throw xp::Error(
+          "no word occurs " + xp::count(static_cast<std::size_t>(p_.min_count), "time") + "; lower min_count",
+          xp::Exit::data);
     std::sort(kept.begin(), kept.end());
     std::unordered_map<std::string, std::int32_t> ids;
     for (const auto& [n, word] : kept) {
@@ -159,9 +173,13 @@ class Skipgram final : public xp::Fitter {
 
   static void find_translations(Work& work, const std::map<std::string, std::vector<std::int32_t>>& by_group) {
     for (const auto& [name, texts] : by_group) {
-      const auto differs = [&](std::int32_t t) { return work.texts[static_cast<std::size_t>(t)].language != work.texts[static_cast<std::size_t>(texts.front())].language; };
+      const auto differs = [&](std::int32_t t) {
+        return work.texts[static_cast<std::size_t>(t)].language !=
+               work.texts[static_cast<std::size_t>(texts.front())].language;
+      };
       if (!std::any_of(texts.begin(), texts.end(), differs)) continue;
-      for (const auto t : texts) work.texts[static_cast<std::size_t>(t)].group = static_cast<std::int32_t>(work.groups.size());
+      for (const auto t : texts)
+        work.texts[static_cast<std::size_t>(t)].group = static_cast<std::int32_t>(work.groups.size());
       work.groups.push_back(texts);
     }
   }
@@ -170,7 +188,8 @@ class Skipgram final : public xp::Fitter {
     const auto n = work.words.size();
     const auto rows = n + static_cast<std::size_t>(p_.buckets), dim = static_cast<std::size_t>(p_.dim);
     work.width = padded(p_.dim);
-    for (std::size_t w = 0; w < n; ++w) work.parts.push_back(parts_of(work.words[w], static_cast<std::int32_t>(w), n));
+    for (std::size_t w = 0; w < n; ++w)
+      work.parts.push_back(parts_of(work.words[w], static_cast<std::int32_t>(w), n));
     work.input.assign(rows * work.width, 0), work.output.assign(n * work.width, 0);
     auto stream = random.child("start").stream();
     for (std::size_t r = 0; r < rows; ++r)
@@ -208,7 +227,8 @@ class Skipgram final : public xp::Fitter {
     const auto bits = stream.next();  // the upper half picks the column, the lower one decides in it
     const auto column = static_cast<std::size_t>(((bits >> 32) * table.size()) >> 32);
     const auto& draw = table[column];
-    return static_cast<float>(bits & 0xFFFFFFu) * 0x1p-24F < draw.own ? static_cast<std::int32_t>(column) : draw.other;
+    return static_cast<float>(bits & 0xFFFFFFu) * 0x1p-24F < draw.own ? static_cast<std::int32_t>(column)
+                                                                      : draw.other;
   }
 
   std::vector<std::int32_t> parts_of(const std::string& word, std::int32_t id, std::size_t words) const {
@@ -240,11 +260,14 @@ class Skipgram final : public xp::Fitter {
         const auto& text = work.texts[t];
         line.clear();
         for (const auto w : text.words)
-          if (work.keep[static_cast<std::size_t>(w)] >= 1 || stream.uniform() < work.keep[static_cast<std::size_t>(w)]) line.push_back(w);
+          if (work.keep[static_cast<std::size_t>(w)] >= 1 ||
+              stream.uniform() < work.keep[static_cast<std::size_t>(w)])
+            line.push_back(w);
         const auto rate = static_cast<float>(p_.lr * std::max(1e-4, 1 - done / total));
         for (std::size_t i = 0; i < line.size(); ++i) {
           if (i + 1 < line.size())
-            for (const auto part : work.parts[static_cast<std::size_t>(line[i + 1])]) prefetch(row(work.input, part, work), work.width);
+            for (const auto part : work.parts[static_cast<std::size_t>(line[i + 1])])
+              prefetch(row(work.input, part, work), work.width);
           centre(work, text, i, rate, stream, scratch);
         }
         done += static_cast<double>(text.words.size());
@@ -263,23 +286,27 @@ class Skipgram final : public xp::Fitter {
     const auto reach = static_cast<std::size_t>(1 + stream.below(p_.window));
     for (std::size_t j = i > reach ? i - reach : 0; j < std::min(s.line.size(), i + reach + 1); ++j)
       if (j != i) predict(work, s.line[j], rate, stream, s);
-    if (text.group >= 0 && p_.parallel > 0) translations(work, text, static_cast<double>(i) / static_cast<double>(s.line.size()), rate, stream, s);
+    if (text.group >= 0 && p_.parallel > 0)
+      translations(work, text, static_cast<double>(i) / static_cast<double>(s.line.size()), rate, stream, s);
     for (const auto part : parts) add(row(work.input, part, work), s.gradient.data(), share, work.width);
   }
 
-  void translations(Work& work, const Text& text, double place, float rate, xp::RandomStream& stream, Scratch& s) const {
+  void translations(Work& work, const Text& text, double place, float rate, xp::RandomStream& stream,
+                    Scratch& s) const {
     const auto& others = work.groups[static_cast<std::size_t>(text.group)];
     for (std::int64_t n = 0; n < p_.parallel; ++n) {
-      const auto& other = work.texts[static_cast<std::size_t>(others[static_cast<std::size_t>(stream.below(std::ssize(others)))])];
+      const auto& other =
+          work.texts[static_cast<std::size_t>(others[static_cast<std::size_t>(stream.below(std::ssize(others)))])];
       if (other.language == text.language || other.words.empty()) continue;
       const auto middle = static_cast<std::int64_t>(place * static_cast<double>(other.words.size()));
-      const auto at = std::clamp<std::int64_t>(middle + stream.below(2 * p_.parallel_window + 1) - p_.parallel_window, 0, std::ssize(other.words) - 1);
+      const auto at = std::clamp<std::int64_t>(middle + stream.below(2 * p_.parallel_window + 1) - p_.parallel_window,
+                                               0, std::ssize(other.words) - 1);
       predict(work, other.words[static_cast<std::size_t>(at)], rate, stream, s);
     }
   }
 
-  // One true word and `negatives` drawn ones: logistic regression on the dot product. All are drawn before the first is
-  // used, so that their rows are on the way from memory.
+  // One true word and `negatives` drawn ones: logistic regression on the dot product. All are drawn before the first
+  // is used, so that their rows are on the way from memory.
   void predict(Work& work, std::int32_t truth, float rate, xp::RandomStream& stream, Scratch& s) const {
     s.drawn.assign(1, truth);
     for (std::int64_t n = 0; n < p_.negatives; ++n) {
@@ -303,12 +330,15 @@ class Skipgram final : public xp::Fitter {
     for (std::size_t w = 0; w < work.words.size(); ++w) {
       float* to = vectors.data.data() + w * dim;
       for (const auto part : work.parts[w])
-        for (std::size_t d = 0; d < dim; ++d) to[d] += work.input[static_cast<std::size_t>(part) * work.width + d] / static_cast<float>(work.parts[w].size());
+        for (std::size_t d = 0; d < dim; ++d)
+          to[d] +=
+              work.input[static_cast<std::size_t>(part) * work.width + d] / static_cast<float>(work.parts[w].size());
       for (std::size_t d = 0; d < dim; ++d)
         if (!std::isfinite(to[d])) throw xp::Error("the vectors grew beyond all bounds; lower lr");
     }
     xp::State state;
-    state.set("words", work.words), state.set("counts", xp::Ints{work.counts}), state.set("vectors", std::move(vectors));
+    state.set("words", work.words), state.set("counts", xp::Ints{work.counts}),
+        state.set("vectors", std::move(vectors));
     return state;
   }
 
@@ -317,4 +347,6 @@ class Skipgram final : public xp::Fitter {
 
 }  // namespace
 
-XP_PLUGIN(skipgram) { registry.add<Skipgram>("skipgram", "Word vectors by skip-gram with subwords and negative sampling."); }
+XP_PLUGIN(skipgram) {
+  registry.add<Skipgram>("skipgram", "Word vectors by skip-gram with subwords and negative sampling.");
+}

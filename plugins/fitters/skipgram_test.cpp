@@ -19,8 +19,22 @@ class Planted final : public DataSource {
     RandomStream stream(3);
     for (int i = 0; i < 600; ++i) {
       const auto& topic = i % 2 ? sea : farm;
-      Document document{.id = "en:" + std::to_string(i), .text = {}, .title = {}, .language = "en", .script = {}, .source = {}, .group = "g" + std::to_string(i), .split = {}};
-      Document other{.id = "fr:" + std::to_string(i), .text = {}, .title = {}, .language = "fr", .script = {}, .source = {}, .group = document.group, .split = {}};
+      Document document{.id = "en:" + std::to_string(i),
+                        .text = {},
+                        .title = {},
+                        .language = "en",
+                        .script = {},
+                        .source = {},
+                        .group = "g" + std::to_string(i),
+                        .split = {}};
+      Document other{.id = "fr:" + std::to_string(i),
+                     .text = {},
+                     .title = {},
+                     .language = "fr",
+                     .script = {},
+                     .source = {},
+                     .group = document.group,
+                     .split = {}};
       for (int w = 0; w < 12; ++w) {
         const auto k = static_cast<std::size_t>(stream.below(4));
         document.text += topic[k] + " ", other.text += mer[k] + " ";
@@ -33,7 +47,8 @@ class Planted final : public DataSource {
 };
 
 State fit(const Table& more) {
-  Table settings{{"type", "skipgram"}, {"dim", 16}, {"epochs", 5}, {"min_count", 1}, {"sample", 0.0}, {"min_n", 0}, {"max_n", 0}, {"buckets", 1}};
+  Table settings{{"type", "skipgram"}, {"dim", 16},  {"epochs", 5}, {"min_count", 1},
+                 {"sample", 0.0},      {"min_n", 0}, {"max_n", 0},  {"buckets", 1}};
   for (const auto& [key, value] : more) settings.insert_or_assign(key, value);
   return testing::registry().make<Fitter>(settings)->fit(Planted(), nullptr, nullptr, RandomStreams(1));
 }
@@ -42,9 +57,13 @@ double cosine(const State& state, const std::string& a, const std::string& b) {
   const auto& words = state.strings("words");
   const auto& vectors = state.floats("vectors");
   const auto dim = static_cast<std::size_t>(vectors.shape.at(1));
-  const auto row = [&](const std::string& w) { return vectors.data.data() + static_cast<std::size_t>(std::find(words.begin(), words.end(), w) - words.begin()) * dim; };
+  const auto row = [&](const std::string& w) {
+    return vectors.data.data() +
+           static_cast<std::size_t>(std::find(words.begin(), words.end(), w) - words.begin()) * dim;
+  };
   double dot = 0, na = 0, nb = 0;
-  for (std::size_t d = 0; d < dim; ++d) dot += row(a)[d] * row(b)[d], na += row(a)[d] * row(a)[d], nb += row(b)[d] * row(b)[d];
+  for (std::size_t d = 0; d < dim; ++d)
+    dot += row(a)[d] * row(b)[d], na += row(a)[d] * row(a)[d], nb += row(b)[d] * row(b)[d];
   return dot / std::sqrt(na * nb);
 }
 
@@ -66,7 +85,9 @@ TEST_CASE("translations of a topic come near only where they are used") {
 TEST_CASE("one thread gives the same vectors each time, another seed others") {
   const auto a = fit({}), b = fit({});
   CHECK(a.floats("vectors").data == b.floats("vectors").data);
-  const auto other = testing::registry().make<Fitter>({{"type", "skipgram"}, {"dim", 16}, {"min_count", 1}})->fit(Planted(), nullptr, nullptr, RandomStreams(2));
+  const auto other = testing::registry()
+                         .make<Fitter>({{"type", "skipgram"}, {"dim", 16}, {"min_count", 1}})
+                         ->fit(Planted(), nullptr, nullptr, RandomStreams(2));
   CHECK(a.floats("vectors").data != other.floats("vectors").data);
 }
 

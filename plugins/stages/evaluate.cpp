@@ -13,7 +13,8 @@ class Evaluate final : public xp::Stage {
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::model, "model", "The checkpoint to measure.").artifact("checkpoint").required();
       f.add(&Params::with, "with", "Evaluators.").required();
-      f.add(&Params::views, "views", "Sizes [layers, width] to measure instead of the whole model; metrics get [LAYERSxWIDTH].");
+      f.add(&Params::views, "views",
+            "Sizes [layers, width] to measure instead of the whole model; metrics get [LAYERSxWIDTH].");
       f.draws();
     }
   };

@@ -9,7 +9,8 @@ class Train final : public xp::Stage {
   struct Batch {
     std::int64_t tokens = 0, items = 0, length = 0, micro = 0;
     static void describe(xp::Fields<Batch>& f) {
-      f.add(&Batch::tokens, "tokens", "Input tokens of a step, without padding; 0 is 2048 unless `items` is given.").min(0);
+      f.add(&Batch::tokens, "tokens", "Input tokens of a step, without padding; 0 is 2048 unless `items` is given.")
+          .min(0);
       f.add(&Batch::items, "items", "Items of a step, instead of tokens.").min(0);
       f.add(&Batch::length, "length", "Tokens of an item; 0 is what the model takes.").min(0);
       f.add(&Batch::micro, "micro", "Items of one pass; 0 splits by padded tokens.").min(0).no_result();
@@ -20,7 +21,9 @@ class Train final : public xp::Stage {
     std::vector<xp::NamedEvaluator> with;
     static void describe(xp::Fields<Evaluate>& f) {
       using enum xp::Unit;
-      f.add(&Evaluate::every, "every", "How often, beside the start and the end.").units({tokens, steps, epochs, items, bytes, flops}).required();
+      f.add(&Evaluate::every, "every", "How often, beside the start and the end.")
+          .units({tokens, steps, epochs, items, bytes, flops})
+          .required();
       f.add(&Evaluate::with, "with", "Evaluators.").required();
     }
   };
@@ -57,23 +60,35 @@ class Train final : public xp::Stage {
       const auto weighted = xp::field::list(xp::field::table(
           {xp::field::named(xp::field::artifact("dataset"), "dataset", "Data.", true),
            xp::field::named(xp::field::number(), "weight", "Share of the tokens, relative to the others.")}));
-      f.add(&Params::model, "model", "A model, which starts new, or a checkpoint.").any_of({xp::field::artifact("checkpoint"), xp::field::part("model")}).required();
-      f.add(&Params::data, "data", "Data, or a list of { dataset, weight }.").any_of({xp::field::artifact("dataset"), weighted}).required();
-      f.add(&Params::tokenizer, "tokenizer", "Needed for a new model that reads text; a checkpoint brings its own.").artifact("tokenizer");
-      f.add(&Params::references, "references", "Frozen models by role, for objectives that compare with them.").map_of(xp::field::artifact("checkpoint"));
+      f.add(&Params::model, "model", "A model, which starts new, or a checkpoint.")
+          .any_of({xp::field::artifact("checkpoint"), xp::field::part("model")})
+          .required();
+      f.add(&Params::data, "data", "Data, or a list of { dataset, weight }.")
+          .any_of({xp::field::artifact("dataset"), weighted})
+          .required();
+      f.add(&Params::tokenizer, "tokenizer", "Needed for a new model that reads text; a checkpoint brings its own.")
+          .artifact("tokenizer");
+      f.add(&Params::references, "references", "Frozen models by role, for objectives that compare with them.")
+          .map_of(xp::field::artifact("checkpoint"));
       f.add(&Params::objective, "objective", "What is minimised.").required();
       f.add(&Params::optimizer, "optimizer", "How weights are updated.").otherwise(xp::Table{{"type", "adamw"}});
-      f.add(&Params::schedule, "schedule", "Factor of the learning rate over the stage; none is a constant.").otherwise(xp::Table{{"type", "warmup_linear"}});
+      f.add(&Params::schedule, "schedule", "Factor of the learning rate over the stage; none is a constant.")
+          .otherwise(xp::Table{{"type", "warmup_linear"}});
       f.add(&Params::strategy, "strategy", "The training loop.").otherwise(xp::Table{{"type", "standard"}});
       f.add(&Params::constraint, "constraint", "Rules on weights that hold during the stage.").optional();
       f.add(&Params::callbacks, "callbacks", "Watchers.").optional();
       f.add(&Params::transforms, "transforms", "Changes of examples before the objective's own.").optional();
-      f.add(&Params::stop, "stop", "Length of the stage.").units({tokens, supervised, steps, epochs, items, bytes, flops, seconds}).required();
+      f.add(&Params::stop, "stop", "Length of the stage.")
+          .units({tokens, supervised, steps, epochs, items, bytes, flops, seconds})
+          .required();
       f.add(&Params::batch, "batch", "Size of a step.");
       f.add(&Params::clip, "clip", "Largest norm of all gradients together; 0 is none.").min(0);
       f.add(&Params::evaluate, "evaluate", "Evaluation while training.").optional();
       f.add(&Params::keep, "keep", "Which checkpoint is the output.").optional();
-      f.add(&Params::checkpoint_every, "checkpoint_every", "Training states beside the one each minute.").units({tokens, steps, epochs, items, bytes, flops}).optional().no_result();
+      f.add(&Params::checkpoint_every, "checkpoint_every", "Training states beside the one each minute.")
+          .units({tokens, steps, epochs, items, bytes, flops})
+          .optional()
+          .no_result();
       f.gives("output", "checkpoint", "checkpoint");
       f.gives("metric", "loss", "nats"), f.gives("metric", "term.*", "nats"), f.gives("metric", "train.*");
       f.gives("metric", "lr"), f.gives("metric", "gradient_norm"), f.gives("metric", "knob.*");
@@ -104,7 +119,8 @@ class Train final : public xp::Stage {
     request.micro_batch = p_.batch.micro;
     request.clip = p_.clip;
     if (p_.evaluate) request.evaluate_every = p_.evaluate->every, request.evaluators = std::move(p_.evaluate->with);
-    if (p_.keep) request.keep_best = p_.keep->best, request.keep_by = p_.keep->by, request.keep_higher = p_.keep->higher;
+    if (p_.keep)
+      request.keep_best = p_.keep->best, request.keep_by = p_.keep->by, request.keep_higher = p_.keep->higher;
     request.checkpoint_every = p_.checkpoint_every;
     context.train(std::move(request));
   }
@@ -117,8 +133,11 @@ class Train final : public xp::Stage {
       const auto& table = *entry.as<xp::Table>();
       xp::DataPart part;
       xp::detail::take(table.at("dataset"), part.dataset);
-      if (const auto weight = table.find("weight"); weight != table.end()) xp::detail::take(weight->second, part.weight);
-      if (part.weight <= 0) throw xp::Error("data " + part.dataset.text + " has the weight " + std::to_string(part.weight) + "; weights are above 0");
+      if (const auto weight = table.find("weight"); weight != table.end())
+        xp::detail::take(weight->second, part.weight);
+      if (part.weight <= 0)
+        throw xp::Error("data " + part.dataset.text + " has the weight " + std::to_string(part.weight) +
+                        "; weights are above 0");
       out.push_back(std::move(part));
     }
     return out;

@@ -52,4 +52,6 @@ class TrainStaticVectors final : public xp::Stage {
 
 }  // namespace
 
-XP_PLUGIN(train_static_vectors) { registry.add<TrainStaticVectors>("train_static_vectors", "Trains one vector per word from text."); }
+XP_PLUGIN(train_static_vectors) {
+  registry.add<TrainStaticVectors>("train_static_vectors", "Trains one vector per word from text.");
+}

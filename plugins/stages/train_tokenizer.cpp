@@ -13,10 +13,12 @@ class TrainTokenizer final : public xp::Stage {
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::method, "method", "The algorithm and its settings.").required();
       f.add(&Params::corpus, "corpus", "Text to fit to.").artifact("dataset").required();
-      f.add(&Params::reserve, "reserve", "Ids by purpose beside the standard ones, e.g. { sentinel = 100 }.").map_of(xp::field::number(true));
+      f.add(&Params::reserve, "reserve", "Ids by purpose beside the standard ones, e.g. { sentinel = 100 }.")
+          .map_of(xp::field::number(true));
       f.gives("output", "tokenizer", "tokenizer");
       f.gives("metric", "size", "tokens"), f.gives("metric", "bytes_per_token", "bytes/token");
-      // Fitting draws nothing that a seed should vary: all seeds share one vocabulary, or models could not be shared either.
+      // Fitting draws nothing that a seed should vary: all seeds share one vocabulary, or models could not be shared
+      // either.
     }
   };
   explicit TrainTokenizer(Params params) : p_(std::move(params)) {}
@@ -38,7 +40,8 @@ class TrainTokenizer final : public xp::Stage {
       tokens += static_cast<double>(encoder->encode(document.text).size());
     });
     context.recorder().metric("size", static_cast<double>(encoder->size()), {.unit = "tokens"});
-    if (tokens > 0) context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
+    if (tokens > 0)
+      context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
   }
 
  private:

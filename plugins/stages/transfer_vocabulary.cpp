@@ -24,14 +24,20 @@ class TransferVocabulary final : public xp::Stage {
     std::unique_ptr<xp::VocabInitializer> initializer;
     std::vector<std::string> copy{"exact"};
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::model, "model", "The checkpoint whose vocabulary is replaced.").artifact("checkpoint").required();
+      f.add(&Params::model, "model", "The checkpoint whose vocabulary is replaced.")
+          .artifact("checkpoint")
+          .required();
       f.add(&Params::tokenizer, "tokenizer", "The new tokenizer.").artifact("tokenizer").required();
-      f.add(&Params::vectors, "vectors", "Static word vectors, for initializers that compare words.").artifact("static_vectors");
+      f.add(&Params::vectors, "vectors", "Static word vectors, for initializers that compare words.")
+          .artifact("static_vectors");
       f.add(&Params::corpus, "corpus", "Text, for initializers that look at it.").artifact("dataset");
       f.add(&Params::initializer, "initializer", "How rows that no old token stands for are made.").required();
-      f.add(&Params::copy, "copy", "Which tokens of both vocabularies are the same: `exact`, `word_start` (any word start), `casefold`, in this order; [] copies specials only.");
+      f.add(&Params::copy, "copy",
+            "Which tokens of both vocabularies are the same: `exact`, `word_start` (any word start), `casefold`, in "
+            "this order; [] copies specials only.");
       f.gives("output", "checkpoint", "checkpoint"), f.gives("output", "mixing", "mixing");
-      f.gives("metric", "leak_bound", "nats"), f.gives("metric", "hubness", "share"), f.gives("metric", "share.*", "share");
+      f.gives("metric", "leak_bound", "nats"), f.gives("metric", "hubness", "share"),
+          f.gives("metric", "share.*", "share");
       f.gives("metric", "norm_ratio", "ratio");
       f.draws();
     }
@@ -42,16 +48,25 @@ class TransferVocabulary final : public xp::Stage {
     const auto from = context.checkpoint(p_.model);
     const auto source = context.tokenizer(p_.model);
     const auto target = context.tokenizer(p_.tokenizer);
-    if (!source) throw xp::Error("the checkpoint " + xp::backquoted(p_.model.text) + " has no tokenizer, so its rows have no names");
+    if (!source)
+      throw xp::Error("the checkpoint " + xp::backquoted(p_.model.text) +
+                      " has no tokenizer, so its rows have no names");
     std::optional<xp::State> vectors;
     if (p_.vectors) vectors = context.state(*p_.vectors);
     if (!vectors && p_.initializer->wants_vectors())
-      throw xp::Error("initializer " + xp::backquoted(p_.initializer->type()) + " compares words: give the stage `vectors`", xp::Exit::usage);
+      throw xp::Error(
+          "initializer " + xp::backquoted(p_.initializer->type()) + " compares words: give the stage `vectors`",
+          xp::Exit::usage);
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
     const auto subject = context.handle(p_.model);
-    xp::VocabSetting setting{.source = *source, .target = *target, .weights = &from.parameters, .vectors = vectors ? &*vectors : nullptr,
-                             .corpus = corpus.get(), .subject = subject.get(), .random = context.random().child("initializer")};
+    xp::VocabSetting setting{.source = *source,
+                             .target = *target,
+                             .weights = &from.parameters,
+                             .vectors = vectors ? &*vectors : nullptr,
+                             .corpus = corpus.get(),
+                             .subject = subject.get(),
+                             .random = context.random().child("initializer")};
     xp::MixPlan plan(source->size(), target->size());
     copy_shared(*source, *target, plan);
     context.progress(1, 4, "planning rows");
@@ -72,7 +87,8 @@ class TransferVocabulary final : public xp::Stage {
       const auto before = levels.size();
       for (const auto level : {xp::MatchLevel::exact, xp::MatchLevel::word_start, xp::MatchLevel::casefold})
         if (name == xp::match_name(level)) levels.push_back(level);
-      if (levels.size() == before) throw xp::Error("`copy` takes exact, word_start and casefold, not " + xp::backquoted(name), xp::Exit::usage);
+      if (levels.size() == before)
+        throw xp::Error("`copy` takes exact, word_start and casefold, not " + xp::backquoted(name), xp::Exit::usage);
     }
     const auto matches = xp::match_vocabularies(source, target, levels);
     for (std::size_t id = 0; id < matches.size(); ++id)
@@ -111,7 +127,10 @@ class TransferVocabulary final : public xp::Stage {
     const auto& old = from.parameters.values[from.parameters.find(info.name)];
     if (!info.role.starts_with("vocab.")) return old;
     if (factors && old.dim() == 2)
-      return xp::apply_plan(plan, xp::tensor_of(factors->coordinates, {std::ssize(factors->coordinates) / factors->rank, factors->rank}), info.role);
+      return xp::apply_plan(
+          plan,
+          xp::tensor_of(factors->coordinates, {std::ssize(factors->coordinates) / factors->rank, factors->rank}),
+          info.role);
     return xp::apply_plan(plan, old, info.role);
   }
 
@@ -120,7 +139,9 @@ class TransferVocabulary final : public xp::Stage {
     table.insert_or_assign("type", from.type);
     const auto made = context.parts().make_part(xp::Model::kInterface, table);
     if (auto settings = static_cast<const xp::Model&>(*made).factorised(rank)) return std::move(*settings);
-    throw xp::Error("a model of type " + xp::backquoted(from.type) + " cannot keep its vocabulary as a product; use rank = 0", xp::Exit::usage);
+    throw xp::Error(
+        "a model of type " + xp::backquoted(from.type) + " cannot keep its vocabulary as a product; use rank = 0",
+        xp::Exit::usage);
   }
 
   void record(xp::Recorder& out, const xp::Checkpoint& from, const xp::Checkpoint& to, const xp::Encoder& source,
@@ -132,9 +153,11 @@ class TransferVocabulary final : public xp::Stage {
       out.note("no leak bound: some new rows are no convex combination of old rows");
     out.metric("hubness", about.hubness, {.unit = "share", .version = "1"});
     for (const auto& [rule, rows] : about.rules)
-      out.metric("share." + rule, static_cast<double>(rows) / static_cast<double>(plan.target_size()), {.unit = "share"});
+      out.metric("share." + rule, static_cast<double>(rows) / static_cast<double>(plan.target_size()),
+                 {.unit = "share"});
     out.metric("norm_ratio", mean_norm(to) / mean_norm(from), {.unit = "ratio"});
-    for (std::size_t id = 0; id < plan.rows().size(); ++id) ledger_row(out, source, target, static_cast<xp::TokenId>(id), plan.rows()[id]);
+    for (std::size_t id = 0; id < plan.rows().size(); ++id)
+      ledger_row(out, source, target, static_cast<xp::TokenId>(id), plan.rows()[id]);
   }
 
   // Norms of rows as the model sees them are not known from outside, so factorised tables are compared as they stand.
@@ -145,15 +168,19 @@ class TransferVocabulary final : public xp::Stage {
     return std::nan("");
   }
 
-  static void ledger_row(xp::Recorder& out, const xp::Encoder& source, const xp::Encoder& target, xp::TokenId id, const xp::MixRow& row) {
+  static void ledger_row(xp::Recorder& out, const xp::Encoder& source, const xp::Encoder& target, xp::TokenId id,
+                         const xp::MixRow& row) {
     constexpr std::size_t kShown = 5;
     auto parts = row.parts;
-    std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return std::abs(a.weight) > std::abs(b.weight); });
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const auto& a, const auto& b) { return std::abs(a.weight) > std::abs(b.weight); });
     std::string shown;
     for (std::size_t i = 0; i < std::min(kShown, parts.size()); ++i)
-      shown += (i ? " " : "") + source.text(parts[i].source) + ":" + xp::number_text(std::round(parts[i].weight * 1e4) / 1e4);
+      shown += (i ? " " : "") + source.text(parts[i].source) + ":" +
+               xp::number_text(std::round(parts[i].weight * 1e4) / 1e4);
     out.ledger("tokens", {"id", "token", "rule", "parts", "sources", "note"},
-               {std::to_string(id), target.text(id), row.rule, row.uniform ? "all" : std::to_string(row.parts.size()), shown, row.note});
+               {std::to_string(id), target.text(id), row.rule, row.uniform ? "all" : std::to_string(row.parts.size()),
+                shown, row.note});
   }
 
   Params p_;
@@ -161,4 +188,6 @@ class TransferVocabulary final : public xp::Stage {
 
 }  // namespace
 
-XP_PLUGIN(transfer_vocabulary) { registry.add<TransferVocabulary>("transfer_vocabulary", "Gives a model the vocabulary of another tokenizer."); }
+XP_PLUGIN(transfer_vocabulary) {
+  registry.add<TransferVocabulary>("transfer_vocabulary", "Gives a model the vocabulary of another tokenizer.");
+}

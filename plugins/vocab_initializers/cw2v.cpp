@@ -23,9 +23,9 @@ namespace {
 
 enum class Sparsity { k_nearest, dense };
 
-/// Constrained Word2Vec (Mundra et al. 2024, arXiv 2407.05841): every new row is a learnt convex combination of old rows,
-/// so no new token can outscore all old ones. With a corpus the combination learns from skip-gram pairs over its tokens;
-/// without one it reconstructs the token's word vector from those of the old tokens.
+/// Constrained Word2Vec (Mundra et al. 2024, arXiv 2407.05841): every new row is a learnt convex combination of old
+/// rows, so no new token can outscore all old ones. With a corpus the combination learns from skip-gram pairs over
+/// its tokens; without one it reconstructs the token's word vector from those of the old tokens.
 class Cw2v final : public xp::VocabInitializer {
  public:
   struct Params {
@@ -33,7 +33,9 @@ class Cw2v final : public xp::VocabInitializer {
     std::int64_t neighbours = 20, rank = 1024, steps = 500, batch = 1024, window = 5, negatives = 5;
     double lr = 0.05, temperature = 0.1;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::sparsity, "sparsity", "Combine the nearest old tokens by word vectors, or all old tokens through low-rank logits as published (needs a corpus).",
+      f.add(&Params::sparsity, "sparsity",
+            "Combine the nearest old tokens by word vectors, or all old tokens through low-rank logits as published "
+            "(needs a corpus).",
             {{"k_nearest", Sparsity::k_nearest}, {"dense", Sparsity::dense}});
       f.add(&Params::neighbours, "neighbours", "Old tokens that a row may combine with k_nearest.").min(1);
       f.add(&Params::rank, "rank", "Rank of the logits when dense.").min(1);
@@ -83,24 +85,30 @@ class Cw2v final : public xp::VocabInitializer {
     if (inputs.empty()) throw xp::Error("the model has no table with role vocab.input");
     out.table = xp::weights_of(setting).values[inputs.front()].detach().to(at::kFloat);
     if (p_.sparsity == Sparsity::dense) {
-      for (const auto row : plan.open_rows()) out.place[static_cast<std::size_t>(row)] = std::ssize(out.rows), out.rows.push_back(row);
-      out.parameters = {uniform({std::ssize(out.rows), p_.rank}, setting.random.child("left")), uniform({p_.rank, plan.source_size()}, setting.random.child("right"))};
+      for (const auto row : plan.open_rows())
+        out.place[static_cast<std::size_t>(row)] = std::ssize(out.rows), out.rows.push_back(row);
+      out.parameters = {uniform({std::ssize(out.rows), p_.rank}, setting.random.child("left")),
+                        uniform({p_.rank, plan.source_size()}, setting.random.child("right"))};
       return out;
     }
-    if (!setting.vectors) throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
+    if (!setting.vectors)
+      throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
     const auto& words = setting.vectors->strings("words");
     const auto& vectors = setting.vectors->floats("vectors");
     const auto order = xp::vector_order(words.size(), false, setting.random.stream());
-    const auto source = xp::subword_vectors(setting.source, words, vectors, order), target = xp::subword_vectors(setting.target, words, vectors, order);
+    const auto source = xp::subword_vectors(setting.source, words, vectors, order),
+               target = xp::subword_vectors(setting.target, words, vectors, order);
     for (const auto row : plan.open_rows())
-      if (target.covered[static_cast<std::size_t>(row)]) out.place[static_cast<std::size_t>(row)] = std::ssize(out.rows), out.rows.push_back(row);
+      if (target.covered[static_cast<std::size_t>(row)])
+        out.place[static_cast<std::size_t>(row)] = std::ssize(out.rows), out.rows.push_back(row);
     const auto near = xp::nearest_tokens(target, out.rows, source, p_.neighbours);
     if (out.rows.empty() || near.front().empty()) return out.rows.clear(), out;
     const auto k = std::ssize(near.front());
     std::vector<std::int64_t> ids;
     std::vector<float> logits;
     for (const auto& list : near)
-      for (const auto& one : list) ids.push_back(one.token), logits.push_back(static_cast<float>(one.cosine / p_.temperature));
+      for (const auto& one : list)
+        ids.push_back(one.token), logits.push_back(static_cast<float>(one.cosine / p_.temperature));
     out.candidates = xp::tensor_of(ids, {std::ssize(out.rows), k});
     out.parameters = {xp::tensor_of(logits, {std::ssize(out.rows), k}).requires_grad_(true)};
     out.source_vectors = source.vectors, out.target_vectors = target.vectors;
@@ -110,7 +118,8 @@ class Cw2v final : public xp::VocabInitializer {
   static at::Tensor uniform(std::vector<std::int64_t> shape, const xp::RandomStreams& random) {
     auto out = at::empty(shape, at::kFloat);
     auto stream = random.stream();
-    for (std::int64_t i = 0; i < out.numel(); ++i) out.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform());
+    for (std::int64_t i = 0; i < out.numel(); ++i)
+      out.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform());
     return out.requires_grad_(true);
   }
 
@@ -153,7 +162,8 @@ class Cw2v final : public xp::VocabInitializer {
     std::vector<double> counts(static_cast<std::size_t>(setting.target.size()));
     setting.corpus->for_each([&](const xp::Document& document) {
       auto& ids = out.texts.emplace_back();
-      for (const auto& token : setting.target.encode(document.text)) ids.push_back(token.id), counts[static_cast<std::size_t>(token.id)] += 1;
+      for (const auto& token : setting.target.encode(document.text))
+        ids.push_back(token.id), counts[static_cast<std::size_t>(token.id)] += 1;
       out.tokens += std::ssize(ids);
       if (ids.size() < 2) out.texts.pop_back();
     });
@@ -162,7 +172,8 @@ class Cw2v final : public xp::VocabInitializer {
     for (const double c : counts) mass += std::pow(c, 0.75);
     for (std::size_t i = 0; i < counts.size(); ++i)
       if (counts[i] > 0)
-        out.noise.insert(out.noise.end(), static_cast<std::size_t>(std::ceil(1e6 * std::pow(counts[i], 0.75) / mass)), static_cast<std::int32_t>(i));
+        out.noise.insert(out.noise.end(), static_cast<std::size_t>(std::ceil(1e6 * std::pow(counts[i], 0.75) / mass)),
+                         static_cast<std::int32_t>(i));
     return out;
   }
 
@@ -178,7 +189,8 @@ class Cw2v final : public xp::VocabInitializer {
         const auto j = i + stream.below(2 * p_.window + 1) - p_.window;
         if (j == i || j < 0 || j >= std::ssize(text)) continue;
         centre.push_back(text[static_cast<std::size_t>(i)]), context.push_back(text[static_cast<std::size_t>(j)]);
-        for (std::int64_t n = 0; n < p_.negatives; ++n) drawn.push_back(pairs.noise[static_cast<std::size_t>(stream.below(std::ssize(pairs.noise)))]);
+        for (std::int64_t n = 0; n < p_.negatives; ++n)
+          drawn.push_back(pairs.noise[static_cast<std::size_t>(stream.below(std::ssize(pairs.noise)))]);
       }
       const auto a = embed(problem, centre), b = embed(problem, context);
       const auto c = embed(problem, drawn).view({p_.batch, p_.negatives, -1});
@@ -202,8 +214,10 @@ class Cw2v final : public xp::VocabInitializer {
       else if (problem.old[t] >= 0)
         fixed.push_back(problem.old[t]), where_fixed.push_back(static_cast<std::int64_t>(i));
     }
-    if (!fixed.empty()) out = out.index_copy(0, xp::tensor_of(where_fixed), problem.table.index_select(0, xp::tensor_of(fixed)));
-    if (!learnt.empty()) out = out.index_copy(0, xp::tensor_of(where_learnt), combined(problem, xp::tensor_of(learnt), problem.table));
+    if (!fixed.empty())
+      out = out.index_copy(0, xp::tensor_of(where_fixed), problem.table.index_select(0, xp::tensor_of(fixed)));
+    if (!learnt.empty())
+      out = out.index_copy(0, xp::tensor_of(where_learnt), combined(problem, xp::tensor_of(learnt), problem.table));
     return out;
   }
 
@@ -238,9 +252,13 @@ class Cw2v final : public xp::VocabInitializer {
     const at::NoGradGuard quiet;
     constexpr float kLeast = 1e-4F;
     for (std::size_t i = 0; i < problem.rows.size(); ++i) {
-      const auto own = weights(problem, xp::tensor_of(std::vector<std::int64_t>{static_cast<std::int64_t>(i)})).squeeze(0).contiguous();
+      const auto own = weights(problem, xp::tensor_of(std::vector<std::int64_t>{static_cast<std::int64_t>(i)}))
+                           .squeeze(0)
+                           .contiguous();
       const auto* w = own.const_data_ptr<float>();
-      const auto* ids = problem.candidates.defined() ? problem.candidates.const_data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * own.size(0) : nullptr;
+      const auto* ids = problem.candidates.defined() ? problem.candidates.const_data_ptr<std::int64_t>() +
+                                                           static_cast<std::int64_t>(i) * own.size(0)
+                                                     : nullptr;
       std::vector<xp::MixPart> parts;
       double sum = 0;
       for (std::int64_t j = 0; j < own.size(0); ++j)

@@ -20,7 +20,10 @@ class Gaussian final : public xp::VocabInitializer {
   struct Params {
     double scale = 1e-5;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::scale, "scale", "Factor of the covariance; 1 keeps the old rows' spread, the usual 1e-5 is the mean with a trace of noise.").min(0);
+      f.add(&Params::scale, "scale",
+            "Factor of the covariance; 1 keeps the old rows' spread, the usual 1e-5 is the mean with a trace of "
+            "noise.")
+          .min(0);
     }
   };
   explicit Gaussian(Params params) : p_(params) {}
@@ -35,8 +38,8 @@ class Gaussian final : public xp::VocabInitializer {
   }
 
  private:
-  void draw(const at::Tensor& table, const std::string& role, const std::vector<xp::TokenId>& open, const xp::RandomStreams& random,
-            xp::MixPlan& plan) const {
+  void draw(const at::Tensor& table, const std::string& role, const std::vector<xp::TokenId>& open,
+            const xp::RandomStreams& random, xp::MixPlan& plan) const {
     const auto rows = table.detach().to(at::kDouble).reshape({table.size(0), -1});
     const auto mean = rows.mean(0, true);
     const auto width = rows.size(1);
@@ -47,7 +50,8 @@ class Gaussian final : public xp::VocabInitializer {
       auto z = at::empty({width}, at::kDouble);
       auto stream = random.child(role).stream(0, static_cast<std::uint64_t>(row));
       for (std::int64_t d = 0; d < width; ++d) {
-        const double radius = std::sqrt(-2 * std::log(stream.uniform())), angle = 2 * std::numbers::pi * stream.uniform();
+        const double radius = std::sqrt(-2 * std::log(stream.uniform())),
+                     angle = 2 * std::numbers::pi * stream.uniform();
         z.mutable_data_ptr<double>()[d] = radius * std::cos(angle);
       }
       // A bias keeps the mean: noise on it would only tilt the prior over tokens.
@@ -61,10 +65,12 @@ class Gaussian final : public xp::VocabInitializer {
   static at::Tensor root(const at::Tensor& covariance) {
     const double size = covariance.diagonal().mean().item<double>();
     for (double ridge = 0; ridge <= 1e-2; ridge = ridge == 0 ? 1e-12 : ridge * 10) {
-      const auto [factor, info] = at::linalg_cholesky_ex(covariance.add(at::eye(covariance.size(0), at::kDouble).mul(ridge * size)));
+      const auto [factor, info] =
+          at::linalg_cholesky_ex(covariance.add(at::eye(covariance.size(0), at::kDouble).mul(ridge * size)));
       if (info.item<int>() == 0) return factor;
     }
-    throw xp::Error("the covariance of the old rows has no Cholesky factor; the table holds numbers that are not finite");
+    throw xp::Error(
+        "the covariance of the old rows has no Cholesky factor; the table holds numbers that are not finite");
   }
 
   Params p_;
@@ -72,4 +78,6 @@ class Gaussian final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(gaussian) { registry.add<Gaussian>("gaussian", "Normal rows with the mean and scaled covariance of the old rows."); }
+XP_PLUGIN(gaussian) {
+  registry.add<Gaussian>("gaussian", "Normal rows with the mean and scaled covariance of the old rows.");
+}

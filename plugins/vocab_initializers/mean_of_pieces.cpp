@@ -5,13 +5,15 @@ namespace {
 
 enum class Weight { uniform, length };
 
-/// A new row is the mean of the rows of the pieces that the old tokenizer splits the token into (FVT, Gee et al. 2022).
+/// A new row is the mean of the rows of the pieces that the old tokenizer splits the token into (FVT, Gee et al.
+/// 2022).
 class MeanOfPieces final : public xp::VocabInitializer {
  public:
   struct Params {
     Weight weight = Weight::uniform;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::weight, "weight", "How much each piece counts: alike, or by its bytes.", {{"uniform", Weight::uniform}, {"length", Weight::length}});
+      f.add(&Params::weight, "weight", "How much each piece counts: alike, or by its bytes.",
+            {{"uniform", Weight::uniform}, {"length", Weight::length}});
     }
   };
   explicit MeanOfPieces(Params params) : p_(params) {}
@@ -22,7 +24,8 @@ class MeanOfPieces final : public xp::VocabInitializer {
       std::vector<xp::MixPart> parts;
       double total = 0;
       for (const auto piece : pieces) {
-        const double weight = p_.weight == Weight::uniform ? 1.0 : static_cast<double>(setting.source.key(piece).bytes.size());
+        const double weight =
+            p_.weight == Weight::uniform ? 1.0 : static_cast<double>(setting.source.key(piece).bytes.size());
         parts.push_back({piece, weight}), total += weight;
       }
       if (total == 0) continue;  // a token that the old tokenizer cannot write has nothing to average
@@ -37,4 +40,6 @@ class MeanOfPieces final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(mean_of_pieces) { registry.add<MeanOfPieces>("mean_of_pieces", "Mean of the rows of the token's pieces under the old tokenizer."); }
+XP_PLUGIN(mean_of_pieces) {
+  registry.add<MeanOfPieces>("mean_of_pieces", "Mean of the rows of the token's pieces under the old tokenizer.");
+}

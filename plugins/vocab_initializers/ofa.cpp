@@ -15,8 +15,8 @@ namespace {
 enum class Fallback { random, pieces, mean };
 enum class Scale { primitives, even };
 
-/// OFA (Liu et al. 2023, arXiv 2311.08849): a new row mixes the rows of the nearest old tokens in a space of word vectors;
-/// with `rank` the table stays a product of coordinates and primitives.
+/// OFA (Liu et al. 2023, arXiv 2311.08849): a new row mixes the rows of the nearest old tokens in a space of word
+/// vectors; with `rank` the table stays a product of coordinates and primitives.
 class Ofa final : public xp::VocabInitializer {
  public:
   struct Params {
@@ -29,10 +29,14 @@ class Ofa final : public xp::VocabInitializer {
       f.add(&Params::rank, "rank", "Width of the coordinates; 0 keeps a whole table.").min(0);
       f.add(&Params::neighbours, "neighbours", "Nearest old tokens that a new row mixes.").min(1);
       f.add(&Params::temperature, "temperature", "Divides cosines before the softmax.").above(0);
-      f.add(&Params::shuffle_vectors, "shuffle_vectors", "Negative control: word vectors change places, so that nearness means nothing.");
-      f.add(&Params::fallback, "fallback", "Tokens that no word vector covers: normal rows as published, the mean of their pieces, or the mean of all rows.",
+      f.add(&Params::shuffle_vectors, "shuffle_vectors",
+            "Negative control: word vectors change places, so that nearness means nothing.");
+      f.add(&Params::fallback, "fallback",
+            "Tokens that no word vector covers: normal rows as published, the mean of their pieces, or the mean of "
+            "all rows.",
             {{"random", Fallback::random}, {"pieces", Fallback::pieces}, {"mean", Fallback::mean}});
-      f.add(&Params::scale, "scale", "Where singular values go: all into the primitives as published, or their roots to both sides.",
+      f.add(&Params::scale, "scale",
+            "Where singular values go: all into the primitives as published, or their roots to both sides.",
             {{"primitives", Scale::primitives}, {"even", Scale::even}});
       f.needs("artifact", "vectors");
     }
@@ -42,14 +46,16 @@ class Ofa final : public xp::VocabInitializer {
   bool wants_vectors() const override { return true; }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    if (!setting.vectors) throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
+    if (!setting.vectors)
+      throw xp::Error("this initializer compares words: give the stage `vectors`", xp::Exit::usage);
     const auto& words = setting.vectors->strings("words");
     const auto& vectors = setting.vectors->floats("vectors");
     const auto order = xp::vector_order(words.size(), p_.shuffle_vectors, setting.random.child("shuffle").stream());
     const auto source = xp::subword_vectors(setting.source, words, vectors, order);
     const auto target = xp::subword_vectors(setting.target, words, vectors, order);
     std::vector<xp::TokenId> covered, bare;
-    for (const auto row : plan.open_rows()) (target.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
+    for (const auto row : plan.open_rows())
+      (target.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
     const auto near = xp::nearest_tokens(target, covered, source, p_.neighbours);
     for (std::size_t i = 0; i < covered.size(); ++i) {
       if (near[i].empty())
@@ -71,7 +77,8 @@ class Ofa final : public xp::VocabInitializer {
     auto tables = xp::vocab_statistics(xp::weights_of(setting));
     if (p_.rank > 0) {
       const auto product = factors(xp::weights_of(setting));
-      const auto coordinates = xp::tensor_of(product.coordinates, {std::ssize(product.coordinates) / product.rank, product.rank});
+      const auto coordinates =
+          xp::tensor_of(product.coordinates, {std::ssize(product.coordinates) / product.rank, product.rank});
       for (auto& table : tables)
         if (table.mean.size() > 1) table = xp::statistics_of(coordinates, table.role);
     }
@@ -88,19 +95,26 @@ class Ofa final : public xp::VocabInitializer {
       if (!parts.empty())
         plan.set_row(row, std::move(parts), "pieces", kWhy);
       else
-        xp::set_normal_row(plan, row, tables, 1.0, setting.random.stream(0, static_cast<std::uint64_t>(row)), "random", kWhy);
+        xp::set_normal_row(plan, row, tables, 1.0, setting.random.stream(0, static_cast<std::uint64_t>(row)),
+                           "random", kWhy);
     }
   }
 
   // Thin SVD of the uncentred table: E = U S V^T, coordinates U_r, primitives S_r V_r^T.
   xp::Factorisation factors(const xp::Parameters& weights) const {
     const auto inputs = weights.select("role:vocab.input");
-    if (inputs.size() != 1) throw xp::Error("a factorised vocabulary needs one input table, the model has " + xp::count(inputs.size(), "table"));
+    if (inputs.size() != 1)
+      throw xp::Error("a factorised vocabulary needs one input table, the model has " +
+                      xp::count(inputs.size(), "table"));
     if (!weights.select("role:vocab.output").empty())
-      throw xp::Error("a factorised vocabulary needs tied tables; use rank = 0 for a model with an output table of its own", xp::Exit::usage);
+      throw xp::Error(
+          "a factorised vocabulary needs tied tables; use rank = 0 for a model with an output table of its own",
+          xp::Exit::usage);
     const auto table = weights.values[inputs.front()].detach().to(at::kDouble);
     const auto most = std::min(table.size(0), table.size(1));
-    if (p_.rank > most) throw xp::Error("rank " + std::to_string(p_.rank) + " is above the table's " + std::to_string(most), xp::Exit::usage);
+    if (p_.rank > most)
+      throw xp::Error("rank " + std::to_string(p_.rank) + " is above the table's " + std::to_string(most),
+                      xp::Exit::usage);
     const auto [u, s, vt] = at::linalg_svd(table, false);
     auto left = u.narrow(1, 0, p_.rank), right = vt.narrow(0, 0, p_.rank);
     const auto values = s.narrow(0, 0, p_.rank);
@@ -121,4 +135,6 @@ class Ofa final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(ofa) { registry.add<Ofa>("ofa", "Mixes the rows of the nearest old tokens in a space of word vectors, factorised or not."); }
+XP_PLUGIN(ofa) {
+  registry.add<Ofa>("ofa", "Mixes the rows of the nearest old tokens in a space of word vectors, factorised or not.");
+}

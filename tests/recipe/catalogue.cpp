@@ -70,11 +70,13 @@ struct Builder {
 
 void data(Builder& b) {
   FieldInfo files{.name = "files", .kind = Kind::files, .doc = "Paths with `*`.", .required = true};
-  b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)}, {{"field", "text", "", {}}});
+  b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)},
+        {{"field", "text", "", {}}});
   b.add("data_source", "labelled_text",
         {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column.")},
         {{"field", "text", "", {}}, {"field", "label", "", {}}});
-  b.add("data_source", "aligned_text", {files}, {{.what = "split", .name = "train"}, {.what = "split", .name = "test"}});
+  b.add("data_source", "aligned_text", {files},
+        {{.what = "split", .name = "train"}, {.what = "split", .name = "test"}});
 }
 
 void tokenizers(Builder& b) {
@@ -110,7 +112,9 @@ void objectives(Builder& b) {
   b.add("objective", "mlm", {rate, mix, flag("whole_words", "Whole words.", false)}, {},
         {{"capability", "primary:bidirectional", "", {}}, {"reserved", "mask", "", {}}, {"field", "ids", "", {}}});
   b.add("objective", "demanding", {}, {},
-        {{"metric", "dev.accuracy", "", {}}, {"output", "predictions", "", {}}, {"capabilty", "primary:causal", "", {}}});
+        {{"metric", "dev.accuracy", "", {}},
+         {"output", "predictions", "", {}},
+         {"capabilty", "primary:causal", "", {}}});
   b.add("objective", "causal_lm", {choice("loss_on", "Where.", {"all", "target"})}, {},
         {{"capability", "primary:causal", "", {}}});
   b.add("objective", "classification", {choice("pooling", "Which output.", {"first", "mean", "last"})},
@@ -193,7 +197,8 @@ void transfer(Builder& b) {
   FieldInfo temperature = real("temperature", "Sharpness.", 0.1);
   temperature.min = 0, temperature.above_min = true;
   b.add("vocab_initializer", "ofa",
-        {whole("rank", "Rank.", 100, 1), whole("neighbours", "Neighbours.", 10, 1), temperature, shuffle}, {}, {{"artifact", "vectors", "", {}}});
+        {whole("rank", "Rank.", 100, 1), whole("neighbours", "Neighbours.", 10, 1), temperature, shuffle}, {},
+        {{"artifact", "vectors", "", {}}});
   b.add("vocab_initializer", "cw2v", {choice("sparsity", "Rows.", {"softmax", "k_nearest"})});
   for (const char* type : {"random", "mean", "mean_of_pieces"}) b.add("vocab_initializer", type, {});
   b.add("stage", "transfer_vocabulary",
@@ -219,7 +224,8 @@ void transfer(Builder& b) {
 
 void evaluation(Builder& b) {
   const auto test = named(artifact("dataset", true), "data", "Data.", true);
-  b.add("evaluator", "pseudo_likelihood", {test, named(field::number(true), "most", "Documents.", false)}, {{"metric", "bits", "bits/byte", {}}});
+  b.add("evaluator", "pseudo_likelihood", {test, named(field::number(true), "most", "Documents.", false)},
+        {{"metric", "bits", "bits/byte", {}}});
   b.add("evaluator", "sentence_retrieval", {test},
         {{"metric", "top1", "share", {}}, {"metric", "top10", "share", {}}});
   b.add("evaluator", "classification", {test}, {{"metric", "accuracy", "share", {}}});

@@ -64,7 +64,8 @@ TEST_CASE("an unknown type is explained by the nearest, else by where was looked
   catalogue.quarantined.push_back({"lib/broken.so", "broken", "it crashed"});
   const auto hint = [&](const std::string& type) {
     Problems problems;
-    resolve("tests/golden/recipes/shared/small.toml", catalogue, {.set = {"recipe=1", "stage.pretrain.objective={ type = \"" + type + "\" }"}}, problems);
+    resolve("tests/golden/recipes/shared/small.toml", catalogue,
+            {.set = {"recipe=1", "stage.pretrain.objective={ type = \"" + type + "\" }"}}, problems);
     REQUIRE(problems.list().size() == 1);
     CHECK(problems.list().front().code == "unknown-type");
     return problems.list().front().hint;
@@ -72,7 +73,8 @@ TEST_CASE("an unknown type is explained by the nearest, else by where was looked
   CHECK(hint("mlmm") == "did you mean `mlm`?");
   CHECK(hint("something_else") ==
         "there is `causal_lm`, `classification`, `contrastive`, `demanding`, `denoise`, `match_features`, `mlm`, "
-        "`replaced_token_detection` and `sum`; looked in first/folder, second/folder; 1 plugin quarantined, `xp plugins` says why");
+        "`replaced_token_detection` and `sum`; looked in first/folder, second/folder; 1 plugin quarantined, `xp "
+        "plugins` says why");
   CHECK(hint("broken") == "plugin `broken` is quarantined: it crashed");
 }
 

@@ -136,7 +136,8 @@ TEST_CASE("origins say which file and line set a value, overrides included") {
   const auto told = [&](ResolveOptions options) {
     options.root = p.root();
     std::string text;
-    for (const auto& one : origins(p.root() / "r.toml", options, problems)) text += one.key + " = " + one.value + "  # " + one.place + "\n";
+    for (const auto& one : origins(p.root() / "r.toml", options, problems))
+      text += one.key + " = " + one.value + "  # " + one.place + "\n";
     return text;
   };
   const auto text = told({.set = {"stage.pretrain.stop=2k tokens"}});

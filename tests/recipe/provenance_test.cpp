@@ -12,7 +12,8 @@ namespace {
 // A git of its own: nobody's configuration, no hooks.
 bool git(const std::filesystem::path& folder, const std::string& arguments) {
   const auto command = "GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null git -C '" + folder.string() +
-                       "' -c user.name=Test -c user.email=test@example.org -c init.defaultBranch=main " + arguments + " >/dev/null 2>&1";
+                       "' -c user.name=Test -c user.email=test@example.org -c init.defaultBranch=main " + arguments +
+                       " >/dev/null 2>&1";
   return std::system(command.c_str()) == 0;
 }
 

@@ -1,14 +1,19 @@
+#include "results/cache.h"
 #include "base/text.h"
 #include "program.h"
-#include "results/cache.h"
 #include "schema/quantity.h"
 
 namespace xp::program {
 namespace {
 
 Value entry_value(const CacheEntry& entry) {
-  return Table{{"digest", entry.digest}, {"stage", entry.stage_name}, {"type", entry.stage_type}, {"recipe", entry.recipe},
-               {"made", entry.made}, {"seconds", entry.seconds}, {"bytes", static_cast<std::int64_t>(entry.bytes)}};
+  return Table{{"digest", entry.digest},
+               {"stage", entry.stage_name},
+               {"type", entry.stage_type},
+               {"recipe", entry.recipe},
+               {"made", entry.made},
+               {"seconds", entry.seconds},
+               {"bytes", static_cast<std::int64_t>(entry.bytes)}};
 }
 
 void show(const Program& program, const std::vector<CacheEntry>& entries, std::string_view verb) {
@@ -21,8 +26,9 @@ void show(const Program& program, const std::vector<CacheEntry>& entries, std::s
   std::string out;
   for (const auto& entry : entries) {
     bytes += static_cast<double>(entry.bytes);
-    out += entry.digest.substr(0, 12) + "  " + entry.made + "  " + bytes_text(static_cast<double>(entry.bytes)) + "  " +
-           duration_text(entry.seconds) + "  " + entry.recipe + " / " + entry.stage_name + " (" + entry.stage_type + ")\n";
+    out += entry.digest.substr(0, 12) + "  " + entry.made + "  " + bytes_text(static_cast<double>(entry.bytes)) +
+           "  " + duration_text(entry.seconds) + "  " + entry.recipe + " / " + entry.stage_name + " (" +
+           entry.stage_type + ")\n";
   }
   print(out + count(entries.size(), "artifact") + " " + std::string(verb) + ", " + bytes_text(bytes) + "\n");
 }
@@ -32,7 +38,9 @@ void show(const Program& program, const std::vector<CacheEntry>& entries, std::s
 void add_cache(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("cache", "Artifacts that stages made.");
   verb->require_subcommand(1);
-  verb->add_subcommand("ls", "Lists them.")->callback([&program] { show(program, Cache(program.results_folder()).list(), "kept"); });
+  verb->add_subcommand("ls", "Lists them.")->callback([&program] {
+    show(program, Cache(program.results_folder()).list(), "kept");
+  });
   auto* gc = verb->add_subcommand("gc", "Removes what no result refers to, longest unused first.");
   auto most = std::make_shared<std::string>("0 bytes");
   auto dry = std::make_shared<bool>(false);
@@ -41,8 +49,10 @@ void add_cache(CLI::App& app, Program& program) {
   gc->footer("Example: xp cache gc --max-size \"5 GB\" --dry-run");
   gc->callback([=, &program] {
     const auto size = parse_quantity(*most);
-    if (!size || size->unit != Unit::bytes) throw Error("--max-size wants a size like \"2 GB\", not " + backquoted(*most), Exit::usage);
-    show(program, Cache(program.results_folder()).collect(static_cast<std::uint64_t>(size->amount), *dry), *dry ? "would go" : "removed");
+    if (!size || size->unit != Unit::bytes)
+      throw Error("--max-size wants a size like \"2 GB\", not " + backquoted(*most), Exit::usage);
+    show(program, Cache(program.results_folder()).collect(static_cast<std::uint64_t>(size->amount), *dry),
+         *dry ? "would go" : "removed");
   });
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 std::string origins_text(const std::vector<Origin>& all) {
   std::string out;
-  for (const auto& one : all) out += one.key + " = " + one.value + (one.place.empty() ? "" : "  # " + one.place) + "\n";
+  for (const auto& one : all)
+    out += one.key + " = " + one.value + (one.place.empty() ? "" : "  # " + one.place) + "\n";
   return out;
 }
 
@@ -28,9 +29,10 @@ void add_check(CLI::App& app, Program& program) {
   verb->callback([options, &program] {
     const auto catalogue = options->catalogue(program);
     const auto plan = options->plan(program, catalogue);
-    print(program.json ? to_json(to_value(plan)) + "\n"
-                       : backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
-                             count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n");
+    print(program.json
+              ? to_json(to_value(plan)) + "\n"
+              : backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
+                    count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n");
   });
 }
 
@@ -43,7 +45,8 @@ void add_show(CLI::App& app, Program& program) {
   verb->add_flag("--dot", *dot, "The stage graph for Graphviz.");
   verb->footer("Equal text means equal experiment: diff <(xp show A) <(xp show B)");
   verb->callback([=, &program] {
-    if (*dot && (*origin || program.json)) throw Error("--dot prints a graph; it does not go with --origin or --json", Exit::usage);
+    if (*dot && (*origin || program.json))
+      throw Error("--dot prints a graph; it does not go with --origin or --json", Exit::usage);
     if (*origin) {
       Problems problems;
       const auto all = origins(options->recipe, options->resolve, problems);

@@ -7,20 +7,25 @@
 namespace xp::program {
 
 void add_data(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("data", "Texts that ship, and pinned packages that recipes read as \"package:NAME/member\".");
+  auto* verb = app.add_subcommand(
+      "data", "Texts that ship, and pinned packages that recipes read as \"package:NAME/member\".");
   verb->require_subcommand(1);
   auto sources = std::make_shared<std::string>();
   verb->add_option("--sources", *sources,
                    "File with [source.NAME] tables (default: datasets/sources.toml of the project).");
   const auto file = [sources] {
     const std::filesystem::path named = *sources;
-    const auto found = named.empty() ? project_root(std::filesystem::current_path()) / "datasets" / "sources.toml" : named;
+    const auto found =
+        named.empty() ? project_root(std::filesystem::current_path()) / "datasets" / "sources.toml" : named;
     std::error_code none;
     if (!std::filesystem::is_regular_file(found, none))
-      throw Error("there is no " + found.string() + "; run this below the folder with xp.toml, or name a file with --sources", Exit::usage);
+      throw Error(
+          "there is no " + found.string() + "; run this below the folder with xp.toml, or name a file with --sources",
+          Exit::usage);
     return found;
   };
-  auto* show = verb->add_subcommand("show", "Lists them, and which are on this machine; of one name all that is known.");
+  auto* show =
+      verb->add_subcommand("show", "Lists them, and which are on this machine; of one name all that is known.");
   auto wanted = std::make_shared<std::string>();
   show->add_option("NAME", *wanted, "A folder of datasets/ or a package.");
   show->footer("Example: xp data show udhr");

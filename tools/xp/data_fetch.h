@@ -27,8 +27,8 @@ struct ShowOptions {
   bool json = false;
 };
 
-/// Lists the texts that ship and all packages, with whether they are here and how large they are, as a table or as JSON;
-/// of one name all that is known. Returns 0; throws Error (Exit::usage) for an unknown name.
+/// Lists the texts that ship and all packages, with whether they are here and how large they are, as a table or as
+/// JSON; of one name all that is known. Returns 0; throws Error (Exit::usage) for an unknown name.
 int data_show(const ShowOptions& options, std::ostream& out);
 
 }  // namespace xp::program

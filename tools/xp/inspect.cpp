@@ -20,9 +20,11 @@ std::map<std::string, std::string> roles_of(const std::filesystem::path& folder)
   std::map<std::string, std::string> roles;
   if (!std::filesystem::exists(folder / "xp.json")) return roles;
   const auto about = nlohmann::json::parse(read_file(folder / "xp.json"), nullptr, false);
-  if (!about.is_object() || !about.contains("parameters")) throw Error((folder / "xp.json").string() + " is not a checkpoint's description", Exit::data);
+  if (!about.is_object() || !about.contains("parameters"))
+    throw Error((folder / "xp.json").string() + " is not a checkpoint's description", Exit::data);
   for (const auto& one : about["parameters"])
-    roles[one.value("name", "")] = one.value("role", "") + (one.contains("tied_to") ? ", tied to " + one.value("tied_to", "") : "");
+    roles[one.value("name", "")] =
+        one.value("role", "") + (one.contains("tied_to") ? ", tied to " + one.value("tied_to", "") : "");
   return roles;
 }
 
@@ -47,9 +49,10 @@ void inspect_tensors(const Program& program, const std::filesystem::path& file) 
 
 void inspect_tokenizer(const std::filesystem::path& folder) {
   const auto about = nlohmann::json::parse(read_file(folder / "xp_tokenizer.json"), nullptr, false);
-  if (!about.is_object()) throw Error((folder / "xp_tokenizer.json").string() + " is not a tokenizer's description", Exit::data);
-  print("tokenizer " + about.value("type", "?") + " " + about.value("settings", nlohmann::json::object()).dump() + "\nreserved " +
-        about.value("purposes", nlohmann::json::object()).dump() + "\n");
+  if (!about.is_object())
+    throw Error((folder / "xp_tokenizer.json").string() + " is not a tokenizer's description", Exit::data);
+  print("tokenizer " + about.value("type", "?") + " " + about.value("settings", nlohmann::json::object()).dump() +
+        "\nreserved " + about.value("purposes", nlohmann::json::object()).dump() + "\n");
 }
 
 void inspect_result(const Program& program, const std::filesystem::path& file) {
@@ -58,7 +61,8 @@ void inspect_result(const Program& program, const std::filesystem::path& file) {
   if (program.json) return print(to_json(result->plan()) + "\n");
   for (const auto& [key, value] : result->attributes()) {
     const auto line = value.substr(0, value.find('\n'));
-    print(key + ": " + (line.size() > 100 ? line.substr(0, 100) + " ..." : line) + (line.size() < value.size() && line.size() <= 100 ? " ..." : "") + "\n");
+    print(key + ": " + (line.size() > 100 ? line.substr(0, 100) + " ..." : line) +
+          (line.size() < value.size() && line.size() <= 100 ? " ..." : "") + "\n");
   }
   const auto* members = find(*result->plan().as<Table>(), "members");
   for (const auto& member : members && members->as<List>() ? *members->as<List>() : List()) {
@@ -66,7 +70,8 @@ void inspect_result(const Program& program, const std::filesystem::path& file) {
     std::vector<std::string> stages;
     if (const auto* own = find(table, "stages"); own && own->as<Table>())
       for (const auto& [name, digest] : *own->as<Table>()) stages.push_back(name);
-    print("/" + *table.at("arm").as<std::string>() + "/" + std::to_string(*table.at("seed").as<std::int64_t>()) + ": " + join(stages, ", ") + "\n");
+    print("/" + *table.at("arm").as<std::string>() + "/" + std::to_string(*table.at("seed").as<std::int64_t>()) +
+          ": " + join(stages, ", ") + "\n");
   }
 }
 
@@ -75,10 +80,15 @@ bool inspect_file(const Program& program, const std::filesystem::path& path) {
   if (!std::filesystem::exists(path, none)) return false;
   if (std::filesystem::is_directory(path)) {
     bool any = false;
-    if (std::filesystem::exists(path / "model.safetensors")) inspect_tensors(program, path / "model.safetensors"), any = true;
-    if (std::filesystem::exists(path / "state.safetensors")) inspect_tensors(program, path / "state.safetensors"), any = true;
+    if (std::filesystem::exists(path / "model.safetensors"))
+      inspect_tensors(program, path / "model.safetensors"), any = true;
+    if (std::filesystem::exists(path / "state.safetensors"))
+      inspect_tensors(program, path / "state.safetensors"), any = true;
     if (std::filesystem::exists(path / "xp_tokenizer.json")) inspect_tokenizer(path), any = true;
-    if (!any) throw Error(backquoted(path.string()) + " holds no checkpoint, tokenizer or fitted artifact; `xp cache ls` lists those of stages", Exit::data);
+    if (!any)
+      throw Error(backquoted(path.string()) +
+                      " holds no checkpoint, tokenizer or fitted artifact; `xp cache ls` lists those of stages",
+                  Exit::data);
     return true;
   }
   if (path.extension() == ".safetensors")
@@ -86,7 +96,9 @@ bool inspect_file(const Program& program, const std::filesystem::path& path) {
   else if (path.extension() == ".h5" || path.extension() == ".journal")
     inspect_result(program, path);
   else
-    throw Error("cannot inspect " + backquoted(path.string()) + ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts", Exit::data);
+    throw Error("cannot inspect " + backquoted(path.string()) +
+                    ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts",
+                Exit::data);
   return true;
 }
 
@@ -102,12 +114,15 @@ void inspect_component(const Program& program, const std::string& kind, const st
       if (info->type != type) continue;
       any = true;
       print(program.json ? to_json_schema(info->type, info->summary, info->schema) + "\n"
-                         : to_markdown(info->interface, info->type, info->summary, info->schema) + "\nplugin " + info->plugin + ", " + info->library + "\nsha256 " + info->hash + "\n");
+                         : to_markdown(info->interface, info->type, info->summary, info->schema) + "\nplugin " +
+                               info->plugin + ", " + info->library + "\nsha256 " + info->hash + "\n");
     }
   if (any) return;
   if (known.empty() && !kind.empty())
-    throw Error("no plugin offers a " + backquoted(printable(kind)) + "; `xp plugins` lists kinds and components", Exit::plugin);
-  std::string text = (kind.empty() ? "no component and no file is called " : "there is no " + kind + " ") + backquoted(printable(type));
+    throw Error("no plugin offers a " + backquoted(printable(kind)) + "; `xp plugins` lists kinds and components",
+                Exit::plugin);
+  std::string text = (kind.empty() ? "no component and no file is called " : "there is no " + kind + " ") +
+                     backquoted(printable(type));
   if (const auto near = nearest(type, known)) text += "; did you mean " + backquoted(*near) + "?";
   for (const auto& bad : catalogue.quarantined)
     if (bad.plugin == type) text += "\n" + bad.library + " is quarantined: " + bad.reason;
@@ -119,7 +134,9 @@ void inspect_component(const Program& program, const std::string& kind, const st
 void add_inspect(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("inspect", "Shows a component's parameters, or what a file or artifact holds.");
   auto names = std::make_shared<std::vector<std::string>>();
-  verb->add_option("what", *names, "TYPE, KIND TYPE, a .safetensors, .h5 or .journal file, or an artifact's folder.")->required()->expected(1, 2);
+  verb->add_option("what", *names, "TYPE, KIND TYPE, a .safetensors, .h5 or .journal file, or an artifact's folder.")
+      ->required()
+      ->expected(1, 2);
   verb->footer("Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5");
   verb->callback([=, &program] {
     if (names->size() == 1 && inspect_file(program, names->front())) return;

@@ -36,7 +36,11 @@ void add_ls(CLI::App& app, Program& program) {
         status = std::string("unreadable: ") + error.what();
       }
       const auto name = file.parent_path().filename().string();
-      list.push_back(Table{{"recipe", name}, {"run", file.stem().string()}, {"status", status}, {"started", started}, {"file", file.string()}});
+      list.push_back(Table{{"recipe", name},
+                           {"run", file.stem().string()},
+                           {"status", status},
+                           {"started", started},
+                           {"file", file.string()}});
       out += name + "  " + file.stem().string() + "  " + started + "  " + status + "\n";
     }
     if (list.empty() && !recipe->empty()) open_results(program, {*recipe});  // says what there is

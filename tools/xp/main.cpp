@@ -11,12 +11,14 @@ namespace {
 void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   std::vector<std::string> verbs;
-  for (const auto* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
+  for (const auto* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    verbs.push_back(verb->get_name());
   if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return;
   const auto near = xp::nearest(argv[1], verbs);
-  throw xp::Error("there is no verb " + xp::backquoted(xp::printable(argv[1])) +
-                      (near ? "; did you mean " + xp::backquoted(*near) + "?" : "; there is " + xp::listed(verbs, 30)),
-                  xp::Exit::usage);
+  throw xp::Error(
+      "there is no verb " + xp::backquoted(xp::printable(argv[1])) +
+          (near ? "; did you mean " + xp::backquoted(*near) + "?" : "; there is " + xp::listed(verbs, 30)),
+      xp::Exit::usage);
 }
 
 // One sentence with the verb it is about, in place of the library's two lines.
@@ -33,17 +35,21 @@ std::string command_mistake(const CLI::App& app, const CLI::ParseError& wrong, i
     else if (what == "A subcommand is required")
       what = "one of " + [&] {
         std::vector<std::string> verbs;
-        for (const auto* one : at->get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(one->get_name());
+        for (const auto* one : at->get_subcommands([](const CLI::App*) { return true; }))
+          verbs.push_back(one->get_name());
         return xp::listed(verbs, 30);
       }() + " must follow";
     else if (what.ends_with(" is required"))
       what = "wants " + what.substr(0, what.size() - 12);
   } else if (wrong.get_name() == "ConversionError") {
-    what = "a value is of the wrong kind: " + what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
+    what = "a value is of the wrong kind: " +
+           what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
   } else if (what.starts_with("The following argument")) {
-    what = "unexpected " + what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
+    what = "unexpected " +
+           what.substr(std::min(what.size(), what.find(": ") == std::string::npos ? 0 : what.find(": ") + 2));
   }
-  return "error: " + verb + ": " + xp::printable(what) + "; " + xp::backquoted(verb + " --help") + " says what it takes";
+  return "error: " + verb + ": " + xp::printable(what) + "; " + xp::backquoted(verb + " --help") +
+         " says what it takes";
 }
 
 }  // namespace
@@ -61,15 +67,17 @@ int main(int argc, char** argv) {
       "  xp run R --arm ofa --seed 0 --smoke      one arm, one seed, in seconds\n"
       "  xp table quickstart --format latex       a table from result files alone\n"
       "  xp inspect initializer ofa               parameters of a component\n"
-      "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a checkpoint.");
+      "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a "
+      "checkpoint.");
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--plugin-path", program.plugin_path, "Folders to look for plugins in first.");
-  app.add_option("--results", program.results, "Where results go (default: XP_RESULTS, else results/ of the project).");
+  app.add_option("--results", program.results,
+                 "Where results go (default: XP_RESULTS, else results/ of the project).");
   app.add_flag("--json", program.json, "Machine-readable output.");
   app.add_flag("--quiet,-q", program.quiet, "No progress.");
-  for (const AddVerb add : {add_run, add_check, add_show, add_plugins, add_inspect, add_docs, add_new, add_schema, add_table,
-                            add_plot, add_ls, add_repair, add_tokenize, add_data, add_cache, add_env})
+  for (const AddVerb add : {add_run, add_check, add_show, add_plugins, add_inspect, add_docs, add_new, add_schema,
+                            add_table, add_plot, add_ls, add_repair, add_tokenize, add_data, add_cache, add_env})
     add(app, program);
   try {
     refuse_unknown_verb(app, argc, argv);
@@ -81,7 +89,8 @@ int main(int argc, char** argv) {
     return static_cast<int>(xp::Exit::usage);
   } catch (const xp::Error& error) {
     const std::string text = error.what();
-    std::fprintf(stderr, "%s%s%s", text.starts_with("error[") || text.starts_with("warning[") ? "" : "error: ", text.c_str(),
+    std::fprintf(stderr, "%s%s%s",
+                 text.starts_with("error[") || text.starts_with("warning[") ? "" : "error: ", text.c_str(),
                  text.ends_with('\n') ? "" : "\n");
     return static_cast<int>(error.exit());
   } catch (const std::exception& error) {

@@ -12,7 +12,8 @@ std::string plugins_text(const Catalogue& catalogue) {
   for (const auto* info : catalogue.list()) {
     if (info->interface != last) out += (last.empty() ? "" : "\n") + info->interface + "\n";
     last = info->interface;
-    out += "  " + info->type + std::string(info->type.size() < 24 ? 24 - info->type.size() : 1, ' ') + info->summary + "\n";
+    out += "  " + info->type + std::string(info->type.size() < 24 ? 24 - info->type.size() : 1, ' ') + info->summary +
+           "\n";
   }
   if (!catalogue.quarantined.empty()) out += "\nquarantined\n";
   for (const auto& bad : catalogue.quarantined) out += "  " + bad.library + "\n    " + bad.reason + "\n";
@@ -23,9 +24,14 @@ std::string plugins_text(const Catalogue& catalogue) {
 Value plugins_value(const Catalogue& catalogue) {
   List components, bad;
   for (const auto* info : catalogue.list())
-    components.push_back(Table{{"interface", info->interface}, {"type", info->type}, {"summary", info->summary},
-                               {"plugin", info->plugin}, {"library", info->library}, {"sha256", info->hash}});
-  for (const auto& one : catalogue.quarantined) bad.push_back(Table{{"library", one.library}, {"reason", one.reason}});
+    components.push_back(Table{{"interface", info->interface},
+                               {"type", info->type},
+                               {"summary", info->summary},
+                               {"plugin", info->plugin},
+                               {"library", info->library},
+                               {"sha256", info->hash}});
+  for (const auto& one : catalogue.quarantined)
+    bad.push_back(Table{{"library", one.library}, {"reason", one.reason}});
   return Table{{"components", std::move(components)}, {"quarantined", std::move(bad)}};
 }
 
@@ -42,7 +48,8 @@ std::vector<std::string> interfaces_named(const Catalogue& catalogue, const std:
   if (std::find(known.begin(), known.end(), kind) != known.end())
     throw Error("no plugin offers a " + kind + "; searched: " + join(catalogue.searched, ", "), Exit::plugin);
   const auto near = nearest(kind, known);
-  throw Error("there is no kind " + backquoted(printable(kind)) + "; " + (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
+  throw Error("there is no kind " + backquoted(printable(kind)) + "; " +
+                  (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
               Exit::usage);
 }
 
@@ -69,7 +76,8 @@ void add_docs(CLI::App& app, Program& program) {
       for (const auto* info : catalogue.list(interface)) {
         const auto page = to_markdown(info->interface, info->type, info->summary, info->schema);
         out += page + "\n";
-        list.push_back(Table{{"interface", info->interface}, {"type", info->type}, {"summary", info->summary}, {"markdown", page}});
+        list.push_back(Table{
+            {"interface", info->interface}, {"type", info->type}, {"summary", info->summary}, {"markdown", page}});
       }
     print(program.json ? to_json(Value(std::move(list))) + "\n" : out);
   });
@@ -89,11 +97,13 @@ void add_schema(CLI::App& app, Program& program) {
       for (const auto* info : catalogue.list(interface)) {
         known.push_back(info->type);
         if (type->empty() || info->type == *type)
-          parts.push_back("\"" + info->interface + "." + info->type + "\": " + to_json_schema(info->type, info->summary, info->schema));
+          parts.push_back("\"" + info->interface + "." + info->type +
+                          "\": " + to_json_schema(info->type, info->summary, info->schema));
       }
     if (parts.empty()) {
       const auto near = nearest(*type, known);
-      throw Error("there is no " + *kind + " " + backquoted(printable(*type)) + "; " + (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
+      throw Error("there is no " + *kind + " " + backquoted(printable(*type)) + "; " +
+                      (near ? "did you mean " + backquoted(*near) + "?" : "there is " + listed(known, 40)),
                   Exit::plugin);
     }
     if (!type->empty() && parts.size() == 1) return print(parts.front().substr(parts.front().find(": ") + 2) + "\n");

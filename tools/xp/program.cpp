@@ -23,17 +23,18 @@ Catalogue Program::catalogue(const std::vector<std::string>& more) const {
 
 std::filesystem::path Program::results_folder() const {
   const char* set = std::getenv("XP_RESULTS");
-  const std::filesystem::path folder = !results.empty()  ? std::filesystem::path(results)
-                                       : set && *set ? std::filesystem::path(set)
-                                                     : project_root(std::filesystem::current_path()) / "results";
+  const std::filesystem::path folder = !results.empty() ? std::filesystem::path(results)
+                                       : set && *set    ? std::filesystem::path(set)
+                                                        : project_root(std::filesystem::current_path()) / "results";
   std::error_code failed;
   const auto status = std::filesystem::status(folder, failed);
   if (std::filesystem::exists(status) && !std::filesystem::is_directory(status))
-    throw Error("results cannot be in " + backquoted(folder.string()) + ": it is no folder; name one with --results", Exit::usage);
+    throw Error("results cannot be in " + backquoted(folder.string()) + ": it is no folder; name one with --results",
+                Exit::usage);
   const bool there = std::filesystem::exists(status);
   if (there ? ::access(folder.c_str(), R_OK | X_OK) != 0 : status.type() == std::filesystem::file_type::none)
-    throw Error("cannot read results in " + backquoted(folder.string()) + ": " + (there ? std::strerror(errno) : failed.message()) +
-                    "; name another folder with --results",
+    throw Error("cannot read results in " + backquoted(folder.string()) + ": " +
+                    (there ? std::strerror(errno) : failed.message()) + "; name another folder with --results",
                 Exit::data);
   return folder;
 }
@@ -43,14 +44,15 @@ std::filesystem::path Program::writable_results() const {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (!failed && ::access(folder.c_str(), W_OK | X_OK) == 0) return folder;
-  throw Error("cannot write results to " + backquoted(folder.string()) + ": " + (failed ? failed.message() : std::strerror(errno)) +
-              "; name another folder with --results");
+  throw Error("cannot write results to " + backquoted(folder.string()) + ": " +
+              (failed ? failed.message() : std::strerror(errno)) + "; name another folder with --results");
 }
 
 void RecipeOptions::add_to(CLI::App& app) {
   app.add_option("recipe", recipe, "The recipe (TOML).")->required();
   app.add_option("--set", resolve.set, "KEY=VALUE laid over the recipe; may be repeated.")->allow_extra_args(false);
-  app.add_option("--unset", resolve.unset, "Key to take out of the recipe; may be repeated.")->allow_extra_args(false);
+  app.add_option("--unset", resolve.unset, "Key to take out of the recipe; may be repeated.")
+      ->allow_extra_args(false);
   app.add_option("--arm", resolve.arms, "Only this arm; may be repeated.")->allow_extra_args(false);
   app.add_option("--seed", resolve.seeds, "Only this seed; may be repeated.")->allow_extra_args(false);
   app.add_flag("--smoke", resolve.smoke, "Lay the recipe's [smoke] over it: the same path in seconds, no claim.");
@@ -99,9 +101,11 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       for (const auto& file : find_results(folder)) known.push_back(file.parent_path().filename().string());
       std::sort(known.begin(), known.end());
       known.erase(std::unique(known.begin(), known.end()), known.end());
-      throw Error("no result file and no recipe with results is called " + backquoted(printable(name)) +
-                      (known.empty() ? "; there are no results in " + folder.string() + " yet, `xp run RECIPE` makes some" : "; there is " + listed(known)),
-                  Exit::data);
+      throw Error(
+          "no result file and no recipe with results is called " + backquoted(printable(name)) +
+              (known.empty() ? "; there are no results in " + folder.string() + " yet, `xp run RECIPE` makes some"
+                             : "; there is " + listed(known)),
+          Exit::data);
     }
     out.push_back(read_result(of_recipe.front(), &cache));
   }
@@ -109,7 +113,8 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
 }
 
 void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw Error("cannot write to the standard output");
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
+    throw Error("cannot write to the standard output");
 }
 
 }  // namespace xp::program

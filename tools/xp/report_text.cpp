@@ -40,10 +40,14 @@ std::string result_json(const std::vector<const Result*>& results) {
   List tables, verdicts;
   for (const auto& table : report.tables) tables.push_back(value_from_json(render(table, "json")));
   for (const auto& verdict : report.verdicts) verdicts.push_back(to_value(verdict));
-  return to_json(Value(Table{{"tables", std::move(tables)}, {"claims", std::move(verdicts)}, {"file", results.front()->path().string()}})) + "\n";
+  return to_json(Value(Table{{"tables", std::move(tables)},
+                             {"claims", std::move(verdicts)},
+                             {"file", results.front()->path().string()}})) +
+         "\n";
 }
 
-std::vector<std::filesystem::path> write_figures(const std::vector<const Result*>& results, const std::filesystem::path& folder) {
+std::vector<std::filesystem::path> write_figures(const std::vector<const Result*>& results,
+                                                 const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> out;
   const auto specs = figures_from(results.front()->plan());
   if (specs.empty()) return out;

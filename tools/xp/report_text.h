@@ -12,6 +12,7 @@ namespace xp::program {
 std::string result_text(const std::vector<const Result*>& results);
 std::string result_json(const std::vector<const Result*>& results);
 /// The recipe's figures as SVG files in a folder; returns them.
-std::vector<std::filesystem::path> write_figures(const std::vector<const Result*>& results, const std::filesystem::path& folder);
+std::vector<std::filesystem::path> write_figures(const std::vector<const Result*>& results,
+                                                 const std::filesystem::path& folder);
 
 }  // namespace xp::program

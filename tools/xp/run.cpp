@@ -51,25 +51,30 @@ Outlook outlook(const Plan& plan, const Cache& cache) {
     const double tokens = stop_tokens(*node);
     ahead.tokens += tokens;
     if (const auto* stop = find(node->settings, "stop"); stop && stop->as<std::string>())
-      if (const auto quantity = parse_quantity(*stop->as<std::string>()); quantity && quantity->unit == Unit::flops) ahead.flops += quantity->amount;
+      if (const auto quantity = parse_quantity(*stop->as<std::string>()); quantity && quantity->unit == Unit::flops)
+        ahead.flops += quantity->amount;
     const auto& rate = rates[node->type];
     if (rate.n == 0) {
       ++ahead.unknown;
       continue;
     }
-    ahead.seconds += tokens > 0 && rate.tokens > 0 ? rate.seconds * tokens / rate.tokens : rate.seconds / static_cast<double>(rate.n);
+    ahead.seconds += tokens > 0 && rate.tokens > 0 ? rate.seconds * tokens / rate.tokens
+                                                   : rate.seconds / static_cast<double>(rate.n);
     ahead.bytes += rate.bytes / static_cast<double>(rate.n);
   }
   return ahead;
 }
 
 std::string outlook_text(const Plan& plan, const Outlook& ahead) {
-  std::string out = plan.name + ": " + count(plan.members.size(), "run") + " (arm and seed), " + count(ahead.to_run, "stage") + " to run, " +
-                    std::to_string(ahead.cached) + " cached";
+  std::string out = plan.name + ": " + count(plan.members.size(), "run") + " (arm and seed), " +
+                    count(ahead.to_run, "stage") + " to run, " + std::to_string(ahead.cached) + " cached";
   if (ahead.tokens > 0) out += "; about " + short_number(ahead.tokens) + " tokens to train on";
   if (ahead.flops > 0) out += ", " + short_number(ahead.flops) + " FLOPs";
-  if (ahead.seconds > 0) out += "; going by earlier stages " + duration_text(ahead.seconds) + " of work, " + bytes_text(ahead.bytes) + " of disk";
-  if (ahead.unknown > 0 && ahead.to_run > 0) out += "; no earlier stage tells about " + std::to_string(ahead.unknown) + " of them";
+  if (ahead.seconds > 0)
+    out += "; going by earlier stages " + duration_text(ahead.seconds) + " of work, " + bytes_text(ahead.bytes) +
+           " of disk";
+  if (ahead.unknown > 0 && ahead.to_run > 0)
+    out += "; no earlier stage tells about " + std::to_string(ahead.unknown) + " of them";
   return out + "\n";
 }
 
@@ -81,8 +86,8 @@ std::optional<std::filesystem::path> same_result(const Program& program, const P
       const auto result = read_result(file);
       const auto status = result->attributes().find("status");
       const auto* stored = find(*result->plan().as<Table>(), "text");
-      if (!result->open() && status != result->attributes().end() && status->second == "done" && stored && stored->as<std::string>() &&
-          *stored->as<std::string>() == text)
+      if (!result->open() && status != result->attributes().end() && status->second == "done" && stored &&
+          stored->as<std::string>() && *stored->as<std::string>() == text)
         return file;
     } catch (const Error&) {
       continue;  // an unreadable older file is no reason not to run; `xp ls` shows it
@@ -94,7 +99,8 @@ std::optional<std::filesystem::path> same_result(const Program& program, const P
 RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue& catalogue, const Cache& cache) {
   RunSummary summary;
   summary.run = new_run_id();
-  RunLog log(program.results_folder(), plan.name, summary.run, run_attributes(plan, catalogue, program.command), to_value(plan));
+  RunLog log(program.results_folder(), plan.name, summary.run, run_attributes(plan, catalogue, program.command),
+             to_value(plan));
   for (const auto& node : plan.nodes) log.stage(node.digest, "cached");
   summary.status = "done", summary.cached = plan.nodes.size();
   summary.file = log.close(summary.status, cache);
@@ -139,7 +145,8 @@ void run_recipe(Program& program, const RecipeOptions& options, double max_secon
 }  // namespace
 
 void add_run(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("run", "Runs what is missing of a recipe, then prints its tables and the claims' verdicts.");
+  auto* verb =
+      app.add_subcommand("run", "Runs what is missing of a recipe, then prints its tables and the claims' verdicts.");
   auto options = std::make_shared<RecipeOptions>();
   options->add_to(*verb);
   auto limit = std::make_shared<std::string>();
@@ -148,7 +155,8 @@ void add_run(CLI::App& app, Program& program) {
       "Examples:\n"
       "  xp run recipes/quickstart.toml --smoke\n"
       "  xp run R --set arm.ofa.stage.transfer.initializer.temperature=0.05\n"
-      "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes on.");
+      "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes "
+      "on.");
   verb->callback([=, &program] {
     double seconds = 0;
     if (!limit->empty()) {
