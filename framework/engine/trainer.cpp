@@ -13,6 +13,7 @@
 #include "engine/artifacts.h"
 #include "engine/gradients.h"
 #include "engine/point_recorder.h"
+#include "engine/towers.h"
 #include "engine/training_state.h"
 #include "kit/chain.h"
 
@@ -50,7 +51,7 @@ class TrainerImpl final : public Trainer {
     build_session();
     build_data();
     policy_ = r_.optimizer->policy();
-    r_.optimizer->start(parameter_groups(all_, distinct_, policy_));
+    r_.optimizer->start(parameter_groups(all_, distinct_, policy_, [this](const std::string& name) { return towers_->lr_mult(name); }));
     ramps_ = ramps_in(r_.objective->settings());
   }
 
@@ -106,6 +107,7 @@ class TrainerImpl final : public Trainer {
     const bool good = std::isfinite(report_.gradient_norm);
     if (good) {
       r_.optimizer->update(report_.lr);
+      towers_->follow();
       for (const auto& constraint : r_.constraints) constraint->after_update(all_, *r_.optimizer);
       bad_in_a_row_ = 0;
     } else {
@@ -146,15 +148,11 @@ class TrainerImpl final : public Trainer {
 
  private:
   void build_session() {
-    std::optional<Checkpoint> start;
-    if (const auto* from = std::get_if<Reference>(&r_.model)) start = h_.checkpoint(*from);
+    towers_ = std::make_unique<Towers>(r_, h_.checkpoint);
     SessionResources resources;
-    if (r_.tokenizer)
-      resources.encoder = h_.tokenizer(*r_.tokenizer);
-    else if (const auto* from = std::get_if<Reference>(&r_.model))
-      resources.encoder = h_.tokenizer(*from);
+    if (const auto from = tokenizer_of(r_)) resources.encoder = h_.tokenizer(*from);
     encoder_ = resources.encoder;
-    if (start) check_same_ids(*start);
+    for (const auto* start : towers_->starts()) check_same_ids(*start);
     for (const auto& [role, reference] : r_.references) references_[role] = h_.checkpoint(reference);
     resources.checkpoints = [this](std::string_view pattern) {
       std::vector<const Checkpoint*> found;
@@ -165,7 +163,7 @@ class TrainerImpl final : public Trainer {
     resources.artifact = h_.artifact;
     resources.categories = [this](std::string_view field) { return categories_of(*h_.pool.corpus(r_.data.front().dataset), field); };
     session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision);
-    session_->add_model("primary", start ? ModelSpec{} : std::get<ModelSpec>(r_.model), start ? &*start : nullptr, false);
+    towers_->add_to(*session_);
     for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
     session_->build(*r_.objective);
     context_ = session_->context(true);
@@ -190,11 +188,13 @@ class TrainerImpl final : public Trainer {
     if (auto own = r_.objective->input_transform()) parts.push_back(std::move(own));
     transform_ = chained(std::move(parts));
     if (transform_) transform_->start(session_->resources());
-    const auto shape = session_->model("primary").model->shape();
+    std::int64_t most = 0;  // tokens that every model of the stage takes
+    for (const auto& role : session_->own_roles())
+      if (const auto time = session_->model(role).model->shape().max_time; time > 0 && (most == 0 || time < most)) most = time;
     CutRule rule;
-    rule.length = r_.batch.length > 0 ? r_.batch.length : shape.max_time > 0 ? shape.max_time : kDefaultLength;
-    if (shape.max_time > 0 && rule.length > shape.max_time)
-      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(shape.max_time) + " tokens that the model takes");
+    rule.length = r_.batch.length > 0 ? r_.batch.length : most > 0 ? most : kDefaultLength;
+    if (most > 0 && rule.length > most)
+      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(most) + " tokens that the model takes");
     for (const auto& [field, names] : session_->categories()) rule.categorical.push_back(field);
     rule.windows = rule.categorical.empty();
     std::vector<Loader::Part> sources;
@@ -308,7 +308,7 @@ class TrainerImpl final : public Trainer {
     if (!better) return;
     state_.best = found->second;
     best_.clear();
-    for (const auto i : distinct_) best_.push_back(all_.values[i].detach().clone());
+    for (const auto& value : moving()) best_.push_back(value.detach().clone());
   }
 
   void steer(Next wish) {
@@ -316,10 +316,19 @@ class TrainerImpl final : public Trainer {
     if (wish == Next::abort) throw Error("a callback ended the stage at step " + std::to_string(state_.counters.steps));
   }
 
+  // All that differs from the start: what the optimizer moves, then moving averages.
+  std::vector<at::Tensor> moving() const {
+    std::vector<at::Tensor> out;
+    for (const auto i : distinct_) out.push_back(all_.values[i]);
+    for (auto& average : towers_->averages()) out.push_back(std::move(average));
+    return out;
+  }
+
   void save_state() {
     State out;
     state_.save(out);
-    for (std::size_t k = 0; k < distinct_.size(); ++k) out.child("weights").set(std::to_string(k), all_.values[distinct_[k]].detach());
+    const auto weights = moving();
+    for (std::size_t k = 0; k < weights.size(); ++k) out.child("weights").set(std::to_string(k), weights[k].detach());
     for (std::size_t k = 0; k < best_.size(); ++k) out.child("best").set(std::to_string(k), best_[k]);
     r_.optimizer->save(out.child("optimizer"));
     r_.objective->save(out.child("objective"));
@@ -342,9 +351,10 @@ class TrainerImpl final : public Trainer {
     state_.load(*saved);
     const at::NoGradGuard quiet;
     const State& in = *saved;
-    for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(in.child("weights").tensor(std::to_string(k)));
+    const auto weights = moving();
+    for (std::size_t k = 0; k < weights.size(); ++k) weights[k].copy_(in.child("weights").tensor(std::to_string(k)));
     if (in.has("best"))
-      for (std::size_t k = 0; k < distinct_.size(); ++k) best_.push_back(in.child("best").tensor(std::to_string(k)));
+      for (std::size_t k = 0; k < weights.size(); ++k) best_.push_back(in.child("best").tensor(std::to_string(k)));
     r_.optimizer->load(in.child("optimizer"));
     r_.objective->load(in.child("objective"));
     if (transform_) transform_->load(in.child("transform"));
@@ -359,7 +369,8 @@ class TrainerImpl final : public Trainer {
   Trained finish() {
     if (!best_.empty()) {
       const at::NoGradGuard quiet;
-      for (std::size_t k = 0; k < distinct_.size(); ++k) all_.values[distinct_[k]].copy_(best_[k]);
+      const auto weights = moving();
+      for (std::size_t k = 0; k < weights.size(); ++k) weights[k].copy_(best_[k]);
     }
     session_->refresh();
     auto plain = session_->handle();
@@ -367,7 +378,8 @@ class TrainerImpl final : public Trainer {
     const bool own_handle = r_.objective->handle(quiet_context, *plain) != nullptr;
     h_.recorder.metric("skipped_steps", static_cast<double>(state_.skipped), {.unit = "steps"});
     double parameters = 0;
-    for (const auto i : session_->model("primary").own.distinct()) parameters += static_cast<double>(session_->model("primary").own.values[i].numel());
+    for (const auto& role : session_->own_roles())
+      for (const auto& own = session_->model(role).own; const auto i : own.distinct()) parameters += static_cast<double>(own.values[i].numel());
     h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
     return {session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
@@ -377,6 +389,7 @@ class TrainerImpl final : public Trainer {
   TrainingHost h_;
   std::shared_ptr<const Encoder> encoder_;
   std::map<std::string, Checkpoint> references_;
+  std::unique_ptr<Towers> towers_;
   std::unique_ptr<Session> session_;
   std::shared_ptr<StepContext> context_;
   std::unique_ptr<Transform> transform_;
