@@ -49,6 +49,8 @@ struct Checkpoint {
   Parameters objective_parameters = {};  ///< the objective's own that outlive training
   std::map<std::string, Strings> categories = {};  ///< field -> names of its classes, in the order of the head's rows
   State state = {};                                ///< training state; a stage that starts fresh does not read it
+  std::string role = "primary";                    ///< of this model in the stage that made it
+  std::vector<Checkpoint> towers = {};             ///< the stage's other models, each with its role
 };
 
 /// Normal with this mean and standard deviation; sd 0 is a constant.

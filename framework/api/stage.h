@@ -28,9 +28,21 @@ struct BatchSize {
   std::int64_t length = 0;  ///< tokens per item; 0: the model's max_time, or 128 if it has none
 };
 
+/// One of several models of a stage.
+struct TowerRequest {
+  std::string role;                               ///< by which the objective reaches it
+  std::variant<ModelSpec, Reference> model = {};  ///< a checkpoint of several models: the one with this role
+  Strings train = {"*"};     ///< patterns of the parameters that move, see matches(); none: frozen
+  double lr_mult = 1;        ///< factor of the learning rate
+  std::string ema_of = {};   ///< role whose moving average this model is; empty: it is trained itself
+  double ema_decay = 0.996;  ///< share of the average that a step keeps
+};
+
 /// Everything that one training run needs. References are frozen models by role.
 struct TrainRequest {
-  std::variant<ModelSpec, Reference> model;
+  std::optional<std::variant<ModelSpec, Reference>> model =
+      {};                                   ///< role "primary"; none: the first tower stands for it
+  std::vector<TowerRequest> towers = {};    ///< more models; they go into the checkpoint
   std::optional<Reference> tokenizer = {};  ///< needed for a new model that reads text; else the checkpoint's
   std::vector<DataPart> data = {};
   std::unique_ptr<Objective> objective = {};

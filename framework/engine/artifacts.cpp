@@ -70,6 +70,8 @@ void write_tensors(const std::filesystem::path& file, const std::map<std::string
   write_safetensors(file, bytes, {{"format", "pt"}});
 }
 
+constexpr const char* kTowers = "towers";  // folder of a stage's other models, each a model directory by role
+
 const char* lifetime_name(Lifetime lifetime) { return lifetime == Lifetime::keep ? "keep" : "pretrain_only"; }
 
 // Tied parameters are one tensor: the first name keeps it, the others point to it.
@@ -144,13 +146,18 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
                 {"settings", json::parse(to_json(Value(checkpoint.settings)))},
                 {"reserved", checkpoint.reserved},
                 {"objective", json::parse(to_json(Value(checkpoint.objective)))},
-                {"categories", checkpoint.categories}};
+                {"categories", checkpoint.categories},
+                {"role", checkpoint.role}};
   about["parameters"] = describe(checkpoint.parameters, "", tensors);
   about["objective_parameters"] = describe(checkpoint.objective_parameters, "objective.", tensors);
   write_tensors(folder / "model.safetensors", tensors);
   json config = about["settings"];
   config["model_type"] = "xp_" + checkpoint.type;
   write_file(folder / "config.json", config.dump(2) + "\n");
+  for (const auto& tower : checkpoint.towers) {
+    about["towers"].push_back(tower.role);
+    save_checkpoint(folder / kTowers / tower.role, tower);
+  }
   write_file(folder / "xp.json", about.dump(1) + "\n");
 }
 
@@ -172,6 +179,15 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
   out.parameters = read_parameters(json_entry<json>(about, "parameters", file), "", numbers, file);
   out.objective_parameters =
       read_parameters(json_entry<json>(about, "objective_parameters", file), "objective.", numbers, file);
+  if (about.contains("role")) out.role = json_entry<std::string>(about, "role", file);
+  if (!about.contains("towers")) return out;
+  for (const auto& role : json_entry<Strings>(about, "towers", file)) {
+    if (!is_name(role))
+      throw Error(file.string() + " names a tower " + backquoted(printable(role)) + ", which is no name", Exit::data);
+    out.towers.push_back(load_checkpoint(folder / kTowers / role));
+    if (out.towers.back().role != role || !out.towers.back().towers.empty())
+      throw Error(file.string() + " has a tower " + backquoted(role) + " that holds other models", Exit::data);
+  }
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "engine/artifacts.h"
+#include "engine/towers.h"
 #include "engine/trainer.h"
 #include "kit/tokenizer_files.h"
 
@@ -162,8 +163,7 @@ void StageRun::save(const State& state, std::string_view output_name) { save_sta
 
 void StageRun::train(TrainRequest request) {
   const std::string output_name = request.output;
-  std::optional<Reference> tokenizer_from = request.tokenizer;
-  if (const auto* from = std::get_if<Reference>(&request.model); from && !tokenizer_from) tokenizer_from = *from;
+  const auto tokenizer_from = tokenizer_of(request);
   const auto training = work_ / "training";
   TrainingHost host{.registry = shared_.registry,
                     .random = random_,
@@ -197,7 +197,8 @@ std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) 
   auto session =
       std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan));
   session->seal_categories(from.categories);
-  session->add_model("primary", {}, &from, true);
+  session->add_own_model(from.role, {}, &from, {});
+  for (const auto& tower : from.towers) session->add_own_model(tower.role, {}, &tower, {});
   std::unique_ptr<Objective> objective;
   if (!from.objective.empty()) {
     objective = shared_.registry.make<Objective>(from.objective);

@@ -8,24 +8,27 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 namespace xp {
 
 std::vector<ParameterGroup> parameter_groups(const Parameters& all, const std::vector<Param>& distinct,
-                                             const OptimizerPolicy& policy) {
+                                             const OptimizerPolicy& policy,
+                                             const std::function<double(const std::string&)>& lr_mult) {
   int layers = 0;
   for (const auto& info : all.info) layers = std::max(layers, info.layer + 1);
-  std::map<std::pair<bool, int>, ParameterGroup> groups;  // (decays, layer)
+  std::map<std::tuple<bool, int, double>, ParameterGroup> groups;  // (decays, layer, factor)
   for (const auto i : distinct) {
     const auto& info = all.info[i];
     const bool decays =
         info.role != "norm" && info.role != "bias" && info.role != "vocab.bias" && info.role != "scalar";
     const bool below = info.role == "vocab.input" || info.role == "position";
     const int layer = info.layer >= 0 ? info.layer + 1 : below ? 0 : layers + 1;
-    auto& group = groups[{decays, policy.layer_decay == 1 ? 0 : layer}];
+    const double factor = lr_mult ? lr_mult(info.name) : 1;
+    auto& group = groups[{decays, policy.layer_decay == 1 ? 0 : layer, factor}];
     group.tensors.push_back(&all.values[i]);
     group.weight_decay = decays ? policy.weight_decay : 0;
-    group.lr_scale = policy.layer_decay == 1 ? 1 : std::pow(policy.layer_decay, layers + 1 - layer);
+    group.lr_scale = factor * (policy.layer_decay == 1 ? 1 : std::pow(policy.layer_decay, layers + 1 - layer));
   }
   std::vector<ParameterGroup> list;
   for (auto& [key, group] : groups) list.push_back(std::move(group));

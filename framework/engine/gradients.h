@@ -1,6 +1,8 @@
 #pragma once
 // What happens between backward and update: groups of parameters, clipping, what constraints leave, messages.
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "api/constraint.h"
@@ -10,9 +12,10 @@
 namespace xp {
 
 /// No decay for norms, biases and scalars; layer i of n is scaled by layer_decay^(n - i), embeddings below the first,
-/// heads above the last. `all` must outlive the groups.
+/// heads above the last; `lr_mult` gives a factor for each full name. `all` must outlive the groups.
 std::vector<ParameterGroup> parameter_groups(const Parameters& all, const std::vector<Param>& distinct,
-                                             const OptimizerPolicy& policy);
+                                             const OptimizerPolicy& policy,
+                                             const std::function<double(const std::string&)>& lr_mult = {});
 
 /// Norm of all gradients together before clipping; they are scaled so that it is at most `most` (0: not scaled).
 double clip_gradients(const Parameters& all, const std::vector<Param>& distinct, double most);

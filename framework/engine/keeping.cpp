@@ -33,17 +33,17 @@ void StatefulParts::load(const State& in) const {
   load_all(constraints, "constraint", in), load_all(callbacks, "callback", in);
 }
 
-void save_weights(const Parameters& all, const std::vector<Param>& distinct, State& out) {
-  for (std::size_t k = 0; k < distinct.size(); ++k) out.set(std::to_string(k), all.values[distinct[k]].detach());
+void save_weights(const std::vector<at::Tensor>& moving, State& out) {
+  for (std::size_t k = 0; k < moving.size(); ++k) out.set(std::to_string(k), moving[k].detach());
 }
 
-void load_weights(const Parameters& all, const std::vector<Param>& distinct, const State& in) {
+void load_weights(const std::vector<at::Tensor>& moving, const State& in) {
   const at::NoGradGuard quiet;
-  for (std::size_t k = 0; k < distinct.size(); ++k) all.values[distinct[k]].copy_(in.tensor(std::to_string(k)));
+  for (std::size_t k = 0; k < moving.size(); ++k) moving[k].copy_(in.tensor(std::to_string(k)));
 }
 
 void BestWeights::offer(const std::map<std::string, double>& seen, const std::string& by, bool higher,
-                        std::optional<double>& best, const Parameters& all, const std::vector<Param>& distinct) {
+                        std::optional<double>& best, const std::vector<at::Tensor>& moving) {
   const auto found = seen.find(by);
   if (found == seen.end()) {
     Strings names;
@@ -53,21 +53,21 @@ void BestWeights::offer(const std::map<std::string, double>& seen, const std::st
   if (best && !(higher ? found->second > *best : found->second < *best)) return;
   best = found->second;
   values_.clear();
-  for (const auto i : distinct) values_.push_back(all.values[i].detach().clone());
+  for (const auto& value : moving) values_.push_back(value.detach().clone());
 }
 
-void BestWeights::restore(const Parameters& all, const std::vector<Param>& distinct) const {
+void BestWeights::restore(const std::vector<at::Tensor>& moving) const {
   const at::NoGradGuard quiet;
-  for (std::size_t k = 0; k < values_.size(); ++k) all.values[distinct[k]].copy_(values_[k]);
+  for (std::size_t k = 0; k < values_.size(); ++k) moving[k].copy_(values_[k]);
 }
 
 void BestWeights::save(State& out) const {
   for (std::size_t k = 0; k < values_.size(); ++k) out.child("best").set(std::to_string(k), values_[k]);
 }
 
-void BestWeights::load(const State& in, std::size_t parameters) {
+void BestWeights::load(const State& in, std::size_t weights) {
   if (!in.has("best")) return;
-  for (std::size_t k = 0; k < parameters; ++k) values_.push_back(in.child("best").tensor(std::to_string(k)));
+  for (std::size_t k = 0; k < weights; ++k) values_.push_back(in.child("best").tensor(std::to_string(k)));
 }
 
 }  // namespace xp

@@ -25,10 +25,10 @@ struct StatefulParts {
   void load(const State& in) const;
 };
 
-/// The values of the distinct parameters, under their numbers.
-void save_weights(const Parameters& all, const std::vector<Param>& distinct, State& out);
+/// Weights that move during a stage, in one order, under their numbers.
+void save_weights(const std::vector<at::Tensor>& moving, State& out);
 /// Copies them back, without gradient.
-void load_weights(const Parameters& all, const std::vector<Param>& distinct, const State& in);
+void load_weights(const std::vector<at::Tensor>& moving, const State& in);
 
 /// A copy of the weights at the best evaluation so far.
 class BestWeights {
@@ -36,10 +36,10 @@ class BestWeights {
   /// Copies the weights and sets `best` if the metric `by` of `seen` is better than before. Throws Error if it is
   /// missing.
   void offer(const std::map<std::string, double>& seen, const std::string& by, bool higher,
-             std::optional<double>& best, const Parameters& all, const std::vector<Param>& distinct);
-  void restore(const Parameters& all, const std::vector<Param>& distinct) const;  ///< nothing without a best
+             std::optional<double>& best, const std::vector<at::Tensor>& moving);
+  void restore(const std::vector<at::Tensor>& moving) const;  ///< nothing without a best
   void save(State& out) const;
-  void load(const State& in, std::size_t parameters);
+  void load(const State& in, std::size_t weights);
 
  private:
   std::vector<at::Tensor> values_;

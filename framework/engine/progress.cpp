@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "engine/trainer.h"
 
@@ -21,6 +23,12 @@ double progress_of(const Quantity& stop, const Counters& counters) {
   }
   throw Error("training cannot stop at " + backquoted(to_text(stop)) +
               "; use tokens, steps, epochs, items, bytes, min or flops");
+}
+
+double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters) {
+  if (ramp.until.unit == Unit::percent)
+    return std::min(progress_of(stop, counters) / (ramp.until.amount / 100), 1.0);
+  return std::min(progress_of(ramp.until, counters), 1.0);
 }
 
 std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const std::string& front) {

@@ -203,6 +203,7 @@ const Resources& Session::resources() const { return *public_resources_; }
 BuiltModel& Session::model(std::string_view role) {
   const auto found = models_.find(role);
   if (found != models_.end()) return found->second;
+  if (role == "primary" && !own_roles_.empty()) return models_.find(own_roles_.front())->second;
   Strings names;
   for (const auto& [name, built] : models_) names.push_back(name);
   throw Error("no model has the role " + backquoted(role) + "; there is " + listed(names));
@@ -235,6 +236,25 @@ void Session::add_model(const std::string& role, const ModelSpec& spec, const Ch
   make(role, from ? from->type : spec.type, from ? from->settings : spec.settings, from, frozen, nullptr);
 }
 
+void Session::add_own_model(const std::string& role, const ModelSpec& spec, const Checkpoint* from,
+                            const Strings& train) {
+  add_model(role, spec, from, train.empty());
+  own_roles_.push_back(role);
+  if (train.empty() || train == Strings{"*"}) return;
+  auto& own = models_.at(role).own;
+  for (auto& value : own.values) value.requires_grad_(false);
+  for (const auto& pattern : train) {
+    const auto moved = own.select(pattern);
+    if (moved.empty()) {
+      std::set<std::string> roles;
+      for (const auto& info : own.info) roles.insert("role:" + info.role);
+      throw Error("no parameter of model " + backquoted(role) + " fits " + backquoted(pattern) + "; there is " +
+                  listed({roles.begin(), roles.end()}));
+    }
+    for (const auto i : moved) own.values[i].requires_grad_(true);
+  }
+}
+
 void Session::build(Objective& objective, const Parameters* from) {
   streams_["objective"] = "objective";
   Builder context(*this, "objective", parts_["objective"], "objective");
@@ -251,14 +271,16 @@ Parameters Session::trainable() const {
   Parameters all;
   const auto collect = [&](const std::string& path, const Parameters& part) {
     for (Param i = 0; i < part.size(); ++i) {
+      if (!part.values[i].requires_grad()) continue;
       all.info.push_back(part.info[i]), all.values.push_back(part.values[i]);
       all.info.back().name = path + "." + part.info[i].name;
     }
   };
-  if (const auto primary = models_.find("primary"); primary != models_.end() && !primary->second.frozen)
-    collect("primary", primary->second.own);  // first, so that it owns what others share
+  const auto first = own_roles_.empty() ? std::string("primary") : own_roles_.front();
+  if (const auto primary = models_.find(first); primary != models_.end() && !primary->second.frozen)
+    collect(first, primary->second.own);  // first, so that it owns what others share
   for (const auto& [role, built] : models_)
-    if (role != "primary" && !built.frozen) collect(role, built.own);
+    if (role != first && !built.frozen) collect(role, built.own);
   for (const auto& [path, part] : parts_) collect(path, part);
   return all;
 }
@@ -293,9 +315,8 @@ std::map<std::string, std::int64_t> Session::reserved_map() const {
   return out;
 }
 
-Checkpoint Session::exported(const Objective* objective, StepContext* context) const {
-  const auto& built = models_.find("primary")->second;
-  at::NoGradGuard quiet;
+Checkpoint Session::exported_model(const std::string& role) const {
+  const auto& built = models_.at(role);
   Checkpoint out;
   if (auto own = built.model->exported(built.own.values)) {
     out = std::move(*own);
@@ -312,6 +333,14 @@ Checkpoint Session::exported(const Objective* objective, StepContext* context) c
   }
   out.reserved = reserved_map();
   out.categories = categories_;
+  out.role = role;
+  return out;
+}
+
+Checkpoint Session::exported(const Objective* objective, StepContext* context) const {
+  const at::NoGradGuard quiet;
+  Checkpoint out = exported_model(own_roles_.empty() ? "primary" : own_roles_.front());
+  for (std::size_t i = 1; i < own_roles_.size(); ++i) out.towers.push_back(exported_model(own_roles_[i]));
   if (!objective || !context) return out;
   out.objective = objective->settings();
   out.objective.insert_or_assign("type", Value(objective->type()));

@@ -42,6 +42,9 @@ class Session {
 
   /// A new model for a role, or one with the weights of `from` (each parameter must be there with its shape).
   void add_model(const std::string& role, const ModelSpec& spec, const Checkpoint* from, bool frozen);
+  /// The same for a model that the stage's checkpoint holds; the first one stands for role "primary" where no model
+  /// has it. Parameters that fit none of `train` (see matches()) stay as they are; none at all: the model is frozen.
+  void add_own_model(const std::string& role, const ModelSpec& spec, const Checkpoint* from, const Strings& train);
   /// Builds the objective's models and parameters; `from` gives parameters that outlive training.
   void build(Objective& objective, const Parameters* from = nullptr);
 
@@ -52,13 +55,14 @@ class Session {
   /// the copies are part of the graph, so call it for each micro-batch.
   void refresh();
 
-  /// The primary model as the next stage gets it: `pretrain_only` parameters stripped, weights cloned.
+  /// The stage's models as the next stage gets them: `pretrain_only` parameters stripped, weights cloned.
   Checkpoint exported(const Objective* objective, StepContext* context) const;
   std::unique_ptr<Handle> handle(View view = {});
 
   const Resources& resources() const;
   BuiltModel& model(std::string_view role);
   bool has_model(std::string_view role) const { return models_.contains(role); }
+  const Strings& own_roles() const { return own_roles_; }  ///< of add_own_model(), in order
   const std::map<std::string, BuiltModel, std::less<>>& models() const { return models_; }
   const std::map<std::string, Strings>& categories() const { return categories_; }
   const Encoder* encoder() const { return resources_.encoder.get(); }
@@ -77,12 +81,14 @@ class Session {
   void make(const std::string& role, const std::string& type, const Table& settings, const Checkpoint* from,
             bool frozen, const ModelRequest* request);
   std::map<std::string, std::int64_t> reserved_map() const;
+  Checkpoint exported_model(const std::string& role) const;
 
   const Registry& registry_;
   RandomStreams random_;
   SessionResources resources_;
   at::ScalarType precision_;
   std::map<std::string, BuiltModel, std::less<>> models_;
+  Strings own_roles_;
   std::map<std::string, Parameters> parts_;  ///< parameters of objectives by path
   std::map<std::string, std::vector<at::Tensor>> active_parts_;
   std::map<std::string, std::string> streams_;  ///< random path of each component path

@@ -14,6 +14,7 @@
 #include "engine/gradients.h"
 #include "engine/keeping.h"
 #include "engine/point_recorder.h"
+#include "engine/towers.h"
 #include "engine/training_state.h"
 #include "kit/chain.h"
 
@@ -51,7 +52,8 @@ class TrainerImpl final : public Trainer {
     build_session();
     build_data();
     policy_ = r_.optimizer->policy();
-    r_.optimizer->start(parameter_groups(all_, distinct_, policy_));
+    r_.optimizer->start(parameter_groups(all_, distinct_, policy_,
+                                         [this](const std::string& name) { return towers_->lr_mult(name); }));
     ramps_ = ramps_in(r_.objective->settings());
   }
 
@@ -84,7 +86,7 @@ class TrainerImpl final : public Trainer {
     if (micro.size() > 1 && r_.objective->batch_coupled())
       throw Error("objective " + backquoted(r_.objective->type()) + " compares items, its batch cannot be split");
     for (const auto i : distinct_) all_.values[i].mutable_grad() = at::Tensor();
-    for (const auto& [name, ramp] : ramps_) r_.objective->set(name, ramp.at(ramp_progress(ramp, state_.counters)));
+    for (const auto& [name, ramp] : ramps_) r_.objective->set(name, ramp.at(ramp_progress(ramp, r_.stop, state_.counters)));
     report_ = {};
     session_->step = state_.counters.steps;
     std::map<std::string, double> counts, seen;
@@ -108,6 +110,7 @@ class TrainerImpl final : public Trainer {
     const bool good = std::isfinite(report_.gradient_norm);
     if (good) {
       r_.optimizer->update(report_.lr);
+      towers_->follow();
       for (const auto& constraint : r_.constraints) constraint->after_update(all_, *r_.optimizer);
       bad_in_a_row_ = 0;
     } else {
@@ -152,15 +155,12 @@ class TrainerImpl final : public Trainer {
 
  private:
   void build_session() {
-    std::optional<Checkpoint> start;
-    if (const auto* from = std::get_if<Reference>(&r_.model)) start = h_.checkpoint(*from);
+    towers_ = std::make_unique<Towers>(r_, h_.checkpoint);
     SessionResources resources;
-    if (r_.tokenizer)
-      resources.encoder = h_.tokenizer(*r_.tokenizer);
-    else if (const auto* from = std::get_if<Reference>(&r_.model))
-      resources.encoder = h_.tokenizer(*from);
+    if (const auto from = tokenizer_of(r_)) resources.encoder = h_.tokenizer(*from);
     encoder_ = resources.encoder;
-    if (start && encoder_) check_same_ids(*start, *encoder_);
+    if (encoder_)
+      for (const auto* start : towers_->starts()) check_same_ids(*start, *encoder_);
     for (const auto& [role, reference] : r_.references) references_[role] = h_.checkpoint(reference);
     resources.checkpoints = [this](std::string_view pattern) {
       std::vector<const Checkpoint*> found;
@@ -173,8 +173,7 @@ class TrainerImpl final : public Trainer {
       return categories_of(*h_.pool.corpus(r_.data.front().dataset), field);
     };
     session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision);
-    session_->add_model("primary", start ? ModelSpec{} : std::get<ModelSpec>(r_.model), start ? &*start : nullptr,
-                        false);
+    towers_->add_to(*session_);
     for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
     session_->build(*r_.objective);
     context_ = session_->context(true);
@@ -188,11 +187,14 @@ class TrainerImpl final : public Trainer {
     if (auto own = r_.objective->input_transform()) parts.push_back(std::move(own));
     transform_ = chained(std::move(parts));
     if (transform_) transform_->start(session_->resources());
-    const auto shape = session_->model("primary").model->shape();
+    std::int64_t most = 0;  // tokens that every model of the stage takes
+    for (const auto& role : session_->own_roles())
+      if (const auto time = session_->model(role).model->shape().max_time; time > 0 && (most == 0 || time < most))
+        most = time;
     CutRule rule;
-    rule.length = r_.batch.length > 0 ? r_.batch.length : shape.max_time > 0 ? shape.max_time : kDefaultLength;
-    if (shape.max_time > 0 && rule.length > shape.max_time)
-      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(shape.max_time) +
+    rule.length = r_.batch.length > 0 ? r_.batch.length : most > 0 ? most : kDefaultLength;
+    if (most > 0 && rule.length > most)
+      throw Error("batch length " + std::to_string(rule.length) + " is beyond the " + std::to_string(most) +
                   " tokens that the model takes");
     for (const auto& [field, names] : session_->categories()) rule.categorical.push_back(field);
     rule.windows = rule.categorical.empty();
@@ -223,19 +225,13 @@ class TrainerImpl final : public Trainer {
         r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised
             ? state_.counters
             : counters;
-    for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, known)));
+    for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, r_.stop, known)));
     for (const auto& wish : transform_->subscriptions())
       std::erase_if(undelivered_, [&](const Feedback& message) {
         if (message.topic != wish.topic || message.step + wish.delay > counters.steps) return false;
         transform_->receive(message);
         return true;
       });
-  }
-
-  double ramp_progress(const Ramp& ramp, const Counters& counters) const {
-    if (ramp.until.unit == Unit::percent)
-      return std::min(progress_of(r_.stop, counters) / (ramp.until.amount / 100), 1.0);
-    return std::min(progress_of(ramp.until, counters), 1.0);
   }
 
   void pass(const Batch& batch, const std::map<std::string, double>& counts, std::map<std::string, double>& metrics,
@@ -281,7 +277,7 @@ class TrainerImpl final : public Trainer {
     for (const auto& [name, value] : report_.metrics) h_.recorder.point("train." + name, value, c);
     h_.recorder.point("lr", report_.lr, c);
     h_.recorder.point("gradient_norm", report_.gradient_norm, c);
-    for (const auto& [name, ramp] : ramps_) h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, c)), c);
+    for (const auto& [name, ramp] : ramps_) h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, r_.stop, c)), c);
   }
 
   void evaluate() {
@@ -302,7 +298,7 @@ class TrainerImpl final : public Trainer {
       evaluator->evaluate(own ? *own : *plain, *context);
     }
     session_->flops = 0;
-    if (r_.keep_best > 0) best_.offer(seen, r_.keep_by, r_.keep_higher, state_.best, all_, distinct_);
+    if (r_.keep_best > 0) best_.offer(seen, r_.keep_by, r_.keep_higher, state_.best, moving());
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_evaluation(report_, seen); wish != Next::go_on) steer(wish);
   }
@@ -317,10 +313,18 @@ class TrainerImpl final : public Trainer {
     return {*r_.optimizer, *r_.objective, transform_.get(), r_.constraints, r_.callbacks};
   }
 
+  // All that differs from the start: what the optimizer moves, then moving averages.
+  std::vector<at::Tensor> moving() const {
+    std::vector<at::Tensor> out;
+    for (const auto i : distinct_) out.push_back(all_.values[i]);
+    for (auto& average : towers_->averages()) out.push_back(std::move(average));
+    return out;
+  }
+
   void save_state() {
     State out;
     state_.save(out);
-    save_weights(all_, distinct_, out.child("weights"));
+    save_weights(moving(), out.child("weights"));
     best_.save(out);
     stateful_parts().save(out);
     save_feedback(undelivered_, out.child("feedback"));
@@ -338,8 +342,8 @@ class TrainerImpl final : public Trainer {
     }
     state_.load(*saved);
     const State& in = *saved;
-    load_weights(all_, distinct_, in.child("weights"));
-    best_.load(in, distinct_.size());
+    load_weights(moving(), in.child("weights"));
+    best_.load(in, moving().size());
     stateful_parts().load(in);
     undelivered_ = load_feedback(in.child("feedback"));
     h_.rewind(state_.counters.steps);
@@ -348,15 +352,16 @@ class TrainerImpl final : public Trainer {
   }
 
   Trained finish() {
-    best_.restore(all_, distinct_);
+    best_.restore(moving());
     session_->refresh();
     auto plain = session_->handle();
     auto quiet_context = session_->context(false);
     const bool own_handle = r_.objective->handle(quiet_context, *plain) != nullptr;
     h_.recorder.metric("skipped_steps", static_cast<double>(state_.skipped), {.unit = "steps"});
     double parameters = 0;
-    for (const auto i : session_->model("primary").own.distinct())
-      parameters += static_cast<double>(session_->model("primary").own.values[i].numel());
+    for (const auto& role : session_->own_roles())
+      for (const auto& own = session_->model(role).own; const auto i : own.distinct())
+        parameters += static_cast<double>(own.values[i].numel());
     h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
     return {session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
@@ -366,6 +371,7 @@ class TrainerImpl final : public Trainer {
   TrainingHost h_;
   std::shared_ptr<const Encoder> encoder_;
   std::map<std::string, Checkpoint> references_;
+  std::unique_ptr<Towers> towers_;
   std::unique_ptr<Session> session_;
   std::shared_ptr<StepContext> context_;
   std::unique_ptr<Transform> transform_;

@@ -48,4 +48,7 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
 /// Share of a stop rule that is done, 1 or more at its end. Throws Error for a unit that counters do not have.
 double progress_of(const Quantity& stop, const Counters& counters);
 
+/// Place of a ramp between 0 and 1; `stop` is the stage's own rule, for ramps that end at a share of it.
+double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters);
+
 }  // namespace xp

@@ -10,6 +10,9 @@ namespace xp {
 /// first. `who` opens the message.
 XP_API void check_alike(std::span<const Checkpoint* const> checkpoints, std::string_view who);
 
+/// The same models, objective and parameters (the same tensors), without training state.
+XP_API Checkpoint without_state(const Checkpoint& model);
+
 /// A checkpoint like `model` whose parameters are `values`, one for each of model.parameters.distinct(); tied
 /// parameters stay tied.
 XP_API Checkpoint with_values(const Checkpoint& model, const std::vector<at::Tensor>& values);

@@ -26,9 +26,18 @@ void check_alike(std::span<const Checkpoint* const> checkpoints, std::string_vie
   }
 }
 
+Checkpoint without_state(const Checkpoint& model) {
+  Checkpoint out;
+  out.type = model.type, out.settings = model.settings, out.parameters = model.parameters,
+  out.reserved = model.reserved;
+  out.objective = model.objective, out.objective_parameters = model.objective_parameters;
+  out.categories = model.categories, out.role = model.role;
+  for (const auto& tower : model.towers) out.towers.push_back(without_state(tower));
+  return out;
+}
+
 Checkpoint with_values(const Checkpoint& model, const std::vector<at::Tensor>& values) {
-  Checkpoint out = model;
-  out.state = {};
+  auto out = without_state(model);
   const auto distinct = model.parameters.distinct();
   for (std::size_t k = 0; k < distinct.size(); ++k) {
     const auto* old = model.parameters.values[distinct[k]].unsafeGetTensorImpl();

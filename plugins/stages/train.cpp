@@ -38,7 +38,9 @@ class Train final : public xp::Stage {
     }
   };
   struct Params {
-    xp::Value model, data;
+    std::optional<xp::Value> model;
+    xp::Value data;
+    std::optional<xp::Value> towers;
     std::optional<xp::Reference> tokenizer;
     xp::Table references;
     std::unique_ptr<xp::Objective> objective;
@@ -61,8 +63,10 @@ class Train final : public xp::Stage {
           {xp::field::named(xp::field::artifact("dataset"), "dataset", "Data.", true),
            xp::field::named(xp::field::number(), "weight", "Share of the tokens, relative to the others.")}));
       f.add(&Params::model, "model", "A model, which starts new, or a checkpoint.")
-          .any_of({xp::field::artifact("checkpoint"), xp::field::part("model")})
-          .required();
+          .any_of({xp::field::artifact("checkpoint"), xp::field::part("model")});
+      f.add(&Params::towers, "towers",
+            "Several models, each with the role of its name; the first stands for `model` where there is none.")
+          .any_of({xp::field::list(xp::field::part("tower"))});
       f.add(&Params::data, "data", "Data, or a list of { dataset, weight }.")
           .any_of({xp::field::artifact("dataset"), weighted})
           .required();
@@ -89,6 +93,7 @@ class Train final : public xp::Stage {
           .units({tokens, steps, epochs, items, bytes, flops})
           .optional()
           .no_result();
+      f.needs("parameter", "model", {{"towers", {"none"}}});
       f.gives("output", "checkpoint", "checkpoint");
       f.gives("metric", "loss", "nats"), f.gives("metric", "term.*", "nats"), f.gives("metric", "train.*");
       f.gives("metric", "lr"), f.gives("metric", "gradient_norm"), f.gives("metric", "knob.*");
@@ -100,13 +105,9 @@ class Train final : public xp::Stage {
 
   void run(xp::StageContext& context) override {
     xp::TrainRequest request;
-    if (const auto* from = p_.model.as<xp::Reference>()) {
-      request.model = *from;
-    } else {
-      xp::ModelSpec spec;
-      xp::detail::take(p_.model, spec);
-      request.model = std::move(spec);
-    }
+    if (p_.model) request.model = model_of(*p_.model);
+    if (p_.towers)
+      for (const auto& one : *p_.towers->as<xp::List>()) request.towers.push_back(tower(*one.as<xp::Table>()));
     request.data = parts();
     request.tokenizer = p_.tokenizer;
     for (const auto& [role, reference] : p_.references) xp::detail::take(reference, request.references[role]);
@@ -126,6 +127,30 @@ class Train final : public xp::Stage {
   }
 
  private:
+  static std::variant<xp::ModelSpec, xp::Reference> model_of(const xp::Value& value) {
+    if (const auto* from = value.as<xp::Reference>()) return *from;
+    xp::ModelSpec spec;
+    xp::detail::take(value, spec);
+    return spec;
+  }
+
+  // As the reader of recipes resolves [tower.NAME].
+  static xp::TowerRequest tower(const xp::Table& table) {
+    xp::TowerRequest out;
+    xp::detail::take(table.at("name"), out.role);
+    out.model = model_of(table.at("model"));
+    xp::detail::take(table.at("lr_mult"), out.lr_mult);
+    xp::detail::take(table.at("ema_decay"), out.ema_decay);
+    if (const auto of = table.find("ema_of"); of != table.end()) xp::detail::take(of->second, out.ema_of);
+    out.train.clear();
+    if (const auto* train = table.at("train").as<xp::List>()) {
+      for (const auto& pattern : *train) xp::detail::take(pattern, out.train.emplace_back());
+    } else if (table.at("train") == xp::Value("all")) {
+      out.train.push_back("*");
+    }
+    return out;
+  }
+
   std::vector<xp::DataPart> parts() const {
     std::vector<xp::DataPart> out;
     if (const auto* one = p_.data.as<xp::Reference>()) return {{*one, 1}};

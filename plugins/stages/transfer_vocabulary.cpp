@@ -46,6 +46,9 @@ class TransferVocabulary final : public xp::Stage {
 
   void run(xp::StageContext& context) override {
     const auto from = context.checkpoint(p_.model);
+    if (!from.towers.empty())
+      throw xp::Error("the checkpoint " + xp::backquoted(p_.model.text) +
+                      " holds several models; one with a vocabulary of its own can get a new one");
     const auto source = context.tokenizer(p_.model);
     const auto target = context.tokenizer(p_.tokenizer);
     if (!source)

@@ -3,13 +3,14 @@
 
 #include "plugin/plugin.h"
 
-#define SKETCHES(X)                                                                                               \
-  X(adamw)                                                                                                        \
-  X(tiny_transformer)                                                                                             \
-  X(mlm)                                                                                                          \
-  X(sum)                                                                                                          \
-  X(in_batch_softmax)                                                                                             \
-  X(s29_replaced_token) X(s24_cluster_sampler) X(s10_margin_rank) X(s58_denoise) X(s58_mixture) X(s23_over_views) \
+#define SKETCHES(X)                                                                         \
+  X(adamw)                                                                                  \
+  X(tiny_transformer)                                                                       \
+  X(mlm)                                                                                    \
+  X(sum)                                                                                    \
+  X(in_batch_softmax)                                                                       \
+  X(s29_replaced_token)                                                                     \
+  X(s24_cluster_sampler) X(s10_margin_rank) X(s58_denoise) X(s58_mixture) X(s23_over_views) \
       X(s23_masked_autoencoding) X(s40_match_features) X(s59_static_mask) X(s28_merge) X(s47_future_tokens)
 #define DECLARE(NAME) extern const xp::PluginInfo xp_info_##NAME;
 SKETCHES(DECLARE)
