@@ -141,6 +141,12 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
     units.resize(static_cast<std::size_t>(request.most));
     std::sort(units.begin(), units.end());
   }
+  // Texts of similar length share a batch, so that little of it is padding; windows of long texts are alike anyway.
+  if (is_text(dataset) && !request.windows) {
+    const auto& documents = corpus(dataset)->documents;
+    std::stable_sort(units.begin(), units.end(),
+                     [&](auto a, auto b) { return documents[a].text.size() < documents[b].text.size(); });
+  }
   return std::make_unique<Reader>(std::move(source), std::move(units), tokens);
 }
 

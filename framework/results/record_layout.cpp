@@ -157,7 +157,7 @@ void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& r
   to.texts(group + "/notes", record.notes);
 }
 
-StageRecord read_record(const Hdf5Reader& from, const std::string& group) {
+StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool ledgers) {
   StageRecord record;
   const auto each = [&](const char* kind, const auto& take) {
     const auto folder = group + "/" + kind;
@@ -172,8 +172,9 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group) {
   });
   each("items",
        [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
-  each("ledger",
-       [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
+  if (ledgers)
+    each("ledger",
+         [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
   record.notes = from.texts(group + "/notes");
   return record;
 }

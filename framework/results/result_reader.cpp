@@ -149,7 +149,7 @@ class ClosedRun final : public Stored {
 
  private:
   Loaded load(const std::string& digest) const override {
-    return {detail::read_record(*from_, "/records/" + digest), complete(digest)};
+    return {detail::read_record(*from_, "/records/" + digest, false), complete(digest)};
   }
   bool complete(const std::string& digest) const override {
     return from_->integer_attribute("/records/" + digest, "complete") == 1;
