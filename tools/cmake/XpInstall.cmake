@@ -48,7 +48,8 @@ foreach(plugin IN LISTS plugins)
   install(FILES ${XP_PLUGIN_OUTPUT}/${name}.json DESTINATION lib/xp/plugins)
 endforeach()
 foreach(folder base schema plugin api kit testing)
-  install(DIRECTORY framework/${folder} DESTINATION include/xp FILES_MATCHING PATTERN "*.h")
+  install(DIRECTORY framework/${folder} DESTINATION include/xp FILES_MATCHING PATTERN "*.h"
+          PATTERN "torch_recipe_run.h" EXCLUDE)  # needs parts of the engine that no library exports
 endforeach()
 install(FILES ${CMAKE_BINARY_DIR}/include/plugin/build_stamp.h DESTINATION include/xp/plugin)
 install(FILES ${CMAKE_BINARY_DIR}/install/xpConfig.cmake ${CMAKE_BINARY_DIR}/xpConfigVersion.cmake
