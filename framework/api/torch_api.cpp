@@ -1,5 +1,4 @@
 // Out-of-line parts of the interfaces that meet tensors.
-#include <ATen/ATen.h>
 
 #include "api/evaluator.h"
 #include "api/format.h"
@@ -65,14 +64,15 @@ ForwardOutput serve(const ForwardOutput& full, const at::Tensor& mask, const For
   if (want.tokens) out.tokens = hidden;
   if (want.layers) out.layers = full.layers;
   if (want.at.defined()) out.picked = hidden.flatten(0, 1).index_select(0, want.at);
-  const auto keep = mask.defined() ? mask.unsqueeze(-1).to(hidden.dtype()) : at::ones_like(hidden.narrow(-1, 0, 1));
+  const auto keep =
+      mask.defined() ? mask.unsqueeze(-1).to(hidden.dtype()) : hidden.new_ones({hidden.size(0), hidden.size(1), 1});
   switch (want.pooling) {
     case Pooling::none: break;
     case Pooling::own: throw Error("serve() does not know the pooling of a model's own; the model fills `pooled`");
     case Pooling::first: out.pooled = hidden.select(1, 0); break;
-    case Pooling::mean: out.pooled = (hidden * keep).sum(1) / keep.sum(1).clamp_min(1); break;
+    case Pooling::mean: out.pooled = hidden.mul(keep).sum(1).div(keep.sum(1).clamp_min(1)); break;
     case Pooling::last: {
-      const auto last = (keep.squeeze(-1).sum(1) - 1).clamp_min(0).to(at::kLong).view({-1, 1, 1});
+      const auto last = keep.squeeze(-1).sum(1).sub(1).clamp_min(0).to(at::kLong).view({-1, 1, 1});
       out.pooled = hidden.gather(1, last.expand({-1, 1, hidden.size(-1)})).squeeze(1);
     }
   }

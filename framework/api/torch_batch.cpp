@@ -1,10 +1,9 @@
-#include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
 
 #include <span>
 
 #include "api/batch.h"
+#include "api/ops.h"
 #include "base/text.h"
 
 namespace xp {
@@ -52,7 +51,7 @@ Batch Batch::select(const at::Tensor& rows) const {
         parts.push_back(ragged->values.narrow(0, begin, end - begin));
         offsets.push_back(offsets.back() + end - begin);
       }
-      out.set(name, Ragged{at::cat(parts), at::tensor(offsets, at::kLong)});
+      out.set(name, Ragged{ops::cat(parts), ops::tensor(offsets, at::kLong)});
     }
     if (std::holds_alternative<Graphs>(column)) throw Error("selecting graphs is not part of this sketch");
   }

@@ -1,11 +1,9 @@
 #include "engine/collate.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
-
 #include <algorithm>
 #include <span>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "kit/tensors.h"
 
@@ -40,7 +38,7 @@ void put(const std::vector<T>& data, at::Tensor& column, std::int64_t row, std::
 at::Tensor padded(const std::vector<const Example*>& items, const FieldSpec& spec, std::int64_t time) {
   const auto n = std::ssize(items);
   const bool real = std::holds_alternative<Floats>(field_of(*items.front(), spec.name));
-  auto column = at::full({n, time}, spec.pad, real ? at::kFloat : at::kLong);
+  auto column = ops::full({n, time}, spec.pad, real ? at::kFloat : at::kLong);
   for (std::int64_t i = 0; i < n; ++i) {
     const auto& values = field_of(*items[static_cast<std::size_t>(i)], spec.name);
     if (length(values) > time)
@@ -89,7 +87,7 @@ Batch collate(const std::vector<const Example*>& items, const std::vector<FieldS
   if (items.empty()) throw Error("a batch needs items");
   Batch batch;
   const auto n = std::ssize(items);
-  batch.sample_id = at::empty({n}, at::kLong), batch.group_id = at::empty({n}, at::kLong);
+  batch.sample_id = ops::empty({n}, at::kLong), batch.group_id = ops::empty({n}, at::kLong);
   Strings sources;
   for (std::int64_t i = 0; i < n; ++i) {
     const auto& item = *items[static_cast<std::size_t>(i)];
@@ -118,7 +116,7 @@ Batch collate(const std::vector<const Example*>& items, const std::vector<FieldS
   }
   for (const auto& [axis, own] : lengths) {
     const auto time = *std::max_element(own.begin(), own.end());
-    auto mask = at::full({n, time}, false, at::kBool);
+    auto mask = ops::full({n, time}, false, at::kBool);
     for (std::int64_t i = 0; i < n; ++i)
       std::fill_n(mask.mutable_data_ptr<bool>() + i * time, own[static_cast<std::size_t>(i)], true);
     batch.set(axis + ".mask", mask);

@@ -2,13 +2,14 @@
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <tuple>
+
+#include "api/ops.h"
 
 namespace xp {
 
@@ -41,7 +42,7 @@ double clip_gradients(const Parameters& all, const std::vector<Param>& distinct,
     if (all.values[i].grad().defined()) gradients.push_back(all.values[i].grad());
   if (gradients.empty()) return 0;
   const at::NoGradGuard quiet;
-  const double norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+  const double norm = ops::stack(at::_foreach_norm(gradients)).norm().item<double>();
   if (most > 0 && std::isfinite(norm) && norm > most) at::_foreach_mul_(gradients, most / (norm + 1e-6));
   return norm;
 }

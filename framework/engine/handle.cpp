@@ -1,12 +1,12 @@
 // The primary model as evaluators see it.
-#include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "engine/session.h"
+#include "kit/torch_losses.h"
 
 namespace xp {
 namespace {
@@ -66,9 +66,8 @@ class ModelHandle final : public Handle {
     const auto at_hidden = where.add(row);  // the same positions over items x time
     const auto hidden = encode(batch, {.at = at_hidden}).picked;
     const auto gold = ids.narrow(1, 1, time - 1).flatten().index_select(0, where);
-    const auto losses =
-        at::cross_entropy_loss(logits(hidden).to(at::kFloat), gold, {}, at::Reduction::None).to(at::kDouble);
-    const auto sums = at::zeros({items}, at::kDouble).index_add(0, row, losses);
+    const auto losses = cross_entropy(logits(hidden), gold).to(at::kDouble);
+    const auto sums = ops::zeros({items}, at::kDouble).index_add(0, row, losses);
     std::vector<Score> out;
     for (std::int64_t i = 0; i < items; ++i) {
       Score one{.nats = sums[i].item<double>(), .tokens = mask[i].sum().item<std::int64_t>() - 1};

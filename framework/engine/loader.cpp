@@ -18,6 +18,10 @@ Loader::Loader(std::vector<Part> parts, const Transform* transform, const Random
       if (std::none_of(fields_.begin(), fields_.end(), [&](const auto& known) { return known.name == spec.name; }))
         throw Error("data parts " + backquoted(parts_.front().source->name()) + " and " +
                     backquoted(part.source->name()) + " differ in their fields: " + backquoted(spec.name));
+  if (settings_.size.items == 0 &&
+      std::none_of(fields_.begin(), fields_.end(), [](const auto& spec) { return spec.axis == "input"; }))
+    throw Error("a batch is counted in tokens, but data " + backquoted(parts_.front().source->name()) +
+                " have none; count items: batch = { items = 32 }");
   if (!transform_) return;
   const auto use = transform_->fields();
   for (const auto& name : use.reads)

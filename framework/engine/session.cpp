@@ -1,12 +1,12 @@
 #include "engine/session.h"
 
-#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 #include <numbers>
 #include <span>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "engine/step.h"
 
@@ -98,7 +98,7 @@ class Builder final : public BuildContext {
     if (request && !request->share.empty())
       if (const auto shared = shared_value(info, shape); shared.defined())
         return own_.values.push_back(shared), own_.size() - 1;
-    auto value = at::empty(shape, at::kFloat);
+    auto value = ops::empty(shape, at::kFloat);
     fill(value, init, s_.random_.child("init").child(stream_).child(info.name));
     own_.values.push_back(value.requires_grad_(!frozen));
     return own_.size() - 1;

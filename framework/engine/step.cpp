@@ -1,9 +1,8 @@
 #include "engine/step.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mul.h>
 #include <c10/core/GradMode.h>
 
+#include "api/ops.h"
 #include "base/text.h"
 
 namespace xp {
@@ -70,7 +69,7 @@ class Step final : public StepContext {
   at::Tensor draws(const at::Tensor& sample_id, std::int64_t per_item, std::string_view what) const {
     const auto& stream = s_.streams_.at(path_);
     const auto streams = s_.random_.child("step").child(stream).child(what);
-    auto out = at::empty({sample_id.size(0), per_item}, at::kFloat);
+    auto out = ops::empty({sample_id.size(0), per_item}, at::kFloat);
     auto* data = out.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < sample_id.size(0); ++i) {
       auto random = streams.stream(s_.step, item_key(sample_id, i));

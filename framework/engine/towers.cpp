@@ -1,6 +1,5 @@
 #include "engine/towers.h"
 
-#include <ATen/ops/lerp.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>

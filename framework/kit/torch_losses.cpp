@@ -1,10 +1,8 @@
 #include "kit/torch_losses.h"
 
 #include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/div.h>
-#include <ATen/ops/index_add.h>
-#include <ATen/ops/nonzero.h>
-#include <ATen/ops/zeros.h>
+
+#include "api/ops.h"
 
 namespace xp {
 
@@ -20,12 +18,12 @@ at::Tensor wide(const at::Tensor& x) {
 Picked labelled(const at::Tensor& labels) {
   const auto flat = labels.flatten();
   auto at = flat.ge(0).nonzero().squeeze(1);
-  return {at, at::div(at, std::max<std::int64_t>(labels.size(1), 1), "floor"), flat.index_select(0, at)};
+  return {at, at.div(std::max<std::int64_t>(labels.size(1), 1), "floor"), flat.index_select(0, at)};
 }
 
 at::Tensor sum_by_item(const at::Tensor& values, const at::Tensor& item, std::int64_t items) {
   const auto terms = wide(values);
-  return at::zeros({items}, terms.options()).index_add(0, item, terms);
+  return ops::zeros({items}, terms.options()).index_add(0, item, terms);
 }
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels) {

@@ -1,9 +1,9 @@
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "kit/mixing.h"
 #include "kit/tensors.h"
@@ -28,7 +28,7 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
   const auto from = table.detach().to(at::kDouble).contiguous();
   auto shape = from.sizes().vec();
   shape[0] = plan.target_size();
-  auto out = at::empty(shape, at::kDouble);
+  auto out = ops::empty(shape, at::kDouble);
   const auto width = from.numel() / std::max<std::int64_t>(from.size(0), 1);
   auto* to = out.mutable_data_ptr<double>();
   const auto mean = from.mean(0).contiguous();

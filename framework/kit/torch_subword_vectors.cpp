@@ -1,7 +1,3 @@
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/topk.h>
-#include <ATen/ops/zeros.h>
 #include <unicode/unistr.h>
 
 #include <algorithm>
@@ -9,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "api/ops.h"
 #include "base/error.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
@@ -61,7 +58,7 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
   }
   for (const auto& [purpose, id] : encoder.purposes())
     counts[static_cast<std::size_t>(id)] = 0;  // specials are no words
-  SubwordVectors out{at::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
+  SubwordVectors out{ops::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
   auto* to = out.vectors.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < n; ++i) {
     double norm = 0;
@@ -87,7 +84,7 @@ std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const st
     const auto end = std::min(begin + kBlock, rows.size());
     const std::vector<std::int64_t> ids(rows.begin() + static_cast<std::ptrdiff_t>(begin),
                                         rows.begin() + static_cast<std::ptrdiff_t>(end));
-    const auto cosines = at::matmul(of.vectors.index_select(0, tensor_of(ids)), keys);
+    const auto cosines = of.vectors.index_select(0, tensor_of(ids)).matmul(keys);
     const auto [values, places] = cosines.topk(k, 1);
     const auto v = values.contiguous(), p = places.contiguous();
     for (std::size_t i = begin; i < end; ++i)

@@ -1,8 +1,8 @@
-#include <ATen/ops/empty.h>
 
 #include <array>
 #include <cstring>
 
+#include "api/ops.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/tensors.h"
@@ -24,7 +24,7 @@ constexpr std::array<std::pair<at::ScalarType, std::string_view>, 10> kTypes{{{a
 template <class T>
 at::Tensor copy_of(const std::vector<T>& data, std::vector<std::int64_t> shape, at::ScalarType type) {
   if (shape.empty()) shape = {static_cast<std::int64_t>(data.size())};
-  auto tensor = at::empty(shape, type);
+  auto tensor = ops::empty(shape, type);
   if (tensor.numel() != static_cast<std::int64_t>(data.size()))
     throw Error("a shape asks for " + std::to_string(tensor.numel()) + " numbers, there are " +
                 std::to_string(data.size()));
@@ -54,7 +54,7 @@ TensorBytes bytes_of(const at::Tensor& contiguous) {
 }
 
 at::Tensor tensor_of(const TensorBytes& bytes) {
-  auto tensor = at::empty(bytes.shape, dtype_of(bytes.dtype));
+  auto tensor = ops::empty(bytes.shape, dtype_of(bytes.dtype));
   if (bytes.size > 0) std::memcpy(tensor.mutable_data_ptr(), bytes.data, bytes.size);
   return tensor;
 }

@@ -1,4 +1,3 @@
-#include <ATen/ops/std.h>
 
 #include <cmath>
 #include <numbers>

@@ -65,15 +65,19 @@ class Judge {
 
   bool in_family() const { return !verdict_.claim.primary && verdict_.test != "exact"; }
   double p() const { return problems_.empty() && !std::isnan(verdict_.p) ? verdict_.p : 1; }
+  double reachable() const { return problems_.empty() ? verdict_.reachable : 1; }
 
-  Verdict decide(double adjusted, std::size_t family) {
+  /// `adjusted` and `reachable`: p and the smallest that it could have been, after Holm's correction over `family`
+  /// claims.
+  Verdict decide(double adjusted, double reachable, std::size_t family) {
     auto& v = verdict_;
+    family_ = family, v.reachable = reachable;
     if (!problems_.empty()) {
       v.p = std::nan("");
       return end(Outcome::undecided, {"This cannot be judged: " + at_most(problems_)});
     }
     if (!std::isnan(v.p)) v.p = adjusted;
-    add_notes(family);
+    add_notes();
     if (v.test == "exact") return decide_exact();
     if (v.reachable > v.claim.alpha) return too_few();
     if (auto against = contradictions(); !against.empty()) return end(Outcome::fail, std::move(against));
@@ -165,7 +169,7 @@ class Judge {
     if (detail::is_time(*path_, verdict_.what)) add(detail::clock_problems(claim, study_, arms));
   }
 
-  void add_notes(std::size_t family) {
+  void add_notes() {
     const auto& claim = verdict_.claim;
     if (claim.unit == "item") {
       const auto seeds = study_.seeds(claim.arm).size();
@@ -181,8 +185,8 @@ class Judge {
           "measurement.");
     if (claim.baseline.size() > 1)
       verdict_.notes.push_back("Holm over " + count(claim.baseline.size(), "baseline") + ".");
-    if (in_family() && family > 1)
-      verdict_.notes.push_back("Holm over " + count(family, "claim") + " of the recipe.");
+    if (in_family() && family_ > 1)
+      verdict_.notes.push_back("Holm over " + count(family_, "claim") + " of the recipe.");
   }
 
   std::string unit(std::size_t n) const { return count(n, verdict_.claim.unit); }
@@ -214,7 +218,8 @@ class Judge {
   Verdict too_few() {
     auto& v = verdict_;
     std::size_t needed = v.n;
-    const auto k = static_cast<double>(std::max<std::size_t>(v.claim.baseline.size(), 1));
+    const auto k =
+        static_cast<double>(std::max({std::size_t{1}, v.claim.baseline.size(), in_family() ? family_ : 1}));
     while (smallest_p(v.test, needed) * k > v.claim.alpha) ++needed;
     for (const auto& one : v.baselines) needed = std::max(needed, one.needed);
     v.missing = needed - v.n;
@@ -263,7 +268,7 @@ class Judge {
   Verdict verdict_;
   std::optional<MetricPath> path_;
   std::vector<std::string> problems_;
-  std::size_t repeated_ = 0;
+  std::size_t repeated_ = 0, family_ = 1;
 };
 
 }  // namespace
@@ -271,13 +276,18 @@ class Judge {
 std::vector<Verdict> judge(const std::vector<ClaimSpec>& claims, const Study& study) {
   std::vector<Judge> judges;
   for (const auto& claim : claims) judges.emplace_back(claim, study).measure();
-  std::vector<double> family;
+  std::vector<double> seen, best;
   for (const auto& one : judges)
-    if (one.in_family()) family.push_back(one.p());
-  const auto adjusted = holm(family);
+    if (one.in_family()) seen.push_back(one.p()), best.push_back(one.reachable());
+  const auto adjusted = holm(seen), reachable = holm(best);
   std::vector<Verdict> out;
   std::size_t next = 0;
-  for (auto& one : judges) out.push_back(one.decide(one.in_family() ? adjusted[next++] : one.p(), family.size()));
+  for (auto& one : judges) {
+    const bool corrected = one.in_family();
+    out.push_back(
+        one.decide(corrected ? adjusted[next] : one.p(), corrected ? reachable[next] : one.reachable(), seen.size()));
+    if (corrected) ++next;
+  }
   return out;
 }
 

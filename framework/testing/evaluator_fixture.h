@@ -1,12 +1,12 @@
 #pragma once
 // What the tests of evaluators share: a tokenizer of fixed pieces, documents in batches of any size, a recorder that
 // keeps.
-#include <ATen/ops/full.h>
 
 #include <map>
 
 #include "api/batch.h"
 #include "api/evaluator.h"
+#include "api/ops.h"
 #include "testing/testing.h"
 
 namespace xp::fixture {
@@ -62,9 +62,9 @@ class ListReader final : public BatchReader {
     std::size_t time = 0;
     for (std::size_t i = at_; i < at_ + n; ++i) time = std::max(time, items_[i].tokens.size() + 2);
     const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(n), static_cast<std::int64_t>(time)};
-    auto ids = at::full(shape, kPad, at::kLong), word = at::full(shape, -1, at::kLong);
-    auto begin = at::full(shape, 0, at::kLong), end = at::full(shape, 0, at::kLong),
-         mask = at::full(shape, false, at::kBool);
+    auto ids = ops::full(shape, kPad, at::kLong), word = ops::full(shape, -1, at::kLong);
+    auto begin = ops::full(shape, 0, at::kLong), end = ops::full(shape, 0, at::kLong),
+         mask = ops::full(shape, false, at::kBool);
     batch = {};
     std::map<std::string, Strings> texts;
     for (std::size_t i = 0; i < n; ++i) {
@@ -80,7 +80,7 @@ class ListReader final : public BatchReader {
       texts["language"].push_back(document.language), texts["group"].push_back(document.group);
       for (const auto& [name, value] : document.fields) texts[name].push_back(value);
     }
-    batch.sample_id = at::full({shape[0]}, 0, at::kLong);
+    batch.sample_id = ops::full({shape[0]}, 0, at::kLong);
     for (std::size_t i = 0; i < n; ++i)
       batch.sample_id[static_cast<std::int64_t>(i)] = static_cast<std::int64_t>(at_ + i);
     batch.set("ids", ids), batch.set("word", word), batch.set("begin", begin), batch.set("end", end);

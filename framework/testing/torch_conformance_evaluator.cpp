@@ -1,11 +1,12 @@
 #include "testing/torch_conformance_evaluator.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
+#include "api/ops.h"
+#include "kit/torch_operators.h"
 #include "testing/conformance_component.h"
 #include "testing/evaluator_fixture.h"
 #include "testing/torch_toy_build.h"
@@ -34,18 +35,18 @@ class ToyHandle final : public fixture::TestHandle {
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override {
     const auto& mask = batch.dense("input.mask");
     const auto keep = mask.unsqueeze(-1).to(at::kDouble);
-    const auto x = at::embedding(table_, batch.dense("ids"));
+    const auto x = ops::embedding(table_, batch.dense("ids"));
     const auto mean = (x * keep).sum(1, true) / keep.sum(1, true);
     ForwardOutput full;
-    full.layers = {x, x + mean, at::tanh(x + 2 * mean)};
+    full.layers = {x, x + mean, (x + 2 * mean).tanh()};
     full.tokens = full.layers.back();
     auto asked = want;
     if (asked.pooling == Pooling::own) asked.pooling = Pooling::mean;
     return serve(full, mask, asked);
   }
-  at::Tensor logits(const at::Tensor& hidden) override { return at::matmul(hidden, head_.t()); }
+  at::Tensor logits(const at::Tensor& hidden) override { return hidden.matmul(head_.t()); }
   std::vector<Score> score(const Batch& batch) override {
-    const auto logp = at::log_softmax(logits(encode(batch, {.tokens = true}).tokens), -1);
+    const auto logp = logits(encode(batch, {.tokens = true}).tokens).log_softmax(-1);
     const auto nats = -logp.gather(-1, batch.dense("ids").unsqueeze(-1)).squeeze(-1);
     const auto text = (batch.dense("end") > batch.dense("begin")).logical_and(batch.dense("input.mask"));
     const auto bytes = (batch.dense("end") - batch.dense("begin")) * text;
@@ -59,7 +60,7 @@ class ToyHandle final : public fixture::TestHandle {
     return Strings(static_cast<std::size_t>(batch.items()), "some text");
   }
   at::Tensor predict(const Batch& batch, std::string_view) override {
-    return at::matmul(encode(batch, {.pooling = Pooling::mean}).pooled, classes_.t());
+    return encode(batch, {.pooling = Pooling::mean}).pooled.matmul(classes_.t());
   }
   const Strings& categories(std::string_view) const override { return names_; }
 

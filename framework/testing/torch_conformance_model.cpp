@@ -1,13 +1,14 @@
 #include "testing/torch_conformance_model.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <set>
 
+#include "api/ops.h"
 #include "base/text.h"
+#include "kit/torch_operators.h"
 #include "testing/conformance_component.h"
 #include "testing/torch_toy_build.h"
 
@@ -22,10 +23,10 @@ constexpr double kDifferent = 1e-6;  // what must be seen is far above rounding
 
 /// Ids that look drawn, [items, time]; never 0.
 Tensor text(std::int64_t items, std::int64_t time, std::int64_t seed = 0) {
-  return (at::arange(items * time, at::kLong).add(seed).square().mul(31).add(7 * seed).remainder(kVocab - 1) + 1)
+  return (ops::arange(items * time, at::kLong).add(seed).square().mul(31).add(7 * seed).remainder(kVocab - 1) + 1)
       .view({items, time});
 }
-Tensor all_true(std::int64_t items, std::int64_t time) { return at::ones({items, time}, at::kBool); }
+Tensor all_true(std::int64_t items, std::int64_t time) { return ops::ones({items, time}, at::kBool); }
 double apart(const Tensor& a, const Tensor& b) {
   if (!a.defined() || !b.defined() || a.sizes() != b.sizes()) return 1e300;
   return a.numel() ? (a - b).abs().max().item<double>() : 0;
@@ -68,7 +69,7 @@ void check_declared(const ComponentInfo& info, const Subject& s) {
 void check_shapes(const Subject& s) {
   const auto shape = s.model->shape();
   const auto in = s.input(text(3, 7));
-  const auto at = at::tensor({20, 0, 9, 9}, at::kLong);
+  const auto at = ops::tensor({20, 0, 9, 9}, at::kLong);
   const auto out = s.run(in, {.tokens = true, .layers = true, .pooling = Pooling::mean, .at = at});
   const auto d = shape.width;
   REQUIRE(d > 0);
@@ -102,7 +103,7 @@ void check_padding(const Subject& s) {
   for (const bool causal : {false, true}) {
     if (!s.has(causal ? "causal" : "bidirectional")) continue;
     INFO(std::string(causal ? "a causal" : "a bidirectional") + " pass beside a longer item");
-    const auto ids = at::cat({at::cat({alone, text(1, 4, 9)}, 1), text(1, 10, 5)});
+    const auto ids = ops::cat({ops::cat({alone, text(1, 4, 9)}, 1), text(1, 10, 5)});
     auto mask = all_true(2, 10);
     mask[0].narrow(0, 6, 4).fill_(false);
     const ForwardInput padded{.ids = ids, .mask = mask, .causal = causal}, bare{.ids = alone, .causal = causal};
@@ -146,7 +147,7 @@ void check_inputs(const Subject& s) {
   auto in = plain;
   in.ids = Tensor(), in.vectors = s.model->embed(s.build.own.values, ids);
   check_or_refuse(s, "vectors", in, plain);
-  in = plain, in.positions = at::arange(8, at::kLong).expand({2, 8});
+  in = plain, in.positions = ops::arange(8, at::kLong).expand({2, 8});
   check_or_refuse(s, "positions", in, plain);
 
   auto some = all_true(2, 8);
@@ -155,7 +156,7 @@ void check_inputs(const Subject& s) {
   masked.mask = some;
   in = plain, in.mask = some.unsqueeze(1).expand({2, 8, 8});
   check_or_refuse(s, "masks", in, masked);
-  in = plain, in.keys = at::tensor({0, 1, 2, 5, 6, 7}, at::kLong);
+  in = plain, in.keys = ops::tensor({0, 1, 2, 5, 6, 7}, at::kLong);
   check_or_refuse(s, "keys", in, masked);
 }
 
@@ -169,8 +170,8 @@ void check_memory(const Subject& s) {
   }
   CHECK(apart(s.tokens(in), s.tokens({.ids = in.ids, .causal = true, .memory = memory + 1})) > kDifferent);
   auto hidden = in;
-  hidden.memory = at::cat({memory, memory.flip(1)}, 1);
-  hidden.memory_mask = at::cat({all_true(2, 5), all_true(2, 5).logical_not()}, 1);
+  hidden.memory = ops::cat({memory, memory.flip(1)}, 1);
+  hidden.memory_mask = ops::cat({all_true(2, 5), all_true(2, 5).logical_not()}, 1);
   CHECK(apart(s.tokens(hidden), s.tokens(in)) < kEqual);
 }
 

@@ -1,6 +1,5 @@
 #include "testing/torch_conformance_objective.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "testing/conformance_component.h"
 #include "testing/torch_fixture.h"
@@ -111,7 +111,7 @@ std::vector<std::vector<Example>> texts(const Stage& stage) {
   return groups;
 }
 
-at::Tensor rows(std::int64_t n) { return at::arange(n, at::kLong); }
+at::Tensor rows(std::int64_t n) { return ops::arange(n, at::kLong); }
 
 void check_step(Fixture& f, const Batch& batch) {
   const auto counts = f.objective().counts(batch);

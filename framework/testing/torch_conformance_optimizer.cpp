@@ -1,12 +1,11 @@
 #include "testing/torch_conformance_optimizer.h"
 
-#include <ATen/ATen.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
 #include "api/optimizer.h"
 #include "api/state.h"
+#include "kit/torch_operators.h"
 #include "testing/conformance_component.h"
 #include "testing/torch_toy_build.h"
 
@@ -53,7 +52,7 @@ void check_state(const Registry& registry, const Table& settings, double lr) {
     first.update(lr, step), second.update(lr, step);
     for (std::size_t i = 0; i < 3; ++i) {
       INFO("tensor " << i << " after step " << step);
-      CHECK(at::equal(first.weights[i], second.weights[i]));
+      CHECK(first.weights[i].equal(second.weights[i]));
     }
   }
   if (saved.tensor_names().empty()) return;  // nothing that could fail to fit
@@ -66,7 +65,7 @@ void check_state(const Registry& registry, const Table& settings, double lr) {
 void check_scale(const Registry& registry, const Table& settings, double lr) {
   Scene whole(registry, settings, 0), half(registry, settings, 0, 0.5);
   for (std::uint64_t step = 0; step < 3; ++step) whole.update(lr, step), half.update(2 * lr, step);
-  for (std::size_t i = 0; i < 2; ++i) CHECK(at::allclose(whole.weights[i], half.weights[i], 1e-5, 1e-7));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(whole.weights[i].allclose(half.weights[i], 1e-5, 1e-7));
 }
 
 double quadratic_after(const Registry& registry, const Table& settings, double lr, int steps) {
@@ -90,14 +89,14 @@ void check_optimizer(const Registry& registry, const Table& settings) {
 
   Scene moved(registry, settings, 0.1);
   moved.update(policy.lr, 0);
-  CHECK_FALSE(at::equal(moved.weights[0], numbers({6, 4}, 1)));
-  CHECK_FALSE(at::equal(moved.weights[1], numbers({5}, 2)));
-  CHECK(at::equal(moved.weights[2], numbers({3, 2}, 3)));
+  CHECK_FALSE(moved.weights[0].equal(numbers({6, 4}, 1)));
+  CHECK_FALSE(moved.weights[1].equal(numbers({5}, 2)));
+  CHECK(moved.weights[2].equal(numbers({3, 2}, 3)));
 
   Scene still(registry, settings, 0);
-  for (auto& weight : still.weights) weight.mutable_grad() = at::zeros_like(weight);
+  for (auto& weight : still.weights) weight.mutable_grad() = weight.new_zeros(weight.sizes());
   for (int step = 0; step < 3; ++step) still.optimizer->update(policy.lr);
-  for (std::size_t i = 0; i < 3; ++i) CHECK(at::equal(still.weights[i], numbers(Scene::shapes()[i], i + 1)));
+  for (std::size_t i = 0; i < 3; ++i) CHECK(still.weights[i].equal(numbers(Scene::shapes()[i], i + 1)));
 
   check_state(registry, settings, policy.lr);
   check_scale(registry, settings, policy.lr);

@@ -1,13 +1,14 @@
 #include "testing/torch_fixture.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
+#include "api/ops.h"
 #include "base/text.h"
+#include "kit/torch_operators.h"
 
 namespace xp::testing {
 
@@ -17,7 +18,7 @@ namespace {
 std::string tail(const std::string& name) { return name.substr(name.find('.', name.find('.') + 1) + 1); }
 
 at::Tensor normal(RandomStream random, at::IntArrayRef shape, Init init, at::ScalarType type) {
-  auto value = at::empty(shape, at::kDouble);
+  auto value = ops::empty(shape, at::kDouble);
   for (double& x : std::span(value.mutable_data_ptr<double>(), static_cast<std::size_t>(value.numel()))) {
     const double u = random.uniform(), v = random.uniform();
     x = init.mean + init.sd * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
@@ -150,7 +151,7 @@ class Fixture::Step final : public StepContext {
  private:
   at::Tensor draw(const at::Tensor& sample_id, std::int64_t per_item, const std::string& what) const {
     const auto streams = RandomStreams(f_.spec_.seed, "step").child(what);
-    auto out = at::empty({sample_id.size(0), per_item}, at::kDouble);
+    auto out = ops::empty({sample_id.size(0), per_item}, at::kDouble);
     for (std::int64_t i = 0; i < sample_id.size(0); ++i) {
       auto random = streams.stream(f_.step, static_cast<std::uint64_t>(sample_id[i].item<std::int64_t>()));
       for (std::int64_t k = 0; k < per_item; ++k) out.mutable_data_ptr<double>()[i * per_item + k] = random.uniform();

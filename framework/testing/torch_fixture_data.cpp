@@ -1,9 +1,10 @@
 // Batches for the fixture, and what tests compare.
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 
+#include "api/ops.h"
+#include "kit/torch_operators.h"
 #include "testing/torch_fixture.h"
 
 namespace xp::testing {
@@ -11,7 +12,7 @@ namespace xp::testing {
 Batch collate(const std::vector<Example>& items, const std::vector<FieldSpec>& specs) {
   const auto n = std::ssize(items);
   Batch batch;
-  batch.sample_id = at::empty({n}, at::kLong), batch.group_id = at::empty({n}, at::kLong);
+  batch.sample_id = ops::empty({n}, at::kLong), batch.group_id = ops::empty({n}, at::kLong);
   Strings sources;
   std::map<std::string, std::int64_t> longest;
   for (const auto& spec : specs)
@@ -19,7 +20,7 @@ Batch collate(const std::vector<Example>& items, const std::vector<FieldSpec>& s
       longest[spec.axis] = std::max(longest[spec.axis], std::ssize(item.ints(spec.name).data));
   for (const auto& spec : specs) {
     const auto time = spec.axis.empty() ? 1 : longest[spec.axis];
-    auto column = at::full({n, time}, spec.pad, at::kLong), mask = at::zeros({n, time}, at::kBool);
+    auto column = ops::full({n, time}, spec.pad, at::kLong), mask = ops::zeros({n, time}, at::kBool);
     for (std::int64_t i = 0; i < n; ++i) {
       const auto& data = items[static_cast<std::size_t>(i)].ints(spec.name).data;
       std::copy(data.begin(), data.end(), column.mutable_data_ptr<std::int64_t>() + i * time);
@@ -58,13 +59,14 @@ std::vector<std::vector<Example>> random_texts(const FixtureSpec& spec, int grou
 std::vector<Batch> split(const Batch& batch, std::int64_t size) {
   std::vector<Batch> parts;
   for (std::int64_t at = 0; at < batch.items(); at += size)
-    parts.push_back(batch.select(at::arange(at, std::min(at + size, batch.items()))));
+    parts.push_back(batch.select(ops::arange(at, std::min(at + size, batch.items()))));
   return parts;
 }
 
 std::vector<at::Tensor> gradients(Fixture& fixture) {
   std::vector<at::Tensor> all;
-  for (const auto& x : fixture.all().values) all.push_back(x.grad().defined() ? x.grad().clone() : at::zeros_like(x));
+  for (const auto& x : fixture.all().values)
+    all.push_back(x.grad().defined() ? x.grad().clone() : x.new_zeros(x.sizes()));
   return all;
 }
 

@@ -1,10 +1,9 @@
 #include "testing/torch_toy_build.h"
 
-#include <ATen/ops/empty.h>
-
 #include <cmath>
 #include <numbers>
 
+#include "api/ops.h"
 #include "base/random.h"
 #include "base/text.h"
 
@@ -18,7 +17,7 @@ namespace {
 }  // namespace
 
 at::Tensor toy_normal(RandomStream random, const std::vector<std::int64_t>& shape, Init init, at::ScalarType type) {
-  auto value = at::empty(shape, at::kDouble);
+  auto value = ops::empty(shape, at::kDouble);
   for (double& x : std::span(value.mutable_data_ptr<double>(), static_cast<std::size_t>(value.numel()))) {
     const double u = random.uniform(), v = random.uniform();
     x = init.mean + init.sd * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);

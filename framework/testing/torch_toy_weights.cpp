@@ -1,14 +1,13 @@
 #include "testing/torch_toy_weights.h"
 
-#include <ATen/ops/empty.h>
-
+#include "api/ops.h"
 #include "base/random.h"
 
 namespace xp::testing {
 
 Parameters toy_weights(const ToyEncoder& source) {
   constexpr std::int64_t kWidth = 4;
-  auto table = at::empty({source.size(), kWidth}, at::kFloat), bias = at::empty({source.size()}, at::kFloat);
+  auto table = ops::empty({source.size(), kWidth}, at::kFloat), bias = ops::empty({source.size()}, at::kFloat);
   for (TokenId id = 0; id < source.size(); ++id) {
     auto stream = RandomStreams(3, source.text(id)).stream();
     bias.mutable_data_ptr<float>()[id] = static_cast<float>(stream.uniform());

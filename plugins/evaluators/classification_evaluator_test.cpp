@@ -1,6 +1,5 @@
+#include "api/ops.h"
 #include "testing/evaluator_fixture.h"
-
-#include <ATen/ops/zeros.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>
@@ -21,7 +20,7 @@ class Reads final : public TestHandle {
   using TestHandle::TestHandle;
   at::Tensor predict(const Batch& batch, std::string_view field) override {
     if (field != "topic") throw Error("another field");
-    auto out = at::zeros({batch.items(), 3});
+    auto out = xp::ops::zeros({batch.items(), 3});
     for (std::int64_t i = 0; i < batch.items(); ++i) {
       const char c = batch.strings("text")[static_cast<std::size_t>(i)][0];
       if (c == '!') out[i].fill_(std::numeric_limits<float>::quiet_NaN());

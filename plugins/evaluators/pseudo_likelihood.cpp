@@ -1,4 +1,3 @@
-#include <ATen/ops/cross_entropy_loss.h>
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +5,10 @@
 
 #include "api/batch.h"
 #include "api/evaluator.h"
+#include "api/ops.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "kit/torch_losses.h"
 #include "kit/unicode.h"
 #include "plugin/plugin.h"
 
@@ -95,8 +96,7 @@ class PseudoLikelihood final : public Evaluator {
         std::max<std::int64_t>(1, (std::int64_t{1} << 24) / std::max<std::int64_t>(1, subject.shape().classes));
     for (std::int64_t from = 0; from < at.size(0); from += step) {
       const auto n = std::min(step, at.size(0) - from);
-      const auto losses = at::cross_entropy_loss(subject.logits(picked.narrow(0, from, n)).to(at::kFloat),
-                                                 targets.narrow(0, from, n), {}, at::Reduction::None)
+      const auto losses = xp::cross_entropy(subject.logits(picked.narrow(0, from, n)), targets.narrow(0, from, n))
                               .to(at::kDouble)
                               .contiguous();
       const auto* loss = losses.const_data_ptr<double>();

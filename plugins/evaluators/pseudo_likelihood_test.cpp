@@ -1,6 +1,5 @@
+#include "api/ops.h"
 #include "testing/evaluator_fixture.h"
-
-#include <ATen/ops/zeros.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>
@@ -33,10 +32,10 @@ class Favours final : public TestHandle {
           hidden.insert({batch.strings("id")[static_cast<std::size_t>(i)], b});
       }
     if (masks != want.at.size(0)) throw Error("other places are asked for than hidden");
-    return {.picked = at::zeros({want.at.size(0), 2})};
+    return {.picked = xp::ops::zeros({want.at.size(0), 2})};
   }
   at::Tensor logits(const at::Tensor& rows) override {
-    auto out = at::zeros({rows.size(0), encoder_.size()});
+    auto out = xp::ops::zeros({rows.size(0), encoder_.size()});
     out.select(1, 7).fill_(std::log(factor_));
     return out;
   }

@@ -1,6 +1,3 @@
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/matmul.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +5,7 @@
 
 #include "api/batch.h"
 #include "api/evaluator.h"
+#include "api/ops.h"
 #include "base/text.h"
 #include "plugin/plugin.h"
 
@@ -99,10 +97,10 @@ class SentenceRetrieval final : public Evaluator {
           subject.encode(batch, {.layers = true}).layers.at(static_cast<std::size_t>(layer)).to(at::kFloat);
       const auto mask = batch.dense("input.mask").to(at::kFloat).unsqueeze(-1);
       const auto mean = hidden.mul(mask).sum(1).div(mask.sum(1).clamp_min(1));
-      parts.push_back(mean.div(at::linalg_vector_norm(mean, 2, at::IntArrayRef{1}, true).clamp_min(1e-12)));
+      parts.push_back(mean.div(mean.norm(2, {1}, true).clamp_min(1e-12)));
     }
     if (parts.empty()) throw Error(backquoted(p_.data.text) + " has no documents", Exit::data);
-    return at::cat(parts);
+    return ops::cat(parts);
   }
 
   /// Means over the queries that the language answers; empty if there is none. Query ids are `<language>/<key>`.
@@ -121,7 +119,7 @@ class SentenceRetrieval final : public Evaluator {
       std::copy(at.begin(), at.end(), places.mutable_data_ptr<std::int64_t>());
       return vectors.index_select(0, places);
     };
-    const auto cosines = at::matmul(rows_of(asked), rows_of(index).t()).to(at::kDouble).contiguous();
+    const auto cosines = rows_of(asked).matmul(rows_of(index).t()).to(at::kDouble).contiguous();
     std::map<std::string, double> means;
     for (std::size_t q = 0; q < keys.size(); ++q) {
       const auto* row = cosines.const_data_ptr<double>() + static_cast<std::int64_t>(q) * std::ssize(index);

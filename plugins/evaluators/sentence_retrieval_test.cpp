@@ -1,6 +1,5 @@
+#include "api/ops.h"
 #include "testing/evaluator_fixture.h"
-
-#include <ATen/ops/zeros.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>
@@ -24,7 +23,7 @@ class Planted final : public TestHandle {
     const auto& mask = batch.dense("input.mask");
     ForwardOutput out;
     for (std::int64_t l = 0; l <= 3; ++l) {
-      auto x = at::full({mask.size(0), mask.size(1), 2}, 5.0f);
+      auto x = xp::ops::full({mask.size(0), mask.size(1), 2}, 5.0f);
       for (std::int64_t i = 0; l == layer_ && i < mask.size(0); ++i) {
         const double angle = std::stod(batch.strings("text")[static_cast<std::size_t>(i)]) * std::acos(-1.0) / 180;
         const auto n = mask[i].sum().item<std::int64_t>();

@@ -1,8 +1,8 @@
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "api/ops.h"
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
@@ -39,7 +39,7 @@ TEST_CASE("causal_lm is the mean cross entropy of each token given those before 
     const auto& w = f.weights("primary").values;
     double nats = 0, count = 0;
     for (const auto& group : texts) {
-      const auto ids = at::tensor(group[0].ints("ids").data, at::kLong);
+      const auto ids = xp::ops::tensor(group[0].ints("ids").data, at::kLong);
       const auto from = std::string(on) == "all" ? 1 : ids.size(0) - 3;
       for (auto t = from; t < ids.size(0); ++t, ++count) {
         const auto before =

@@ -1,10 +1,9 @@
 // Classification of whole items by a head on the pooled output.
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/linear.h>
 #include <c10/core/GradMode.h>
 
 #include "api/evaluator.h"
 #include "api/objective.h"
+#include "api/ops.h"
 #include "base/text.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -81,8 +80,9 @@ class Classification final : public xp::Objective {
       x = x * keep.to(x.options()) / (1 - p_.dropout);
     }
     if (dense_)
-      x = at::gelu(at::linear(x, context.weight(*dense_).narrow(1, 0, x.size(1)), context.weight(dense_bias_)));
-    return at::linear(x, weight.narrow(1, 0, x.size(1)), context.weight(out_bias_));
+      x = xp::ops::gelu(
+          xp::ops::linear(x, context.weight(*dense_).narrow(1, 0, x.size(1)), context.weight(dense_bias_)));
+    return xp::ops::linear(x, weight.narrow(1, 0, x.size(1)), context.weight(out_bias_));
   }
 
   std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override;

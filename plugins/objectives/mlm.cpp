@@ -1,6 +1,4 @@
 // Masked language modelling: tokens are hidden in the loader, the model is asked for them.
-#include <ATen/ops/argmax.h>
-#include <ATen/ops/scalar_tensor.h>
 
 #include "api/objective.h"
 #include "kit/masking.h"
@@ -49,8 +47,7 @@ class MaskedLanguageModel final : public xp::Objective {
     xp::StepResult result{.terms = {{"mlm", xp::cross_entropy_by_item(logits, hidden, batch.items())}}};
     if (accuracy_) {
       const auto right = logits.detach().argmax(-1).eq(hidden.labels);
-      result.metrics.push_back(
-          {"accuracy", right.sum(), at::scalar_tensor(right.numel(), right.options().dtype(at::kLong))});
+      result.metrics.push_back({"accuracy", right.sum(), right.sum().new_full({}, right.numel())});
     }
     return result;
   }

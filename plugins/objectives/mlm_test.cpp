@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "kit/torch_operators.h"
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 

@@ -1,13 +1,12 @@
 // Adam with decoupled weight decay, and Adam as it was.
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 #include <unordered_map>
 
+#include "api/ops.h"
 #include "api/optimizer.h"
 #include "api/state.h"
 #include "api/tensor.h"
@@ -56,8 +55,8 @@ class Adam final : public xp::Optimizer {
   struct Slot {
     at::Tensor mean, square, steps;  // steps: [] float32, how often the tensor was updated
     void make(const at::Tensor& x) {
-      mean = at::zeros_like(x.detach()), square = at::zeros_like(mean);
-      steps = at::zeros({}, x.options().dtype(at::kFloat));
+      mean = x.detach().new_zeros(x.detach().sizes()), square = mean.new_zeros(mean.sizes());
+      steps = xp::ops::zeros({}, x.options().dtype(at::kFloat));
     }
   };
 

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "api/ops.h"
 #include "api/optimizer.h"
 #include "api/state.h"
 #include "testing/testing.h"
@@ -16,7 +17,7 @@ using Tensors = std::vector<at::Tensor>;
 Tensors weights() {
   Tensors all;
   for (int i = 0; i < 3; ++i)
-    all.push_back(at::sin(at::arange(40, at::kFloat).add(7.0 * i)).view({5, 8}).clone().requires_grad_(true));
+    all.push_back(xp::ops::arange(40, at::kFloat).add(7.0 * i).sin().view({5, 8}).clone().requires_grad_(true));
   return all;
 }
 /// Gradients that differ by step and tensor; the last tensor gets none in every third step.
@@ -25,7 +26,7 @@ void give_gradients(const Tensors& all, int step) {
     all[i].mutable_grad() =
         i == 2 && step % 3 == 0
             ? at::Tensor()
-            : at::cos(at::arange(40, at::kFloat).mul(0.3 * (step + 1)).add(static_cast<double>(i))).view({5, 8});
+            : xp::ops::arange(40, at::kFloat).mul(0.3 * (step + 1)).add(static_cast<double>(i)).cos().view({5, 8});
 }
 std::vector<xp::ParameterGroup> groups(const Tensors& all) {
   return {{{&all[0], &all[1]}, 1, 0.1}, {{&all[2]}, 0.5, 0}};
@@ -105,8 +106,8 @@ TEST_CASE("adamw shows its moments to constraints, keeps to the policy and refus
   optimizer->update(1e-2);
   const auto moments = optimizer->state_of(all[0]);
   REQUIRE(moments.size() == 2);
-  CHECK(at::allclose(moments[0], all[0].grad() * 0.1));
-  CHECK(at::allclose(moments[1], all[0].grad().square() * 0.001));
+  CHECK(moments[0].allclose(all[0].grad() * 0.1));
+  CHECK(moments[1].allclose(all[0].grad().square() * 0.001));
   CHECK(optimizer->state_of(all[2]).empty());  // it had no gradient
   xp::State state;
   optimizer->save(state);
@@ -124,5 +125,5 @@ TEST_CASE("without bias correction the first step is the plain quotient") {
   const auto g = all[0].grad();
   optimizer->update(1e-2);
   const auto expected = start[0] * (1 - 1e-2 * 0.5) - 1e-2 * (0.1 * g) / ((0.001 * g * g).sqrt() + 1e-8);
-  CHECK(at::allclose(all[0], expected, 1e-5, 1e-7));
+  CHECK(all[0].allclose(expected, 1e-5, 1e-7));
 }

@@ -1,4 +1,3 @@
-#include <ATen/ops/norm.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,5 @@
 #include "testing/torch_recipe_run.h"
 
-#include <ATen/ops/equal.h>
-#include <ATen/ops/matmul.h>
-
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -109,7 +106,7 @@ TEST_CASE("transfer_vocabulary keeps rows of shared tokens and everything else b
       const auto& info = to.parameters.info[i];
       const auto &now = to.parameters.values[i], &before = from.parameters.values[from.parameters.find(info.name)];
       if (!info.role.starts_with("vocab.")) {
-        CHECK(at::equal(now, before));
+        CHECK(now.equal(before));
         continue;
       }
       ++tables, shared = 0;
@@ -119,7 +116,7 @@ TEST_CASE("transfer_vocabulary keeps rows of shared tokens and everything else b
         const auto row = now[static_cast<std::int64_t>(id)];
         if (matches[id]) {
           ++shared;
-          CHECK(at::equal(row, before[matches[id]->source]));
+          CHECK(row.equal(before[matches[id]->source]));
         } else if (now.dim() == 2) {
           CHECK_FALSE(before.eq(row).all(1).any().item<bool>());  // a new row is no old one
         }
@@ -141,7 +138,7 @@ TEST_CASE("transfer_vocabulary: special tokens keep their meaning whatever they 
   const auto record = project.record("moved");
   for (const char* purpose : {"pad", "unk", "begin", "end", "mask", "sentinel.0"}) {
     const auto id = target->purposes().find(purpose)->second, old = source->purposes().find(purpose)->second;
-    CHECK(at::equal(of_role(to, "vocab.input")[id], of_role(from, "vocab.input")[old]));
+    CHECK(of_role(to, "vocab.input")[id].equal(of_role(from, "vocab.input")[old]));
     CHECK(to.reserved.at(purpose) == id);
     const auto& row = record.ledgers.at("tokens").rows.at(static_cast<std::size_t>(id));
     CHECK(row == Strings{std::to_string(id), target->text(id), "copy", "1", source->text(old) + ":1", "by purpose"});
@@ -154,8 +151,7 @@ TEST_CASE("transfer_vocabulary: special tokens keep their meaning whatever they 
 TEST_CASE("transfer_vocabulary to the same tokenizer changes no bit") {
   const Project project(transfer("moved", "{ type = \"random\" }", "tokenizer = \"old_tokens\""));
   const auto from = project.checkpoint("trained"), to = project.checkpoint("moved");
-  for (Param i = 0; i < to.parameters.size(); ++i)
-    CHECK(at::equal(to.parameters.values[i], from.parameters.values[i]));
+  for (Param i = 0; i < to.parameters.size(); ++i) CHECK(to.parameters.values[i].equal(from.parameters.values[i]));
   CHECK(project.record("moved").finals.at("norm_ratio").value == 1);
   CHECK(project.record("moved").finals.at("leak_bound").value == 0);
   CHECK((to.settings == from.settings));
@@ -206,7 +202,7 @@ TEST_CASE("transfer_vocabulary: a factorised vocabulary multiplies back to what 
   const auto whole = project.checkpoint("whole"), product = project.checkpoint("product");
   const auto &coordinates = of_role(product, "vocab.input"), &primitives = of_role(product, "primitives");
   CHECK(coordinates.sizes() == at::IntArrayRef({project.tokenizer("product")->size(), 8}));
-  const auto off = at::matmul(coordinates, primitives).sub(of_role(whole, "vocab.input")).abs().amax(1);
+  const auto off = coordinates.matmul(primitives).sub(of_role(whole, "vocab.input")).abs().amax(1);
   const auto rule = rules(project.record("product"));
   CHECK(rule == rules(project.record("whole")));
   for (std::size_t id = 0; id < rule.size(); ++id)  // random rows are drawn in the space where they are kept

@@ -1,16 +1,10 @@
-#include <ATen/ops/empty.h>
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/log_sigmoid.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "api/ops.h"
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
@@ -116,7 +110,7 @@ class Cw2v final : public xp::VocabInitializer {
   }
 
   static at::Tensor uniform(std::vector<std::int64_t> shape, const xp::RandomStreams& random) {
-    auto out = at::empty(shape, at::kFloat);
+    auto out = xp::ops::empty(shape, at::kFloat);
     auto stream = random.stream();
     for (std::int64_t i = 0; i < out.numel(); ++i)
       out.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform());
@@ -125,14 +119,14 @@ class Cw2v final : public xp::VocabInitializer {
 
   /// Convex combinations of `table` for the learnt rows at these places: [n, d].
   at::Tensor combined(const Problem& problem, const at::Tensor& places, const at::Tensor& table) const {
-    if (!problem.candidates.defined()) return at::matmul(weights(problem, places), table);
+    if (!problem.candidates.defined()) return weights(problem, places).matmul(table);
     const auto ids = problem.candidates.index_select(0, places);
     const auto rows = table.index_select(0, ids.flatten()).view({ids.size(0), ids.size(1), table.size(1)});
-    return at::matmul(weights(problem, places).unsqueeze(1), rows).squeeze(1);
+    return weights(problem, places).unsqueeze(1).matmul(rows).squeeze(1);
   }
   static at::Tensor weights(const Problem& problem, const at::Tensor& places) {
     const auto own = problem.parameters.front().index_select(0, places);
-    return problem.parameters.size() == 1 ? own.softmax(1) : at::matmul(own, problem.parameters[1]).softmax(1);
+    return problem.parameters.size() == 1 ? own.softmax(1) : own.matmul(problem.parameters[1]).softmax(1);
   }
 
   void learn_from_vectors(const xp::VocabSetting& setting, Problem& problem) const {
@@ -194,8 +188,8 @@ class Cw2v final : public xp::VocabInitializer {
       }
       const auto a = embed(problem, centre), b = embed(problem, context);
       const auto c = embed(problem, drawn).view({p_.batch, p_.negatives, -1});
-      const auto near = at::log_sigmoid(a.mul(b).sum(1)).sum();
-      const auto far = at::log_sigmoid(at::matmul(c, a.unsqueeze(2)).squeeze(2).neg()).sum();
+      const auto near = xp::ops::log_sigmoid(a.mul(b).sum(1)).sum();
+      const auto far = xp::ops::log_sigmoid(c.matmul(a.unsqueeze(2)).squeeze(2).neg()).sum();
       const auto loss = near.add(far).neg().div(static_cast<double>(p_.batch));
       if (!loss.requires_grad()) continue;  // a batch of copied tokens only teaches nothing
       torch::autograd::backward({loss}, {});
@@ -225,7 +219,8 @@ class Cw2v final : public xp::VocabInitializer {
   class Adam {
    public:
     Adam(std::vector<at::Tensor>& parameters, double lr) : parameters_(parameters), lr_(lr) {
-      for (const auto& p : parameters_) mean_.push_back(at::zeros_like(p)), square_.push_back(at::zeros_like(p));
+      for (const auto& p : parameters_)
+        mean_.push_back(p.new_zeros(p.sizes())), square_.push_back(p.new_zeros(p.sizes()));
     }
     void update() {
       const at::NoGradGuard quiet;

@@ -1,12 +1,10 @@
-#include <ATen/ops/empty.h>
-#include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
-#include <ATen/ops/matmul.h>
 
 #include <cmath>
 #include <numbers>
 #include <set>
 
+#include "api/ops.h"
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
 #include "kit/vocab_tables.h"
@@ -44,10 +42,10 @@ class Gaussian final : public xp::VocabInitializer {
     const auto mean = rows.mean(0, true);
     const auto width = rows.size(1);
     const auto centred = rows.sub(mean);
-    const auto covariance = at::matmul(centred.t(), centred).div(static_cast<double>(rows.size(0)));
+    const auto covariance = centred.t().matmul(centred).div(static_cast<double>(rows.size(0)));
     const auto factor = root(covariance);
     for (const auto row : open) {
-      auto z = at::empty({width}, at::kDouble);
+      auto z = xp::ops::empty({width}, at::kDouble);
       auto stream = random.child(role).stream(0, static_cast<std::uint64_t>(row));
       for (std::int64_t d = 0; d < width; ++d) {
         const double radius = std::sqrt(-2 * std::log(stream.uniform())),
@@ -55,7 +53,7 @@ class Gaussian final : public xp::VocabInitializer {
         z.mutable_data_ptr<double>()[d] = radius * std::cos(angle);
       }
       // A bias keeps the mean: noise on it would only tilt the prior over tokens.
-      const auto noise = width == 1 ? z.mul(0) : at::matmul(factor, z).mul(std::sqrt(p_.scale));
+      const auto noise = width == 1 ? z.mul(0) : factor.matmul(z).mul(std::sqrt(p_.scale));
       const auto numbers = mean.squeeze(0).add(noise).to(at::kFloat).contiguous();
       plan.set_dense_row(row, role, {numbers.const_data_ptr<float>(), static_cast<std::size_t>(width)}, "gaussian");
     }
@@ -65,8 +63,9 @@ class Gaussian final : public xp::VocabInitializer {
   static at::Tensor root(const at::Tensor& covariance) {
     const double size = covariance.diagonal().mean().item<double>();
     for (double ridge = 0; ridge <= 1e-2; ridge = ridge == 0 ? 1e-12 : ridge * 10) {
-      const auto [factor, info] =
-          at::linalg_cholesky_ex(covariance.add(at::eye(covariance.size(0), at::kDouble).mul(ridge * size)));
+      auto ridged = covariance.clone();
+      ridged.diagonal().add_(ridge * size);
+      const auto [factor, info] = at::linalg_cholesky_ex(ridged);
       if (info.item<int>() == 0) return factor;
     }
     throw xp::Error(

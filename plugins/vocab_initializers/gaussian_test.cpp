@@ -1,8 +1,5 @@
+#include "api/ops.h"
 #include "scene_fixture.h"
-
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/matmul.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
@@ -42,11 +39,11 @@ TEST_CASE("gaussian with scale 0 is the mean, with scale 1 it has the old rows' 
   at::Tensor all;  // many seeds make the covariance visible
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto one = rows_of(scene.plan({{"type", "gaussian"}, {"scale", 1.0}}, seed), 6);
-    all = all.defined() ? at::cat({all, one}) : one;
+    all = all.defined() ? xp::ops::cat({all, one}) : one;
   }
   const auto spread = [](const at::Tensor& rows, const at::Tensor& around) {
     const auto centred = rows.to(at::kDouble).sub(around);
-    return at::matmul(centred.t(), centred).div(static_cast<double>(rows.size(0)));
+    return centred.t().matmul(centred).div(static_cast<double>(rows.size(0)));
   };
   const auto wanted = spread(table, mean), got = spread(all, mean);
   const double size = wanted.diagonal().mean().item<double>();

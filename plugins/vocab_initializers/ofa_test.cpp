@@ -1,7 +1,6 @@
 #include "scene_fixture.h"
 
 #include <ATen/ops/linalg_svd.h>
-#include <ATen/ops/matmul.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
@@ -120,9 +119,9 @@ TEST_CASE("OFA's factors multiply back to the best table of that rank") {
     const auto whole = factors(scene, 6, scale);
     REQUIRE(whole);
     const auto left = tensor_of(whole->coordinates, {table.size(0), 6}), right = tensor_of(whole->primitives, {6, 6});
-    CHECK(at::matmul(left, right).sub(table).abs().max().item<double>() < 1e-4);
+    CHECK(left.matmul(right).sub(table).abs().max().item<double>() < 1e-4);
     // Columns of the coordinates are orthogonal; of length 1 where the primitives carry all singular values.
-    const auto gram = at::matmul(left.t(), left);
+    const auto gram = left.t().matmul(left);
     const auto values = std::get<1>(at::linalg_svd(table, false));
     for (std::int64_t k = 0; k < 6; ++k) {
       const double expected = std::string(scale) == "even" ? values[k].item<double>() : 1;
@@ -132,7 +131,7 @@ TEST_CASE("OFA's factors multiply back to the best table of that rank") {
   }
   const auto low = factors(scene, 2);
   const auto error =
-      at::matmul(tensor_of(low->coordinates, {table.size(0), 2}), tensor_of(low->primitives, {2, 6})).sub(table);
+      tensor_of(low->coordinates, {table.size(0), 2}).matmul(tensor_of(low->primitives, {2, 6})).sub(table);
   const auto values = std::get<1>(at::linalg_svd(table, false));
   CHECK_THAT(error.norm().item<double>(),
              WithinAbs(values.narrow(0, 2, 4).norm().item<double>(), 1e-3));  // Eckart and Young 1936

@@ -1,10 +1,9 @@
 #pragma once
 // What the tests of initializers share: two tokenizers over like texts, tables of the first, word vectors.
-#include <ATen/ops/empty.h>
-#include <ATen/ops/select.h>
 
 #include <cmath>
 
+#include "api/ops.h"
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
 #include "kit/mixing.h"
@@ -25,7 +24,7 @@ struct Scene {
                                          "sail barn ship cow wave field"};
     source = testing::fit(*testing::make_tokenizer("wordpiece", {{"vocab_size", 60}, {"min_count", 1}}), texts);
     target = testing::fit(*testing::make_tokenizer("unigram", {{"vocab_size", 70}}), texts);
-    auto table = at::empty({source->size(), 6}, at::kFloat);
+    auto table = ops::empty({source->size(), 6}, at::kFloat);
     RandomStream stream(9);
     for (std::int64_t i = 0; i < table.numel(); ++i)
       table.mutable_data_ptr<float>()[i] = static_cast<float>(stream.uniform() + 1);

@@ -1,7 +1,5 @@
 #include "engine/artifacts.h"
-
-#include <ATen/ops/arange.h>
-#include <ATen/ops/equal.h>
+#include "api/ops.h"
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
@@ -20,14 +18,14 @@ using testing::Scratch;
 Checkpoint small() {
   Checkpoint out;
   out.type = "any", out.settings = {{"width", 2}, {"kind", "encoder"}};
-  const auto table = at::arange(6, at::kFloat).view({3, 2});
+  const auto table = ops::arange(6, at::kFloat).view({3, 2});
   out.parameters.info = {
       {"embedding", "vocab.input"}, {"head", "vocab.output"}, {"layer.0.dense", "dense", 0, Lifetime::pretrain_only}};
-  out.parameters.values = {table, table, at::arange(4, at::kBFloat16)};
+  out.parameters.values = {table, table, ops::arange(4, at::kBFloat16)};
   out.reserved = {{"mask", 2}};
   out.objective = {{"type", "some"}, {"rate", 0.25}};
   out.objective_parameters.info = {{"objective.head", "head"}},
-  out.objective_parameters.values = {at::arange(2, at::kFloat)};
+  out.objective_parameters.values = {ops::arange(2, at::kFloat)};
   out.categories = {{"label", {"no", "yes"}}};
   return out;
 }
@@ -76,11 +74,11 @@ TEST_CASE("a checkpoint comes back whole: tied parameters as one tensor, types a
     const auto &a = after.parameters.info[i], &b = before.parameters.info[i];
     CHECK((std::tie(a.name, a.role, a.layer, a.lifetime) == std::tie(b.name, b.role, b.layer, b.lifetime)));
     CHECK(after.parameters.values[i].scalar_type() == before.parameters.values[i].scalar_type());
-    CHECK(at::equal(after.parameters.values[i], before.parameters.values[i]));
+    CHECK(after.parameters.values[i].equal(before.parameters.values[i]));
   }
-  CHECK(at::equal(after.objective_parameters.values.at(0), before.objective_parameters.values.at(0)));
+  CHECK(after.objective_parameters.values.at(0).equal(before.objective_parameters.values.at(0)));
   after.parameters.values[0].add_(1);  // weights are private copies
-  CHECK(at::equal(load_checkpoint(scratch / "c").parameters.values[0], before.parameters.values[0]));
+  CHECK(load_checkpoint(scratch / "c").parameters.values[0].equal(before.parameters.values[0]));
 }
 
 TEST_CASE("a damaged checkpoint is refused with the file and what is wrong with it") {
@@ -113,7 +111,7 @@ TEST_CASE("a state comes back whole, and a damaged one is refused") {
   const Scratch scratch;
   State state;
   state.set("numbers", Ints{{1, -2, 1LL << 60, 4}, {2, 2}}), state.set("reals", Floats{{0.5F, -1.25F}, {2}});
-  state.set("words", Strings{"a", "", "ü"}), state.set("tensor", at::arange(3, at::kDouble));
+  state.set("words", Strings{"a", "", "ü"}), state.set("tensor", ops::arange(3, at::kDouble));
   state.child("inner").child("deep").set("numbers", Ints{{7}});
   state.child("empty");
   save_state(scratch / "s", state);
@@ -122,7 +120,7 @@ TEST_CASE("a state comes back whole, and a damaged one is refused") {
   CHECK(back.ints("numbers").shape == std::vector<std::int64_t>{2, 2});
   CHECK(back.floats("reals").data == state.floats("reals").data);
   CHECK(back.strings("words") == state.strings("words"));
-  CHECK(at::equal(back.tensor("tensor"), state.tensor("tensor")));
+  CHECK(back.tensor("tensor").equal(state.tensor("tensor")));
   CHECK(back.child("inner").child("deep").ints("numbers").data == std::vector<std::int64_t>{7});
   CHECK(back.has("empty"));
   write_file(scratch / "s" / "state.json", R"({"ints": ["reals"]})");

@@ -1,6 +1,5 @@
 #include "training.h"
 
-#include <ATen/ops/log_softmax.h>
 #include <c10/core/GradMode.h>
 
 // Behind LibTorch, which has a CHECK of its own.
@@ -50,7 +49,7 @@ struct Subject {
     const auto& model = session.model("primary");
     const auto row = tensor_of(ids).unsqueeze(0);
     const auto hidden = model.model->forward(model.active, {.ids = row}, {.tokens = true}).tokens[0];
-    return at::log_softmax(model.model->logits(model.active, hidden).to(at::kDouble), -1);
+    return model.model->logits(model.active, hidden).to(at::kDouble).log_softmax(-1);
   }
 
   std::vector<std::vector<std::int64_t>> windows(const std::string& text) const {

@@ -1,7 +1,5 @@
+#include "api/ops.h"
 #include "training.h"
-
-#include <ATen/ops/full.h>
-#include <ATen/ops/zeros.h>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_approx.hpp>
@@ -24,9 +22,9 @@ class Slope final : public Objective {
   Slope(std::vector<float> slope, std::set<std::int64_t> broken)
       : slope_(std::move(slope)), broken_(std::move(broken)) {}
   void build(BuildContext& context) override { w_ = context.add({"w", "dense"}, {std::ssize(slope_)}, {1, 0}); }
-  Counts counts(const Batch& batch) const override { return {{"slope", at::full({batch.items()}, 2, at::kLong)}}; }
+  Counts counts(const Batch& batch) const override { return {{"slope", ops::full({batch.items()}, 2, at::kLong)}}; }
   StepResult step(const Batch& batch, StepContext& context) override {
-    auto slope = at::zeros({std::ssize(slope_)}, at::kFloat);
+    auto slope = ops::zeros({std::ssize(slope_)}, at::kFloat);
     std::copy(slope_.begin(), slope_.end(), slope.mutable_data_ptr<float>());
     if (broken_.contains(context.step())) slope.mul_(std::numeric_limits<float>::infinity());
     // Each item gives twice the slope and counts two.
@@ -140,7 +138,7 @@ TEST_CASE("clipping scales all gradients together to the norm asked for, and onl
 TEST_CASE("parameter groups: norms, biases and scalars do not decay; lower layers learn slower") {
   Parameters all;
   const auto add = [&](const char* role, int layer) {
-    all.info.push_back({"p" + std::to_string(all.size()), role, layer}), all.values.push_back(at::zeros({2}));
+    all.info.push_back({"p" + std::to_string(all.size()), role, layer}), all.values.push_back(ops::zeros({2}));
   };
   add("vocab.input", -1), add("dense", 0), add("norm", 0), add("dense", 1), add("bias", 1), add("head", -1),
       add("scalar", -1);

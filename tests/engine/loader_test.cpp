@@ -141,6 +141,32 @@ TEST_CASE("loader: parts are served by their weights, however long their documen
         static_cast<std::int64_t>(batch.after.served.at(0) + batch.after.served.at(1)));
 }
 
+/// Items of one number each.
+struct Numbers final : ExampleSource {
+  const std::string& name() const override { return name_; }
+  std::vector<std::size_t> order(std::int64_t, const RandomStreams&) const override { return {0, 1, 2}; }
+  std::size_t units() const override { return 3; }
+  std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t, const Transform*,
+                                           const RandomStreams&) const override {
+    Example example{.fields = {{"x", Floats{{static_cast<float>(unit)}}}}};
+    example.sample_id = example.group_id = static_cast<std::int64_t>(unit);
+    return {{example}};
+  }
+  std::vector<FieldSpec> fields() const override { return {{.name = "x", .axis = ""}}; }
+  std::string name_ = "numbers";
+};
+
+TEST_CASE("loader: data without tokens are counted in items") {
+  const std::vector<Loader::Part> parts{{std::make_shared<Numbers>(), 1}};
+  CHECK_THROWS_WITH(Loader(parts, nullptr, RandomStreams(1), {.size = {.tokens = 90}}),
+                    Catch::Matchers::ContainsSubstring("data `numbers` have none; count items: batch = { items"));
+  LoaderSettings settings;
+  settings.size = {.items = 2}, settings.ahead = 0;
+  Loader loader(parts, nullptr, RandomStreams(1), settings);
+  loader.start({}, {});
+  CHECK(loader.next().counters.items == 2);
+}
+
 TEST_CASE("loader: what does not fit together is refused with a sentence") {
   Source source;
   const auto loader = source.loader(1, 0);

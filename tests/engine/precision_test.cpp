@@ -1,7 +1,5 @@
 #include "training.h"
 
-#include <ATen/ops/equal.h>
-
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
 
@@ -48,7 +46,7 @@ TEST_CASE("bfloat16: weights are float32 masters, so that updates below its prec
   for (Param i = 0; i < after.parameters.size(); ++i) {
     const auto &x = after.parameters.values[i], &old = before.parameters.values[i];
     CHECK(x.scalar_type() == at::kFloat);
-    finer += !at::equal(x, x.to(at::kBFloat16).to(at::kFloat));
+    finer += !x.equal(x.to(at::kBFloat16).to(at::kFloat));
     if (after.parameters.info[i].role != "norm" || !old.gt(0.5).all().item<bool>()) continue;
     ++norms;
     const double moved = x.sub(old).abs().max().item<double>();

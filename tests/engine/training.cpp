@@ -1,6 +1,5 @@
 #include "training.h"
 
-#include <ATen/ops/equal.h>
 #include <c10/core/GradMode.h>
 
 namespace xp::engine_test {

@@ -84,7 +84,7 @@ TEST_CASE("in the tree the plugin goes beside its kind") {
   CHECK(files.size() == 4);
   CHECK(fs::exists(scratch.path() / "plugins/strategies/careful_test.cpp"));
   CHECK(fs::exists(scratch.path() / "recipes/careful.toml"));
-  CHECK(xp::read_file(files.back()) == "xp_plugin(standard)\nxp_plugin(careful)\n");
+  CHECK(xp::read_file(files.back()) == "xp_plugin(standard)\nxp_plugin(careful TORCH)\n");
   CHECK(refusal("strategy", "careful", scratch.path(), true).ends_with("careful.cpp exists already"));
 }
 

@@ -1,19 +1,8 @@
 #include "attention.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/bincount.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
-
 #include <cmath>
+
+#include "api/ops.h"
 
 namespace xp::transformer {
 
@@ -26,7 +15,7 @@ double forbidden(at::ScalarType type) { return type == at::kHalf ? -3e4 : -1e38;
 
 Tensor as_bias(const Tensor& allowed, at::ScalarType type) {
   if (!allowed.defined()) return {};
-  return at::zeros(allowed.sizes(), allowed.options().dtype(type))
+  return ops::zeros(allowed.sizes(), allowed.options().dtype(type))
       .masked_fill_(allowed.logical_not(), forbidden(type));
 }
 
@@ -44,14 +33,14 @@ bool ends_with_padding(const Tensor& mask) {
 Cut make_cut(const Tensor& at, std::int64_t items, std::int64_t time) {
   const auto item = at.div(time, "floor");
   const auto [sorted, order] = item.sort(/*stable=*/true, 0, false);
-  const auto counts = at::bincount(item, {}, items);
+  const auto counts = item.bincount({}, items);
   const auto start = counts.cumsum(0) - counts;
-  const auto rank = at::arange(at.size(0), at.options()) - start.index_select(0, sorted);
+  const auto rank = ops::arange(at.size(0), at.options()) - start.index_select(0, sorted);
   Cut cut;
   cut.at = at;
   cut.most = counts.max().item<std::int64_t>();
-  cut.slot = item * cut.most + at::empty_like(rank).index_copy_(0, order, rank);
-  cut.rows = at::zeros({items * cut.most}, at.options()).index_copy_(0, cut.slot, at);
+  cut.slot = item * cut.most + rank.new_empty(rank.sizes()).index_copy_(0, order, rank);
+  cut.rows = ops::zeros({items * cut.most}, at.options()).index_copy_(0, cut.slot, at);
   return cut;
 }
 
@@ -70,7 +59,7 @@ Reach Reach::at(const Cut& cut, std::int64_t items, std::int64_t time) const {
   }
   if (causal) {  // never together with a mask, see make_reach
     const auto query = cut.rows.remainder(time).view({items, 1, cut.most, 1});
-    out.allowed = at::arange(time, cut.rows.options()).le(query);
+    out.allowed = ops::arange(time, cut.rows.options()).le(query);
     out.bias = Tensor();
   }
   return out;
@@ -89,7 +78,7 @@ Reach make_reach(const ForwardInput& in, bool causal, std::int64_t time, at::Sca
   reach.causal = causal && whole && !reach.allowed.defined();
   if (causal && !reach.causal) {
     const auto device = reach.allowed.defined() ? reach.allowed.device() : in.keys.device();
-    const auto past = at::ones({1, 1, time, time}, at::TensorOptions(device).dtype(at::kBool)).tril();
+    const auto past = ops::ones({1, 1, time, time}, at::TensorOptions(device).dtype(at::kBool)).tril();
     reach.allowed = reach.allowed.defined() ? reach.allowed.logical_and(past) : past;
   }
   if (!whole && reach.allowed.defined()) reach.allowed = reach.allowed.index_select(3, in.keys);
@@ -112,14 +101,14 @@ Tensor attend_plainly(const Tensor& q, Tensor k, Tensor v, const Reach& reach, c
   if (const auto group = q.size(1) / k.size(1); group > 1)
     k = k.repeat_interleave(group, 1), v = v.repeat_interleave(group, 1);
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
-  auto scores = at::matmul(q, (k * scale).transpose(-2, -1));
+  auto scores = q.matmul((k * scale).transpose(-2, -1));
   if (bias.defined()) scores = scores + bias;
   if (reach.causal) {
-    const auto past = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).tril();
+    const auto past = ops::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).tril();
     scores = scores.masked_fill(past.logical_not(), forbidden(q.scalar_type()));
   }
-  const auto weights = at::softmax(scores, -1);
-  return at::matmul(thin ? thin(weights) : weights, v);
+  const auto weights = scores.softmax(-1);
+  return (thin ? thin(weights) : weights).matmul(v);
 }
 
 }  // namespace
@@ -129,29 +118,29 @@ Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Reach& re
   if (thin || (q.is_cpu() && q.scalar_type() == at::kBFloat16)) return attend_plainly(q, k, v, reach, bias, thin);
   std::optional<Tensor> mask;
   if (bias.defined()) mask = bias;
-  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, reach.causal, std::nullopt, q.size(1) != k.size(1));
+  return ops::scaled_dot_product_attention(q, k, v, mask, reach.causal, q.size(1) != k.size(1));
 }
 
 std::pair<Tensor, Tensor> rotary_angles(const Tensor& positions, std::int64_t head_width, double theta,
                                         at::ScalarType type) {
   const auto real = type == at::kDouble ? at::kDouble : at::kFloat;
   const auto step =
-      at::arange(0, head_width, 2, positions.options().dtype(real)).mul_(-std::log(theta) / head_width).exp_();
+      ops::arange(0, head_width, 2, positions.options().dtype(real)).mul_(-std::log(theta) / head_width).exp_();
   const auto half = positions.clamp_min(0).to(real).unsqueeze(-1) * step;
-  const auto both = at::cat({half, half}, -1);
+  const auto both = ops::cat({half, half}, -1);
   return {both.cos().to(type), both.sin().to(type)};
 }
 
 Tensor rotate(const Tensor& x, const std::pair<Tensor, Tensor>& angles) {
   const auto halves = x.chunk(2, -1);
-  return x * angles.first.unsqueeze(-2) + at::cat({-halves[1], halves[0]}, -1) * angles.second.unsqueeze(-2);
+  return x * angles.first.unsqueeze(-2) + ops::cat({-halves[1], halves[0]}, -1) * angles.second.unsqueeze(-2);
 }
 
 Tensor sinusoids(const Tensor& positions, std::int64_t width, at::ScalarType type) {
   const auto real = type == at::kDouble ? at::kDouble : at::kFloat;
-  const auto step = at::arange(0, width, 2, positions.options().dtype(real)).mul_(-std::log(10000.0) / width).exp_();
+  const auto step = ops::arange(0, width, 2, positions.options().dtype(real)).mul_(-std::log(10000.0) / width).exp_();
   const auto angle = positions.clamp_min(0).to(real).unsqueeze(-1) * step;
-  const auto waves = at::stack({angle.sin(), angle.cos()}, -1).flatten(-2);
+  const auto waves = ops::stack({angle.sin(), angle.cos()}, -1).flatten(-2);
   return (waves * positions.ge(0).unsqueeze(-1)).to(type);
 }
 

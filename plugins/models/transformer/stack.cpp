@@ -1,13 +1,6 @@
 #include "stack.h"
 
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/relu.h>
-#include <ATen/ops/rms_norm.h>
-#include <ATen/ops/silu.h>
-#include <ATen/ops/zeros.h>
+#include "api/ops.h"
 
 namespace xp::transformer {
 
@@ -67,23 +60,23 @@ Stack Planner::stack(const std::string& front, std::int64_t layers, std::int64_t
 }
 
 Tensor apply(const Linear& linear, Weights w, const Tensor& x) {
-  return linear.bias ? at::linear(x, w[linear.weight], w[*linear.bias]) : at::linear(x, w[linear.weight]);
+  return linear.bias ? ops::linear(x, w[linear.weight], w[*linear.bias]) : ops::linear(x, w[linear.weight]);
 }
 
 Tensor apply(const Norm& norm, const Params& p, Weights w, const Tensor& x) {
   const auto& gain = w[norm.gain];
-  if (p.rms()) return at::rms_norm(x, {x.size(-1)}, gain, p.norm_epsilon);
-  return at::layer_norm(x, {x.size(-1)}, gain, norm.bias ? std::optional<Tensor>(w[*norm.bias]) : std::nullopt,
-                        p.norm_epsilon);
+  if (p.rms()) return ops::rms_norm(x, {x.size(-1)}, gain, p.norm_epsilon);
+  return ops::layer_norm(x, {x.size(-1)}, gain, norm.bias ? std::optional<Tensor>(w[*norm.bias]) : std::nullopt,
+                         p.norm_epsilon);
 }
 
 Tensor activate(Activation activation, const Tensor& x) {
   switch (activation) {
-    case Activation::gelu: return at::gelu(x);
-    case Activation::gelu_tanh: return at::gelu(x, "tanh");
-    case Activation::relu: return at::relu(x);
+    case Activation::gelu: return ops::gelu(x);
+    case Activation::gelu_tanh: return ops::gelu(x, "tanh");
+    case Activation::relu: return x.relu();
     case Activation::silu:
-    case Activation::swiglu: return at::silu(x);
+    case Activation::swiglu: return ops::silu(x);
   }
   throw Error("an activation that is none");
 }
@@ -95,7 +88,7 @@ namespace {
 Tensor drop(const Params& p, const Surroundings& s, const Cut* cut, const Tensor& x) {
   if (!s.dropout || p.dropout == 0) return x;
   if (!cut) return s.dropout(x, p.dropout);
-  const auto keep = s.dropout(at::ones({s.items, s.time, x.size(-1)}, x.options()), p.dropout);
+  const auto keep = s.dropout(ops::ones({s.items, s.time, x.size(-1)}, x.options()), p.dropout);
   return x * keep.flatten(0, 1).index_select(0, cut->at);
 }
 
@@ -122,7 +115,7 @@ Tensor attention(const Attention& a, const Params& p, Weights w, const Tensor& x
   }
   if (self && s.keys.defined()) k = k.index_select(1, s.keys), v = v.index_select(1, s.keys);
   if (cut)
-    q = at::zeros({s.items * cut->most, q.size(1), q.size(2)}, q.options())
+    q = ops::zeros({s.items * cut->most, q.size(1), q.size(2)}, q.options())
             .index_copy(0, cut->slot, q)
             .view({s.items, cut->most, q.size(1), q.size(2)});
   Thin thin;

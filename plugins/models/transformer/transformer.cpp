@@ -1,9 +1,6 @@
 // Transformers: encoder, decoder, or both with cross-attention.
-#include <ATen/ops/arange.h>
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/matmul.h>
 
+#include "api/ops.h"
 #include "base/text.h"
 #include "plugin/plugin.h"
 #include "stack.h"
@@ -40,8 +37,8 @@ class Transformer final : public xp::Model {
 
  private:
   Tensor look_up(xp::Weights w, const Tensor& ids) const {
-    const auto x = at::embedding(w[token_], ids);
-    return primitives_ ? at::matmul(x, w[*primitives_]) : x;
+    const auto x = xp::ops::embedding(w[token_], ids);
+    return primitives_ ? x.matmul(w[*primitives_]) : x;
   }
   bool takes_vectors() const { return !p_.projects() || !p_.embedding_norm; }
   const Stack& stack(const xp::ForwardInput& in) const { return in.memory.defined() ? decoder_ : encoder_; }
@@ -121,7 +118,7 @@ std::int64_t Transformer::last_layer(const xp::ForwardInput& in, const xp::Forwa
 Tensor Transformer::places(xp::Weights w, const Stack& stack, const Tensor& positions, at::ScalarType type) const {
   if (p_.positions == Positions::sinusoidal) return sinusoids(positions, p_.table_width(), type);
   if (!stack.position) return {};
-  return at::embedding(w[*stack.position], positions.clamp_min(0)) * positions.ge(0).unsqueeze(-1);
+  return xp::ops::embedding(w[*stack.position], positions.clamp_min(0)) * positions.ge(0).unsqueeze(-1);
 }
 
 Tensor Transformer::enter(xp::Weights w, const xp::ForwardInput& in, const Stack& stack, const Tensor& positions,
@@ -130,7 +127,7 @@ Tensor Transformer::enter(xp::Weights w, const xp::ForwardInput& in, const Stack
   const auto place = places(w, stack, positions, type);
   const bool project_first = project_ && in.vectors.defined();  // vectors are as wide as the model, tables are not
   auto x = in.vectors.defined() ? in.vectors.to(type) : look_up(w, in.ids);
-  if (place.defined()) x = x + (project_first ? at::linear(place, w[project_->weight]) : place);
+  if (place.defined()) x = x + (project_first ? xp::ops::linear(place, w[project_->weight]) : place);
   if (stack.embedding_norm) x = apply(*stack.embedding_norm, p_, w, x);
   if (dropout && p_.dropout > 0) x = dropout(x, p_.dropout);
   return project_ && !project_first ? apply(*project_, w, x) : x;
@@ -145,7 +142,7 @@ Tensor Transformer::wanted_positions(const xp::ForwardInput& in, const xp::Forwa
     return few && want.pooling == xp::Pooling::none ? want.at : Tensor();
   }
   const auto& x = in.ids.defined() ? in.ids : in.vectors;
-  const auto first = at::arange(items, x.options().dtype(at::kLong)) * time;
+  const auto first = xp::ops::arange(items, x.options().dtype(at::kLong)) * time;
   if (want.pooling == xp::Pooling::first) return first;
   if (want.pooling != xp::Pooling::last) return {};
   if (!in.mask.defined() || in.mask.dim() != 2) return first + (time - 1);
@@ -170,7 +167,7 @@ xp::ForwardOutput Transformer::forward(xp::Weights w, const xp::ForwardInput& in
   if (in.memory.defined()) s.memory = in.memory.to(type), s.memory_reach = make_memory_reach(in, type);
   s.self = make_reach(in, causal(in), s.time, type);
   const auto positions =
-      in.positions.defined() ? in.positions : at::arange(s.time, given.options().dtype(at::kLong)).unsqueeze(0);
+      in.positions.defined() ? in.positions : xp::ops::arange(s.time, given.options().dtype(at::kLong)).unsqueeze(0);
   if (p_.positions == Positions::rotary) s.angles = rotary_angles(positions, p_.head_width(), p_.rope_theta, type);
 
   const auto finish = [&](const Tensor& x) { return layers.last_norm ? apply(*layers.last_norm, p_, w, x) : x; };
@@ -202,15 +199,15 @@ Tensor Transformer::logits(xp::Weights w, const Tensor& hidden) const {
   const auto v = hidden.size(-1);
   if (head_dense_) {
     const auto matrix = w[head_dense_->weight].narrow(1, 0, v);
-    x = head_dense_->bias ? at::linear(x, matrix, w[*head_dense_->bias]) : at::linear(x, matrix);
+    x = head_dense_->bias ? xp::ops::linear(x, matrix, w[*head_dense_->bias]) : xp::ops::linear(x, matrix);
   }
   if (head_norm_) x = apply(*head_norm_, p_, w, activate(p_.activation, x));
   auto table = w[output_.value_or(token_)];
   if (output_primitives_)
-    x = at::linear(x, w[*output_primitives_].narrow(1, 0, x.size(-1)));
+    x = xp::ops::linear(x, w[*output_primitives_].narrow(1, 0, x.size(-1)));
   else
     table = table.narrow(1, 0, x.size(-1));
-  return vocab_bias_ ? at::linear(x, table, w[*vocab_bias_]) : at::linear(x, table);
+  return vocab_bias_ ? xp::ops::linear(x, table, w[*vocab_bias_]) : xp::ops::linear(x, table);
 }
 
 std::optional<xp::Table> Transformer::factorised(std::int64_t rank) const {

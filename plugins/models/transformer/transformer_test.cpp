@@ -1,4 +1,3 @@
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -6,6 +5,8 @@
 #include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "api/ops.h"
+#include "kit/torch_operators.h"
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
@@ -40,7 +41,7 @@ struct Alone {
 };
 
 Tensor ids(std::int64_t items, std::int64_t time, std::int64_t seed = 0) {
-  return (at::arange(items * time, at::kLong).add(seed).square().mul(31).add(7 * seed).remainder(23) + 25)
+  return (xp::ops::arange(items * time, at::kLong).add(seed).square().mul(31).add(7 * seed).remainder(23) + 25)
       .view({items, time});
 }
 double apart(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -85,7 +86,7 @@ TEST_CASE("a transformer's gradients are those of finite differences, and every 
 TEST_CASE("gradients reach every parameter of an encoder through its decoder") {
   Alone m(
       xp::Table{{"kind", "encoder_decoder"}, {"layers", 1}, {"decoder_layers", 2}, {"tied", false}, {"head", "mlm"}});
-  const auto mix = at::arange(2 * 5 * 48, at::kDouble).sin().view({2, 5, 48});
+  const auto mix = xp::ops::arange(2 * 5 * 48, at::kDouble).sin().view({2, 5, 48});
   const auto loss = [&] {
     const auto memory = m.run({.ids = ids(2, 6, 3)}).tokens;
     return (m.logits(m.run({.ids = ids(2, 5), .causal = true, .memory = memory}).tokens).log_softmax(-1) * mix).sum();
@@ -113,8 +114,8 @@ TEST_CASE("padding changes nothing") {
   CAPTURE(number, causal);
   Alone m(variant(number));
   const auto text = ids(1, 7);
-  const auto padded = at::cat({at::cat({text, ids(1, 4, 9)}, 1), ids(1, 11, 5)}, 0);
-  auto mask = at::ones({2, 11}, at::kBool);
+  const auto padded = xp::ops::cat({xp::ops::cat({text, ids(1, 4, 9)}, 1), ids(1, 11, 5)}, 0);
+  auto mask = xp::ops::ones({2, 11}, at::kBool);
   mask[0].narrow(0, 7, 4).fill_(false);
   const auto alone = m.run({.ids = text, .causal = causal}, {.tokens = true}).tokens[0];
   const auto beside = m.run({.ids = padded, .mask = mask, .causal = causal}).tokens[0].narrow(0, 0, 7);
@@ -145,13 +146,14 @@ TEST_CASE("picked positions are the tokens there, in any order, with every mask"
   CAPTURE(number, causal);
   Alone m(variant(number));
   const auto text = ids(3, 10);
-  auto padding = at::ones({3, 10}, at::kBool);
+  auto padding = xp::ops::ones({3, 10}, at::kBool);
   padding[1].narrow(0, 6, 4).fill_(false);
-  auto left = at::ones({3, 10}, at::kBool);
+  auto left = xp::ops::ones({3, 10}, at::kBool);
   left[2].narrow(0, 0, 3).fill_(false);
-  const auto window = (at::arange(10).unsqueeze(1) - at::arange(10).unsqueeze(0)).abs().le(2).expand({3, 10, 10});
-  const auto some = at::tensor({12, 3, 27, 12, 0, 29, 25}, at::kLong);
-  const auto first = at::tensor({0, 10, 20}, at::kLong);
+  const auto window =
+      (xp::ops::arange(10).unsqueeze(1) - xp::ops::arange(10).unsqueeze(0)).abs().le(2).expand({3, 10, 10});
+  const auto some = xp::ops::tensor({12, 3, 27, 12, 0, 29, 25}, at::kLong);
+  const auto first = xp::ops::tensor({0, 10, 20}, at::kLong);
   for (const auto& mask : {Tensor(), padding, left, window}) {
     const xp::ForwardInput in{.ids = text, .mask = mask, .causal = causal};
     const auto all = m.run(in).tokens.flatten(0, 1);
@@ -161,7 +163,7 @@ TEST_CASE("picked positions are the tokens there, in any order, with every mask"
                 m.run(in, {.tokens = true, .view = {1, 6}}).tokens.flatten(0, 1).index_select(0, some)) < 1e-12);
     CHECK(apart(m.run(in, {.pooling = xp::Pooling::first}).pooled, all.index_select(0, first)) < 1e-12);
   }
-  CHECK(m.run({.ids = text}, {.at = at::empty({0}, at::kLong)}).picked.sizes() == at::IntArrayRef({0, 16}));
+  CHECK(m.run({.ids = text}, {.at = xp::ops::empty({0}, at::kLong)}).picked.sizes() == at::IntArrayRef({0, 16}));
 }
 
 TEST_CASE("a view is the truncated model") {
@@ -174,15 +176,15 @@ TEST_CASE("a view is the truncated model") {
   Alone cut(shorter);  // weights depend on their names only
   const auto text = ids(2, 8);
   const auto view = whole.run({.ids = text}, {.tokens = true, .view = {1, 0}}).tokens;
-  CHECK(at::equal(view, cut.run({.ids = text}).tokens));
+  CHECK(view.equal(cut.run({.ids = text}).tokens));
   const auto layers = whole.run({.ids = text}, {.layers = true}).layers;
   REQUIRE(layers.size() == 3);
-  CHECK(at::equal(layers[1], view));
-  CHECK(at::equal(layers[2], whole.run({.ids = text}).tokens));
+  CHECK(layers[1].equal(view));
+  CHECK(layers[2].equal(whole.run({.ids = text}).tokens));
   const auto narrow = whole.run({.ids = text}, {.tokens = true, .view = {1, 6}}).tokens;
-  CHECK(at::equal(narrow, view.narrow(-1, 0, 6)));
+  CHECK(narrow.equal(view.narrow(-1, 0, 6)));
   CHECK(whole.logits(narrow).sizes() == at::IntArrayRef({2, 8, 48}));
-  auto padded = at::zeros_like(view);
+  auto padded = view.new_zeros(view.sizes());
   padded.narrow(-1, 0, 6).copy_(narrow);
   CHECK(apart(whole.logits(narrow), whole.logits(padded)) < 1e-12);
   CHECK_THROWS_WITH(whole.run({.ids = text}, {.tokens = true, .view = {3, 0}}), ContainsSubstring("3 layers"));
@@ -208,21 +210,21 @@ TEST_CASE("positions may be given, repeated and left out") {
   CAPTURE(kind);
   Alone m(xp::Table{{"positions", kind}}), none(xp::Table{{"positions", "none"}});
   const auto text = ids(2, 6);
-  const auto order = at::arange(6).expand({2, 6});
+  const auto order = xp::ops::arange(6).expand({2, 6});
   CHECK(apart(m.run({.ids = text}).tokens, m.run({.ids = text, .positions = order}).tokens) < 1e-12);
-  const auto shuffle = at::tensor({3, 0, 5, 1, 4, 2}, at::kLong);
+  const auto shuffle = xp::ops::tensor({3, 0, 5, 1, 4, 2}, at::kLong);
   const auto moved =
       m.run({.ids = text.index_select(1, shuffle), .positions = order.index_select(1, shuffle)}).tokens;
   CHECK(apart(moved, m.run({.ids = text}).tokens.index_select(1, shuffle)) < 1e-12);
   CHECK(apart(moved, m.run({.ids = text.index_select(1, shuffle)}).tokens) > 1e-3);
-  const auto without = m.run({.ids = text, .positions = at::full({2, 6}, -1, at::kLong)}).tokens;
+  const auto without = m.run({.ids = text, .positions = xp::ops::full({2, 6}, -1, at::kLong)}).tokens;
   CHECK(apart(without, none.run({.ids = text}).tokens) < 1e-12);
 }
 
 TEST_CASE("rotary positions are relative, learned ones are not") {
   const at::NoGradGuard quiet;
   const auto text = ids(1, 6);
-  const auto here = at::arange(6).unsqueeze(0), there = here + 11;
+  const auto here = xp::ops::arange(6).unsqueeze(0), there = here + 11;
   Alone rotary(xp::Table{{"positions", "rotary"}, {"kv_heads", 2}}), learned(xp::Table{});
   CHECK(apart(rotary.run({.ids = text, .positions = here}).tokens,
               rotary.run({.ids = text, .positions = there}).tokens) < 1e-10);
@@ -239,8 +241,8 @@ TEST_CASE("keys that are left out are as if masked") {
   CAPTURE(number, causal);
   Alone m(variant(number));
   const auto text = ids(2, 8);
-  const auto keys = at::tensor({0, 2, 3, 7}, at::kLong);
-  const auto mask = at::zeros({2, 8}, at::kBool).index_fill(1, keys, true);
+  const auto keys = xp::ops::tensor({0, 2, 3, 7}, at::kLong);
+  const auto mask = xp::ops::zeros({2, 8}, at::kBool).index_fill(1, keys, true);
   CHECK(apart(m.run({.ids = text, .causal = causal, .keys = keys}).tokens,
               m.run({.ids = text, .mask = mask, .causal = causal}).tokens) < 1e-12);
 }
@@ -250,7 +252,7 @@ TEST_CASE("a decoder reads its memory, and none of its padding") {
   Alone m(xp::Table{{"kind", "encoder_decoder"}, {"decoder_layers", 1}, {"kv_heads", 2}});
   const auto text = ids(2, 5);
   const auto memory = m.run({.ids = ids(2, 7, 3)}).tokens;
-  auto mask = at::ones({2, 7}, at::kBool);
+  auto mask = xp::ops::ones({2, 7}, at::kBool);
   mask[0].narrow(0, 4, 3).fill_(false);
   const auto out = m.run({.ids = text, .causal = true, .memory = memory, .memory_mask = mask});
   auto other = memory.clone();
@@ -258,7 +260,7 @@ TEST_CASE("a decoder reads its memory, and none of its padding") {
   CHECK(apart(out.tokens, m.run({.ids = text, .causal = true, .memory = other, .memory_mask = mask}).tokens) < 1e-12);
   other[1].narrow(0, 4, 3).fill_(9);
   CHECK(apart(out.tokens, m.run({.ids = text, .causal = true, .memory = other, .memory_mask = mask}).tokens) > 1e-3);
-  const auto some = at::tensor({1, 7}, at::kLong);
+  const auto some = xp::ops::tensor({1, 7}, at::kLong);
   CHECK(apart(out.tokens.flatten(0, 1).index_select(0, some),
               m.run({.ids = text, .causal = true, .memory = memory, .memory_mask = mask}, {.at = some}).picked) <
         1e-12);
@@ -271,11 +273,11 @@ TEST_CASE("dropout draws the same for a position whether others are computed or 
   Alone m(xp::Table{{"dropout", 0.3}, {"norm_position", "post"}});
   const auto text = ids(2, 8);
   const auto dropout = [](const Tensor& x, double rate) {
-    return x * at::arange(x.numel(), at::kDouble).mul(0.37).frac().view(x.sizes()).ge(rate) / (1 - rate);
+    return x * xp::ops::arange(x.numel(), at::kDouble).mul(0.37).frac().view(x.sizes()).ge(rate) / (1 - rate);
   };
-  const auto who = at::arange(2);
+  const auto who = xp::ops::arange(2);
   const xp::ForwardInput in{.ids = text, .sample_id = who};
-  const auto some = at::tensor({1, 2, 9}, at::kLong);
+  const auto some = xp::ops::tensor({1, 2, 9}, at::kLong);
   const auto all = m.run(in, {.tokens = true, .dropout = dropout}).tokens.flatten(0, 1).index_select(0, some);
   CHECK(apart(all, m.run(in, {.at = some, .dropout = dropout}).picked) < 1e-12);
   CHECK(apart(all, m.run(in, {.at = some}).picked) > 1e-3);
@@ -297,7 +299,7 @@ TEST_CASE("bfloat16 weights give what float32 gives, within their precision") {
   Alone wide(settings, at::kFloat);
   std::vector<Tensor> narrow;
   for (const auto& x : wide.weights()) narrow.push_back(x.to(at::kBFloat16));
-  auto mask = at::ones({2, 9}, at::kBool);
+  auto mask = xp::ops::ones({2, 9}, at::kBool);
   mask[1].narrow(0, 0, 2).fill_(false);
   const xp::ForwardInput in{.ids = ids(2, 9), .mask = mask, .causal = causal};
   const auto out = wide.fixture.model("primary").forward(narrow, in, {.tokens = true}).tokens;
@@ -315,8 +317,8 @@ TEST_CASE("flops count what is computed") {
   const auto& model = m.fixture.model("primary");
   CHECK(model.flops({.ids = text}, {.tokens = true}) == 2 * 2 * tokens * (key + query));
   CHECK(model.flops({.ids = text}, {.tokens = true, .view = {1, 0}}) == 2 * tokens * (key + query));
-  CHECK(model.flops({.ids = text}, {.at = at::arange(4)}) == 2 * (tokens * (2 * key + query) + 4 * query));
-  CHECK(model.flops({.vectors = at::zeros({4, 8, 16})}, {.tokens = true}) == 2 * 2 * tokens * (key + query));
+  CHECK(model.flops({.ids = text}, {.at = xp::ops::arange(4)}) == 2 * (tokens * (2 * key + query) + 4 * query));
+  CHECK(model.flops({.vectors = xp::ops::zeros({4, 8, 16})}, {.tokens = true}) == 2 * 2 * tokens * (key + query));
 }
 
 TEST_CASE("a transformer says which settings and inputs do not fit") {
@@ -327,7 +329,7 @@ TEST_CASE("a transformer says which settings and inputs do not fit") {
   CHECK_THROWS_WITH(Alone(xp::Table{{"decoder_layers", 1}}), ContainsSubstring("encoder_decoder"));
   Alone m(xp::Table{});
   CHECK_THROWS_WITH(m.run({.ids = ids(1, 33)}), ContainsSubstring("33 tokens"));
-  CHECK_THROWS_WITH(m.run({.ids = ids(1, 2), .positions = at::full({1, 2}, 32, at::kLong)}),
+  CHECK_THROWS_WITH(m.run({.ids = ids(1, 2), .positions = xp::ops::full({1, 2}, 32, at::kLong)}),
                     ContainsSubstring("position 32"));
   CHECK_THROWS_WITH(m.run({}), ContainsSubstring("neither"));
 }
@@ -358,8 +360,7 @@ TEST_CASE("a checkpoint gives back the model to the bit") {
   const at::NoGradGuard quiet;
   const auto text = ids(2, 8);
   const auto& w = again.weights("primary").values;
-  CHECK(at::equal(again.model("primary").forward(w, {.ids = text}, {.tokens = true}).tokens,
-                  m.run({.ids = text}).tokens));
+  CHECK(again.model("primary").forward(w, {.ids = text}, {.tokens = true}).tokens.equal(m.run({.ids = text}).tokens));
 }
 
 TEST_CASE("a factorised model is the model whose tables are the products") {
