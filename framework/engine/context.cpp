@@ -74,9 +74,10 @@ StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesyste
     : shared_(shared),
       node_(node),
       work_(std::move(work)),
+      training_(work_ / "training"),
       recorder_(recorder),
       random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"),
-      pool_(shared.registry, stage_threads(shared.plan)) {}
+      pool_(shared.registry, stage_threads(shared.plan), [this](const Reference& made) { return input(made); }) {}
 StageRun::~StageRun() = default;
 
 int StageRun::threads() const { return pool_.threads(); }
@@ -164,14 +165,19 @@ void StageRun::save(const State& state, std::string_view output_name) { save_sta
 void StageRun::train(TrainRequest request) {
   const std::string output_name = request.output;
   const auto tokenizer_from = tokenizer_of(request);
-  const auto training = work_ / "training";
+  if (!announced_) {
+    const auto at = std::find_if(shared_.plan.nodes.begin(), shared_.plan.nodes.end(),
+                                 [&](const auto& node) { return node.digest == node_.digest; });
+    shared_.processes.post(std::to_string(at - shared_.plan.nodes.begin()) + "\n" + training_.string());
+    announced_ = true;
+  }
   TrainingHost host{.registry = shared_.registry,
                     .random = random_,
                     .pool = pool_,
                     .recorder = recorder_,
                     .mark = [this](std::int64_t step) { recorder_.mark(step); },
                     .rewind = [this](std::int64_t step) { recorder_.rewind(step); },
-                    .work = training,
+                    .work = training_,
                     .stop_requested = [this] { return shared_.stop.load() != 0; },
                     .progress =
                         [this](double done, double total, std::string_view what) {
@@ -181,11 +187,12 @@ void StageRun::train(TrainRequest request) {
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
                     .precision = precision_of(shared_.plan),
-                    .threads = threads()};
+                    .threads = threads(),
+                    .processes = shared_.processes};
   const auto trained = xp::train(std::move(request), std::move(host));
   const bool has_tokenizer = tokenizer_from && std::filesystem::exists(input(*tokenizer_from) / "tokenizer.json");
   save(trained.checkpoint, has_tokenizer ? &*tokenizer_from : nullptr, output_name);
-  std::filesystem::remove_all(training);
+  if (shared_.processes.first()) std::filesystem::remove_all(training_);
 }
 
 std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) {

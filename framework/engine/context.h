@@ -9,6 +9,7 @@
 
 #include "api/stage.h"
 #include "engine/data_pool.h"
+#include "engine/processes.h"
 #include "engine/session.h"
 #include "recipe/plan.h"
 #include "results/cache.h"
@@ -22,6 +23,7 @@ struct RunShared {
   const Registry& registry;
   Cache& cache;
   const std::atomic<int>& stop;  ///< signal number, 0: go on
+  Processes& processes;
   std::function<void(const std::string& node, double share, const std::string& what)> progress;
 };
 
@@ -49,6 +51,9 @@ class StageRun final : public StageContext {
   void progress(double done, double total, std::string_view what) override;
   int threads() const override;
 
+  /// Trains as one of the processes that follow the first: with its training state, and without outputs.
+  void follow(std::filesystem::path training) { training_ = std::move(training), announced_ = true; }
+
   /// Throws Error if a declared output was not written.
   void check_outputs() const;
 
@@ -57,7 +62,8 @@ class StageRun final : public StageContext {
 
   RunShared shared_;
   const PlanNode& node_;
-  std::filesystem::path work_;
+  std::filesystem::path work_, training_;
+  bool announced_ = false;  ///< the other processes know that this stage trains
   JournalRecorder& recorder_;
   RandomStreams random_;
   DataPool pool_;

@@ -1,9 +1,11 @@
 #include "engine/corpus.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/text.h"
 
 namespace xp {
@@ -122,6 +124,43 @@ Corpus load_corpus(const Reference& dataset, const Registry& registry) {
   // Only training follows the sampling: a measurement weighs its documents as they are.
   corpus.repeats = how && dataset.split == "train" ? repeats_for(corpus.documents, *how)
                                                    : std::vector<double>(corpus.documents.size(), 1.0);
+  return corpus;
+}
+
+Corpus made_corpus(const std::filesystem::path& file, const std::string& name) {
+  Corpus corpus;
+  corpus.name = name;
+  std::set<std::string, std::less<>> ids;
+  std::size_t number = 0;
+  for (const auto& line : split(read_file(file), '\n')) {
+    ++number;
+    if (line.empty()) continue;
+    try {
+      const auto json = nlohmann::json::parse(line);
+      auto& document = corpus.documents.emplace_back();
+      document.id = json.at("id").get<std::string>(), document.text = json.at("text").get<std::string>();
+      for (const auto& [key, to] : {std::pair("title", &document.title), std::pair("language", &document.language),
+                                    std::pair("script", &document.script), std::pair("source", &document.source),
+                                    std::pair("group", &document.group), std::pair("split", &document.split)})
+        *to = json.value(key, std::string());
+      const auto fields = json.value("fields", nlohmann::json::object());
+      const auto marks = json.value("annotations", nlohmann::json::array());
+      for (const auto& [key, value] : fields.items()) document.fields[key] = value.get<std::string>();
+      for (const auto& mark : marks)
+        document.annotations.push_back({mark.at("kind").get<std::string>(), mark.at("begin").get<std::uint64_t>(),
+                                        mark.at("end").get<std::uint64_t>(), mark.at("value").get<std::string>()});
+    } catch (const nlohmann::json::exception& error) {
+      throw Error(file.string() + ":" + std::to_string(number) +
+                      ": no document as a stage writes it: " + printable(error.what()),
+                  Exit::data);
+    }
+    if (!ids.insert(corpus.documents.back().id).second)
+      throw Error(file.string() + ":" + std::to_string(number) + ": the id " +
+                      backquoted(corpus.documents.back().id) + " stands twice",
+                  Exit::data);
+  }
+  if (corpus.documents.empty()) throw Error(file.string() + " holds no document", Exit::data);
+  corpus.repeats.assign(corpus.documents.size(), 1.0);
   return corpus;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // Documents of a dataset as a stage sees them: one split, and repeated as the dataset's `sampling` asks.
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct Corpus {
 
 /// Loads documents of the reference. Throws Error (Exit::data) if the split is empty or ids repeat.
 Corpus load_corpus(const Reference& dataset, const Registry& registry);
+
+/// Documents that a stage made: one JSON object per line, with the members of Document that are not empty. Throws
+/// Error (Exit::data) with the line for what is none.
+Corpus made_corpus(const std::filesystem::path& file, const std::string& name);
 
 /// The corpus as a source; documents are repeated by their integral part, and once more where a draw keyed by the
 /// document falls below the rest.

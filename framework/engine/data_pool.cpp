@@ -84,21 +84,36 @@ class Context final : public EvaluationContext {
 }  // namespace
 
 bool DataPool::is_text(const Reference& dataset) const {
+  if (!dataset.node.empty()) return true;
   if (!dataset.component) throw Error(backquoted(dataset.text) + " is not a dataset");
   const auto type = dataset.component->find("type");
   return type != dataset.component->end() && type->second.as<std::string>() &&
          registry_.catalogue().find(DataSource::kInterface, *type->second.as<std::string>());
 }
 
+bool DataPool::is_grouped(const Reference& dataset) const {
+  if (!dataset.node.empty()) return true;
+  if (!is_text(dataset)) return false;
+  const auto& type = *dataset.component->at("type").as<std::string>();
+  const auto& gives = registry_.catalogue().find(DataSource::kInterface, type)->schema.gives;
+  return std::any_of(gives.begin(), gives.end(), [](const Trait& one) { return one.what == "group"; });
+}
+
 std::shared_ptr<const Corpus> DataPool::corpus(const Reference& dataset) {
   auto& known = corpora_[key_of(dataset)];
+  if (!known && !dataset.node.empty()) {
+    if (!folder_) throw Error("datasets that stages make cannot be read here: " + backquoted(dataset.text));
+    known = std::make_shared<const Corpus>(made_corpus(folder_(dataset) / "documents.jsonl", dataset.text));
+  }
   if (!known) known = std::make_shared<const Corpus>(load_corpus(dataset, registry_));
   return known;
 }
 
 std::shared_ptr<const ExampleSource> DataPool::examples(const Reference& dataset,
-                                                        std::shared_ptr<const Encoder> encoder, const CutRule& rule,
+                                                        std::shared_ptr<const Encoder> encoder, const CutRule& asked,
                                                         const std::map<std::string, Strings>& categories) {
+  CutRule rule = asked;
+  rule.groups = is_grouped(dataset), rule.windows = rule.windows && !rule.groups;
   const auto key = key_of(dataset) + "|" + std::to_string(rule.length) + (rule.windows ? "w" : "c") +
                    (rule.offsets ? "o" : "-") + join(rule.categorical, ",");
   auto& known = examples_[key];
@@ -129,12 +144,13 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
                       [&](const auto& d) { return d.fields.contains(field); }))
         rule.categorical.push_back(field);
   auto source = examples(dataset, std::move(encoder), rule, categories);
+  const bool by_document = is_text(dataset) && !is_grouped(dataset);
   std::vector<std::size_t> units(source->units());
   std::iota(units.begin(), units.end(), 0);
   if (request.most > 0 && std::ssize(units) > request.most) {
     const RandomStreams pick(0, "subset");
     const auto key = [&](std::size_t u) {
-      const auto id = is_text(dataset) ? xp::key_of(corpus(dataset)->documents[u].id) : static_cast<std::int64_t>(u);
+      const auto id = by_document ? xp::key_of(corpus(dataset)->documents[u].id) : static_cast<std::int64_t>(u);
       return std::pair(pick.stream(0, static_cast<std::uint64_t>(id)).next(), u);
     };
     std::sort(units.begin(), units.end(), [&](auto a, auto b) { return key(a) < key(b); });
@@ -142,7 +158,7 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
     std::sort(units.begin(), units.end());
   }
   // Texts of similar length share a batch, so that little of it is padding; windows of long texts are alike anyway.
-  if (is_text(dataset) && !request.windows) {
+  if (by_document && !request.windows) {
     const auto& documents = corpus(dataset)->documents;
     std::stable_sort(units.begin(), units.end(),
                      [&](auto a, auto b) { return documents[a].text.size() < documents[b].text.size(); });

@@ -1,5 +1,7 @@
 #pragma once
 // Data of one stage, read once however many components ask: corpora, tokenized examples, readers for evaluators.
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,9 +13,14 @@ namespace xp {
 
 class DataPool {
  public:
-  DataPool(const Registry& registry, int threads) : registry_(registry), threads_(threads) {}
+  /// `folder` gives that of a dataset that a stage made; without it there are none.
+  DataPool(const Registry& registry, int threads, std::function<std::filesystem::path(const Reference&)> folder = {})
+      : registry_(registry), threads_(threads), folder_(std::move(folder)) {}
 
   bool is_text(const Reference& dataset) const;
+  /// Whether documents of one group that follow each other are one group of examples: a source says so with
+  /// gives("group", members), a dataset that a stage made always is of groups.
+  bool is_grouped(const Reference& dataset) const;
   std::shared_ptr<const Corpus> corpus(const Reference& dataset);
   std::shared_ptr<const ExampleSource> examples(const Reference& dataset, std::shared_ptr<const Encoder> encoder,
                                                 const CutRule& rule,
@@ -27,6 +34,7 @@ class DataPool {
  private:
   const Registry& registry_;
   int threads_;
+  std::function<std::filesystem::path(const Reference&)> folder_;
   std::map<std::string, std::shared_ptr<const Corpus>> corpora_;
   std::map<std::string, std::shared_ptr<const ExampleSource>> examples_;
 };

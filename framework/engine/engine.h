@@ -1,5 +1,6 @@
 #pragma once
 // The one door into libxp_engine: runs a plan.
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,12 +10,23 @@
 
 namespace xp {
 
+/// Which of several processes this one is, and where they meet.
+struct ProcessPlace {
+  int rank = 0, size = 1;
+  std::filesystem::path file;  ///< that all see, and that was not there before; or
+  std::string host;            ///< where the first process, or a server, listens
+  std::uint16_t port = 0;
+  bool served = false;  ///< a server listens already
+  bool local = false;   ///< all on this machine
+};
+
 struct RunOptions {
   std::filesystem::path results;     ///< results folder
   std::vector<std::string> command;  ///< as typed, for the record
   bool json = false, quiet = false;
   bool any_build = false;  ///< accept artifacts of other builds
   double max_seconds = 0;  ///< stop with a checkpoint after this time; 0: never
+  ProcessPlace place;
 };
 
 struct RunSummary {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <exception>
 #include <mutex>
 #include <numeric>
@@ -25,6 +26,13 @@ std::vector<std::size_t> shuffled(std::vector<std::size_t> units, const std::vec
   return out;
 }
 
+std::optional<float> number_in(const std::string& text) {
+  double value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return static_cast<float>(value);
+}
+
 class TextExamples final : public ExampleSource {
  public:
   TextExamples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder, CutRule rule,
@@ -39,35 +47,46 @@ class TextExamples final : public ExampleSource {
     if (rule_.length <= specials_)
       throw Error("examples of " + count(static_cast<std::size_t>(rule_.length), "token") +
                   " leave no room for text");
+    for (std::size_t i = 0; i < documents_.size(); ++i) {
+      const auto& group = corpus_->documents[i].group;
+      if (!rule_.groups || i == 0 || group.empty() || group != corpus_->documents[i - 1].group) first_.push_back(i);
+    }
+    for (const auto& name : text_fields())
+      if (rule_.groups && !rule_.offsets && name != "text_b" && all_numbers(name)) numbers_.push_back(name);
+    masks_ = std::any_of(corpus_->documents.begin(), corpus_->documents.end(),
+                         [](const auto& d) { return d.fields.contains("maskable"); });
   }
 
   const std::string& name() const override { return corpus_->name; }
-  std::size_t units() const override { return documents_.size(); }
+  std::size_t units() const override { return first_.size(); }
 
   std::vector<std::size_t> order(std::int64_t epoch, const RandomStreams& random) const override {
     std::vector<std::size_t> units;
     std::vector<std::uint64_t> keys;
     const auto streams = random.child("order");
-    for (std::size_t i = 0; i < documents_.size(); ++i) {
+    for (std::size_t unit = 0; unit < first_.size(); ++unit) {
+      const auto i = first_[unit];
       auto stream = streams.stream(epoch, static_cast<std::uint64_t>(key_of(corpus_->documents[i].id)));
       for (int n = times_in_epoch(*corpus_, i, epoch, random); n > 0; --n)
-        units.push_back(i), keys.push_back(stream.next());
+        units.push_back(unit), keys.push_back(stream.next());
     }
     return shuffled(std::move(units), keys);
   }
 
   std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t epoch, const Transform* transform,
                                            const RandomStreams& input) const override {
-    const auto& tokens = documents_[unit].tokens;
-    const auto& document = corpus_->documents[unit];
+    const auto first = first_[unit];
+    const auto& tokens = documents_[first].tokens;
+    const auto& document = corpus_->documents[first];
     std::vector<std::vector<Example>> out;
+    if (rule_.groups) return {whole(unit, epoch, transform, input)};
     std::size_t at = 0;
     for (std::uint64_t window = 0; window == 0 || (rule_.windows && at < tokens.size()); ++window) {
       const auto id = key_of(document.id + "\x1f" + std::to_string(window));
       const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(id)));
       const auto n = std::min(static_cast<std::size_t>(room), tokens.size() - at);
       if (n == 0 && window > 0) break;
-      out.push_back({make(document, unit, at, n, id)});
+      out.push_back({make(document, first, at, n, id)});
       at += n;
     }
     return out;
@@ -77,6 +96,8 @@ class TextExamples final : public ExampleSource {
     const auto pad = static_cast<double>(encoder_->reserved("pad").value_or(0));
     std::vector<FieldSpec> all{{"ids", "input", pad}, {"word", "input", -1}, {"bytes", "", 0}};
     if (pairs()) all.push_back({"segment", "input", 0});
+    if (masks_) all.push_back({"maskable", "input", 0});
+    for (const auto& name : numbers_) all.push_back({name, "", 0});
     for (const auto& field : rule_.categorical) all.push_back({field, "", -1});
     if (!rule_.offsets) return all;
     all.push_back({"begin", "input", 0}), all.push_back({"end", "input", 0});
@@ -86,6 +107,28 @@ class TextExamples final : public ExampleSource {
   }
 
  private:
+  /// One example per document of the unit. The transform draws by the first one's id, so room is made by it too.
+  std::vector<Example> whole(std::size_t unit, std::int64_t epoch, const Transform* transform,
+                             const RandomStreams& input) const {
+    const auto end = unit + 1 < first_.size() ? first_[unit + 1] : documents_.size();
+    std::vector<Example> out;
+    for (auto i = first_[unit]; i < end; ++i) {
+      const auto& document = corpus_->documents[i];
+      const auto id = key_of(document.id + "\x1f" + "0");
+      const auto by = out.empty() ? id : out.front().sample_id;
+      const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(by)));
+      out.push_back(make(document, i, 0, std::min(static_cast<std::size_t>(room), documents_[i].tokens.size()), id));
+    }
+    return out;
+  }
+
+  bool all_numbers(const std::string& field) const {
+    return std::all_of(corpus_->documents.begin(), corpus_->documents.end(), [&](const auto& d) {
+      const auto found = d.fields.find(field);
+      return found != d.fields.end() && number_in(found->second);
+    });
+  }
+
   bool pairs() const {
     return std::any_of(documents_.begin(), documents_.end(), [](const auto& d) { return !d.second.empty(); });
   }
@@ -94,7 +137,8 @@ class TextExamples final : public ExampleSource {
     std::set<std::string> names;
     for (const auto& document : corpus_->documents)
       for (const auto& [name, value] : document.fields)
-        if (std::find(rule_.categorical.begin(), rule_.categorical.end(), name) == rule_.categorical.end())
+        if (name != "maskable" &&
+            std::find(rule_.categorical.begin(), rule_.categorical.end(), name) == rule_.categorical.end())
           names.insert(name);
     return {names.begin(), names.end()};
   }
@@ -131,7 +175,15 @@ class TextExamples final : public ExampleSource {
     const std::int64_t bytes = n == 0 ? 0 : pieces.tokens[at + n - 1].end - pieces.tokens[at].begin;
     example.fields["ids"] = std::move(ids), example.fields["word"] = std::move(word);
     example.fields["bytes"] = Ints{{bytes}};
+    if (masks_) {
+      const auto named = document.fields.find("maskable");
+      Ints may = segment;
+      for (auto& part : may.data)
+        part = named == document.fields.end() || named->second == (part ? "text_b" : "text") ? 1 : 0;
+      example.fields["maskable"] = std::move(may);
+    }
     if (pairs()) example.fields["segment"] = std::move(segment);
+    for (const auto& name : numbers_) example.fields[name] = Floats{{*number_in(document.fields.find(name)->second)}};
     for (const auto& field : rule_.categorical) example.fields[field] = Ints{{class_of(document, field)}};
     if (!rule_.offsets) return example;
     example.fields["begin"] = std::move(begin), example.fields["end"] = std::move(end);
@@ -158,6 +210,9 @@ class TextExamples final : public ExampleSource {
   CutRule rule_;
   std::map<std::string, Strings> categories_;
   std::vector<TokenizedDocument> documents_;
+  std::vector<std::size_t> first_;  ///< document that each unit begins with
+  Strings numbers_;                 ///< of groups: fields that hold a number in every document
+  bool masks_ = false;              ///< some document names the text that may be masked
   std::optional<TokenId> begin_, end_;
   std::int64_t specials_ = 0;
 };

@@ -21,6 +21,7 @@ struct CutRule {
   bool windows = true;        ///< a longer document gives several examples; false: it is cut
   Strings categorical = {};   ///< document fields that become an int64 column by their class
   bool offsets = false;       ///< also `begin`, `end`, and the texts as strings
+  bool groups = false;        ///< adjacent documents of one group are one group of examples, each cut to the length
 };
 
 /// Groups of examples by position. The engine reads text through TextExamples and other data through DatasetExamples.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/file.h"
 #include "base/text.h"
 
 namespace xp {
@@ -14,6 +15,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPoll = std::chrono::milliseconds(300);
+
+/// A folder that goes with the object.
+struct Scratch {
+  std::filesystem::path path = make_scratch(std::filesystem::temp_directory_path(), "xp-follow-");
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+};
 
 enum class Status { waiting, running, done, failed };
 
@@ -46,6 +58,7 @@ class Graph {
   }
 
   std::size_t worker_count() const {
+    if (!shared_.processes.alone()) return 1;  // the others follow one stage at a time
     for (const auto& claim : shared_.plan.claims)
       if (claim.exclusive) return 1;
     const auto cores = std::max(1u, std::thread::hardware_concurrency());
@@ -77,6 +90,7 @@ class Graph {
         std::unique_lock lock(guard_);
         for (;;) {
           if (shared_.stop.load() != 0) return;
+          if (outcome_.failed > 0 && !shared_.processes.alone()) return;  // they may stand at different places now
           bool finished = false;
           const auto next = pick(finished);
           if (finished) return changed_.notify_all();
@@ -192,6 +206,26 @@ class Graph {
 
 GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) {
   return Graph(shared, log, reporter).run();
+}
+
+void follow_graph(const RunShared& shared) {
+  const auto stopped = [&] { return shared.stop.load() != 0; };
+  at::set_num_threads(stage_threads(shared.plan));
+  while (const auto message = shared.processes.await(stopped)) {
+    const auto line = message->find('\n');
+    if (line == std::string::npos) {
+      shared.processes.any(false);
+      return;
+    }
+    const auto& node = shared.plan.nodes.at(std::stoul(message->substr(0, line)));
+    const Scratch scratch;
+    JournalRecorder recorder(scratch.path / "record.journal");
+    StageRun context(shared, node, scratch.path, recorder);
+    context.follow(message->substr(line + 1));
+    Table settings = node.settings;
+    settings.insert_or_assign("type", Value(node.type));
+    shared.registry.make<Stage>(settings)->run(context);
+  }
 }
 
 }  // namespace xp

@@ -16,6 +16,9 @@ struct GraphOutcome {
   Exit exit = Exit::ok;                         ///< of the first failure, or why it stopped
 };
 
+/// What the processes other than the first do: they train along wherever it trains, until it is done.
+void follow_graph(const RunShared& shared);
+
 GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter);
 
 }  // namespace xp

@@ -137,6 +137,18 @@ double Loader::epochs() const {
   return done / all;
 }
 
+void Loader::keep_own_share(std::vector<std::vector<Example>>& groups, std::vector<std::int64_t>& epochs_of) const {
+  const auto n = static_cast<std::size_t>(settings_.processes);
+  if (n == 1) return;
+  if (groups.size() < n)
+    throw Error("a batch of " + count(groups.size(), "group") + " cannot be shared by " + std::to_string(n) +
+                " processes; make it larger");
+  std::size_t kept = 0;
+  for (auto g = static_cast<std::size_t>(settings_.rank); g < groups.size(); g += n, ++kept)
+    if (g != kept) groups[kept] = std::move(groups[g]), epochs_of[kept] = epochs_of[g];
+  groups.resize(kept), epochs_of.resize(kept);
+}
+
 LogicalBatch Loader::make() {
   if (settings_.before_batch) settings_.before_batch(counters_);
   std::vector<std::vector<Example>> groups;
@@ -161,6 +173,7 @@ LogicalBatch Loader::make() {
     groups.push_back(std::move(group));
     epochs_of.push_back(at_.epoch[p]);
   }
+  keep_own_share(groups, epochs_of);
   if (transform_) {
     const auto input = random_.child("input");
     parallel_for(groups.size(), settings_.threads, [&](std::size_t i) {

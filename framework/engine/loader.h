@@ -36,7 +36,8 @@ struct LoaderSettings {
   bool whole = false;         ///< the objective compares items: one micro-batch
   bool end_at_epoch = false;  ///< with one part: a batch never crosses the end of an epoch
   int threads = 1;
-  int ahead = 3;  ///< batches made in advance; 0: made when asked for
+  int rank = 0, processes = 1;  ///< this process keeps every n-th group
+  int ahead = 3;                ///< batches made in advance; 0: made when asked for
   /// Called before batch `n` is made (its counters so far are given), on the making thread: moves schedules.
   std::function<void(const Counters&)> before_batch;
 };
@@ -60,6 +61,7 @@ class Loader {
 
  private:
   LogicalBatch make();
+  void keep_own_share(std::vector<std::vector<Example>>& groups, std::vector<std::int64_t>& epochs_of) const;
   std::vector<Example> take(std::size_t part);
   std::size_t next_part() const;
   bool at_epoch_end(std::size_t part) const;

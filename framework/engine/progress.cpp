@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -26,8 +28,7 @@ double progress_of(const Quantity& stop, const Counters& counters) {
 }
 
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters) {
-  if (ramp.until.unit == Unit::percent)
-    return std::min(progress_of(stop, counters) / (ramp.until.amount / 100), 1.0);
+  if (ramp.until.unit == Unit::percent) return std::min(progress_of(stop, counters) / (ramp.until.amount / 100), 1.0);
   return std::min(progress_of(ramp.until, counters), 1.0);
 }
 
@@ -58,6 +59,12 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
     }
   }
   return out;
+}
+
+double peak_memory() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace xp

@@ -68,22 +68,35 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   Registry registry;
   load_plugins(registry, catalogue, libraries(plan, catalogue));
   Cache cache(options.results);
+  const Signals signals;
+  const auto processes = Processes::join(options.place);
   RunSummary summary;
+  if (!processes->first()) {
+    follow_graph({plan, registry, cache, stop_signal, *processes, [](const auto&, double, const auto&) {}});
+    summary.status = "done";
+    return summary;
+  }
   summary.run = new_run_id();
   RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command),
              to_value(plan));
-  const Signals signals;
   std::size_t missing = 0;
   for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;
   Reporter reporter(missing, options.quiet);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.max_seconds);
   const RunShared shared{
-      plan, registry, cache, stop_signal, [&](const std::string& node, double share, const std::string& what) {
+      plan,
+      registry,
+      cache,
+      stop_signal,
+      *processes,
+      [&](const std::string& node, double share, const std::string& what) {
         if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0)
           stop_signal = SIGTERM;
         reporter.progress(node, share, what);
       }};
   const auto outcome = run_graph(shared, log, reporter);
+  processes->post("done");
+  if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes
   summary.executed = outcome.executed, summary.cached = outcome.cached, summary.failed = outcome.failed;
   const int signal = stop_signal.load();
   summary.status = signal != 0          ? (outcome.exit == Exit::stopped ? "stopped" : "interrupted")

@@ -15,6 +15,8 @@
 
 namespace xp {
 
+class Processes;
+
 /// Where a stage's resources come from; empty functions mean that there is none.
 struct SessionResources {
   std::shared_ptr<const Encoder> encoder;
@@ -74,6 +76,7 @@ class Session {
   /// Set by the trainer: the step that draws are keyed by, and what passes cost since the last reset.
   std::int64_t step = 0;
   double flops = 0;
+  Processes* processes = nullptr;  ///< that share each batch; null: this one has it whole
 
  private:
   friend class Builder;

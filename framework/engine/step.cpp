@@ -4,6 +4,7 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "engine/processes.h"
 
 namespace xp {
 namespace {
@@ -58,7 +59,7 @@ class Step final : public StepContext {
     return draws(batch.sample_id, per_item, what);
   }
 
-  at::Tensor gather(const at::Tensor& rows) override { return rows; }  // one process holds the whole batch
+  at::Tensor gather(const at::Tensor& rows) override { return s_.processes ? s_.processes->gather(rows) : rows; }
   std::int64_t step() const override { return s_.step; }
 
   std::unique_ptr<StepContext> child(std::string_view name, Pass pass) override {

@@ -1,11 +1,10 @@
 #include "engine/trainer.h"
 
 #include <c10/core/GradMode.h>
-#include <sys/resource.h>
 
-#include <torch/csrc/autograd/autograd.h>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -14,6 +13,7 @@
 #include "engine/gradients.h"
 #include "engine/keeping.h"
 #include "engine/point_recorder.h"
+#include "engine/step_sums.h"
 #include "engine/towers.h"
 #include "engine/training_state.h"
 #include "kit/chain.h"
@@ -29,14 +29,6 @@ constexpr std::int64_t kDefaultBatchTokens = 2048;
 constexpr std::int64_t kDefaultLength = 128;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-double peak_memory() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
-}
-
-double total(const at::Tensor& t) { return t.detach().sum(at::kDouble).item<double>(); }
 
 std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> parts) {
   if (parts.empty()) return nullptr;
@@ -61,18 +53,18 @@ class TrainerImpl final : public Trainer {
     load_state();
     if (state_.evaluations == 0) evaluate();
     last_save_ = Clock::now();
-    r_.strategy->run(*this);
+    run_strategy();
     if (state_.last_evaluated_step != state_.counters.steps) evaluate();
     loader_->stop();
     for (const auto& callback : r_.callbacks) callback->finished("done");
     return finish();
   }
 
-  bool done() const override { return stop_ || progress_of(r_.stop, state_.counters) >= 1; }
+  bool done() const override { return h_.processes.any(stop_ || progress_of(r_.stop, state_.counters) >= 1); }
 
   const std::vector<Batch>& next() override {
-    if (h_.stop_requested()) {
-      save_state();
+    if (h_.processes.any(h_.stop_requested())) {
+      save_state(), saved_for_stop_ = true;
       throw Error("stopped with a good checkpoint at step " + std::to_string(state_.counters.steps), Exit::stopped);
     }
     const auto waited = Clock::now();
@@ -86,17 +78,19 @@ class TrainerImpl final : public Trainer {
     if (micro.size() > 1 && r_.objective->batch_coupled())
       throw Error("objective " + backquoted(r_.objective->type()) + " compares items, its batch cannot be split");
     for (const auto i : distinct_) all_.values[i].mutable_grad() = at::Tensor();
-    for (const auto& [name, ramp] : ramps_) r_.objective->set(name, ramp.at(ramp_progress(ramp, r_.stop, state_.counters)));
+    for (const auto& [name, ramp] : ramps_)
+      r_.objective->set(name, ramp.at(ramp_progress(ramp, r_.stop, state_.counters)));
     report_ = {};
     session_->step = state_.counters.steps;
-    std::map<std::string, double> counts, seen;
-    for (const auto& batch : micro)
-      for (const auto& [name, n] : r_.objective->counts(batch)) counts[name] += total(n);
-    std::map<std::string, double> metrics, metric_counts;
-    for (const auto& batch : micro) pass(batch, counts, metrics, metric_counts);
-    for (const auto& [name, value] : metrics) report_.metrics[name] = value / std::max(metric_counts[name], 1.0);
-    for (const auto& [name, n] : counts)
-      state_.counters.supervised_tokens += name == counts.begin()->first ? static_cast<std::int64_t>(n) : 0;
+    StepSums sums;
+    sums.count(*r_.objective, micro, h_.processes);
+    for (const auto& batch : micro) pass(batch, sums);
+    sums.flops = std::exchange(session_->flops, 0);
+    sums.exchange(h_.processes, all_, distinct_);
+    sums.report(report_);
+    step_flops_ = sums.flops;
+    if (!sums.counts.empty())
+      state_.counters.supervised_tokens += static_cast<std::int64_t>(sums.counts.begin()->second);
     for (const auto& constraint : r_.constraints) constraint->after_backward(all_);
     state_.counters.seconds += seconds_since(started);
     return report_;
@@ -154,6 +148,17 @@ class TrainerImpl final : public Trainer {
   }
 
  private:
+  // What the lost process did since the last update is gone with it; the weights are whole.
+  void run_strategy() {
+    if (h_.processes.alone()) return r_.strategy->run(*this);
+    try {
+      r_.strategy->run(*this);
+    } catch (const Error& error) {
+      if (error.exit() == Exit::stopped && !saved_for_stop_) save_state();
+      throw;
+    }
+  }
+
   void build_session() {
     towers_ = std::make_unique<Towers>(r_, h_.checkpoint);
     SessionResources resources;
@@ -176,6 +181,7 @@ class TrainerImpl final : public Trainer {
     towers_->add_to(*session_);
     for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
     session_->build(*r_.objective);
+    session_->processes = &h_.processes;
     context_ = session_->context(true);
     all_ = session_->trainable();
     distinct_ = all_.distinct();
@@ -207,10 +213,14 @@ class TrainerImpl final : public Trainer {
     settings.micro_items = r_.micro_batch, settings.whole = r_.objective->batch_coupled();
     settings.end_at_epoch = r_.stop.unit == Unit::epochs;
     settings.threads = h_.threads;
+    settings.rank = h_.processes.rank(), settings.processes = h_.processes.size();
     const bool feedback = transform_ && !transform_->subscriptions().empty();
     const bool unforeseen =
         !ramps_in(r_.objective->settings()).empty() &&
         (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised);
+    if (feedback && !h_.processes.alone())
+      throw Error("the data of objective " + backquoted(r_.objective->type()) +
+                  " depend on what its steps said, which only one process can know; run it without --nproc");
     if (feedback || unforeseen) settings.ahead = 0;
     settings.before_batch = [this](const Counters& counters) { before_batch(counters); };
     loader_ =
@@ -234,26 +244,10 @@ class TrainerImpl final : public Trainer {
       });
   }
 
-  void pass(const Batch& batch, const std::map<std::string, double>& counts, std::map<std::string, double>& metrics,
-            std::map<std::string, double>& metric_counts) {
+  void pass(const Batch& batch, StepSums& sums) {
     session_->refresh();
-    auto result = r_.objective->step(batch, *context_);
-    at::Tensor sum;
-    for (const auto& term : result.terms) {
-      const auto found = counts.find(term.name);
-      if (found == counts.end())
-        throw Error("objective " + backquoted(r_.objective->type()) + " gave the term " + backquoted(term.name) +
-                    " that its counts() does not have");
-      const double n = std::max(found->second, 1.0);
-      const double value = total(term.sum) / n;
-      report_.terms[term.name] += value, report_.loss += term.weight * value;
-      if (!term.sum.requires_grad() || found->second == 0) continue;
-      const auto part = term.sum.sum().mul(term.weight / n);
-      sum = sum.defined() ? sum.add(part) : part;
-    }
-    if (sum.defined()) torch::autograd::backward({sum}, {});
-    for (const auto& metric : result.metrics)
-      metrics[metric.name] += total(metric.sum), metric_counts[metric.name] += total(metric.count);
+    const auto result = r_.objective->step(batch, *context_);
+    if (const auto sum = sums.add(result, r_.objective->type()); sum.defined()) sum.backward();
     if (transform_) add_feedback(result, batch, session_->step, transform_->subscriptions(), undelivered_);
   }
 
@@ -261,8 +255,7 @@ class TrainerImpl final : public Trainer {
     auto& c = state_.counters;
     c.steps = batch_.counters.steps, c.input_tokens = batch_.counters.input_tokens, c.items = batch_.counters.items;
     c.bytes = batch_.counters.bytes, c.epochs = batch_.counters.epochs;
-    c.flops += session_->flops, c.flops_effective += session_->flops * density(all_, distinct_, r_.constraints);
-    session_->flops = 0;
+    c.flops += step_flops_, c.flops_effective += step_flops_ * density(all_, distinct_, r_.constraints);
     c.memory = peak_memory();
     state_.position = batch_.after;
     report_.counters = c;
@@ -277,13 +270,15 @@ class TrainerImpl final : public Trainer {
     for (const auto& [name, value] : report_.metrics) h_.recorder.point("train." + name, value, c);
     h_.recorder.point("lr", report_.lr, c);
     h_.recorder.point("gradient_norm", report_.gradient_norm, c);
-    for (const auto& [name, ramp] : ramps_) h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, r_.stop, c)), c);
+    for (const auto& [name, ramp] : ramps_)
+      h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, r_.stop, c)), c);
   }
 
   void evaluate() {
     if (!r_.evaluate_every || r_.evaluators.empty()) return;
     ++state_.evaluations;
     state_.last_evaluated_step = state_.counters.steps;
+    if (!h_.processes.first()) return;  // the others wait at their next sum
     const at::NoGradGuard quiet;
     session_->refresh();
     auto plain = session_->handle();
@@ -322,6 +317,8 @@ class TrainerImpl final : public Trainer {
   }
 
   void save_state() {
+    last_save_ = Clock::now();
+    if (!h_.processes.first()) return;
     State out;
     state_.save(out);
     save_weights(moving(), out.child("weights"));
@@ -330,7 +327,6 @@ class TrainerImpl final : public Trainer {
     save_feedback(undelivered_, out.child("feedback"));
     h_.mark(state_.counters.steps);
     write_training_state(h_.work, state_.counters.steps, out);
-    last_save_ = Clock::now();
   }
 
   void load_state() {
@@ -387,7 +383,8 @@ class TrainerImpl final : public Trainer {
   BestWeights best_;
   Clock::time_point last_save_;
   int bad_in_a_row_ = 0;
-  bool stop_ = false;
+  bool stop_ = false, saved_for_stop_ = false;
+  double step_flops_ = 0;
 };
 
 }  // namespace

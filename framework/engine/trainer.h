@@ -11,6 +11,7 @@
 #include "api/stage.h"
 #include "engine/data_pool.h"
 #include "engine/loader.h"
+#include "engine/processes.h"
 #include "engine/session.h"
 
 namespace xp {
@@ -31,6 +32,7 @@ struct TrainingHost {
   std::function<const State&(std::string_view)> artifact;
   at::ScalarType precision;
   int threads = 1;
+  Processes& processes;
   double checkpoint_seconds = 60;  ///< training state is written this often; it changes no result
 };
 
@@ -47,6 +49,9 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
 
 /// Share of a stop rule that is done, 1 or more at its end. Throws Error for a unit that counters do not have.
 double progress_of(const Quantity& stop, const Counters& counters);
+
+/// Most memory that this process had so far, in bytes.
+double peak_memory();
 
 /// Place of a ramp between 0 and 1; `stop` is the stage's own rule, for ramps that end at a share of it.
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters);

@@ -137,6 +137,12 @@ Head read_head(const Table& document, const ResolveOptions& options, Problems& p
   head.setting.precision = get_or<std::string>(document, "precision", head.setting.precision);
   head.setting.determinism = get_or<std::string>(document, "determinism", head.setting.determinism);
   head.setting.threads = get_or<std::int64_t>(document, "threads", head.setting.threads);
+  head.setting.processes = options.processes;
+  if (options.processes > 1 && head.setting.determinism == "bitwise")
+    problems.error("bitwise-processes",
+                   "`determinism = \"bitwise\"` needs one process, not " + std::to_string(options.processes),
+                   document.find("determinism")->second.span,
+                   "sums over processes come in another order than sums within one");
   if (const auto seeds = document.find("seeds"); seeds != document.end())
     head.seeds = read_seeds(seeds->second, "`seeds`", problems);
   if (!options.seeds.empty()) {

@@ -42,7 +42,8 @@ struct PlanMember {
 /// What the recipe's top keys say of the machine.
 struct PlanSetting {
   std::string device = "cpu", precision = "float32", determinism = "seeded";
-  std::int64_t threads = 0;  ///< 0: all cores
+  std::int64_t threads = 0;    ///< 0: all cores
+  std::int64_t processes = 1;  ///< that train together
 };
 
 struct Plan {
@@ -66,6 +67,7 @@ struct ResolveOptions {
   std::vector<std::int64_t> seeds = {};           ///< replace the recipe's; empty: its own
   Table sweep = {};                               ///< values of the axes by key, laid over each arm
   bool smoke = false;
+  std::int64_t processes = 1;  ///< that train each model together
   bool to_run = false;              ///< packages that the plan reads must be on this machine; else that is a warning
   bool trust_plugins = false;       ///< folders of plugins that the recipe names may be used
   std::filesystem::path root = {};  ///< project root; empty: found from the recipe

@@ -99,6 +99,7 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
           {"system", std::string(about.sysname) + " " + about.release + " " + about.machine},
           {"cpu", cpu_model()},
           {"threads_per_stage", std::to_string(plan.setting.threads)},
+          {"processes", std::to_string(plan.setting.processes)},
           {"device", plan.setting.device},
           {"precision", plan.setting.precision},
           {"determinism", plan.setting.determinism},

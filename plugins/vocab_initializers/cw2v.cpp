@@ -1,5 +1,4 @@
 #include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -140,7 +139,7 @@ class Cw2v final : public xp::VocabInitializer {
       for (std::int64_t i = 0; i < std::min(p_.batch, n); ++i) places.push_back(n <= p_.batch ? i : stream.below(n));
       const auto at = xp::tensor_of(places);
       const auto loss = combined(problem, at, problem.source_vectors).sub(wanted.index_select(0, at)).square().sum();
-      torch::autograd::backward({loss}, {});
+      loss.backward();
       adam.update();
     }
   }
@@ -192,7 +191,7 @@ class Cw2v final : public xp::VocabInitializer {
       const auto far = xp::ops::log_sigmoid(c.matmul(a.unsqueeze(2)).squeeze(2).neg()).sum();
       const auto loss = near.add(far).neg().div(static_cast<double>(p_.batch));
       if (!loss.requires_grad()) continue;  // a batch of copied tokens only teaches nothing
-      torch::autograd::backward({loss}, {});
+      loss.backward();
       adam.update();
     }
   }

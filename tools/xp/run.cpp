@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "plugin/loader.h"
+#include "processes.h"
 #include "program.h"
 #include "recipe/provenance.h"
 #include "report_text.h"
@@ -107,8 +108,10 @@ RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue
   return summary;
 }
 
-RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, double max_seconds) {
+RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, double max_seconds,
+                      const ProcessPlace& place) {
   RunOptions options;
+  options.place = place;
   options.results = program.results_folder();
   options.command = program.command, options.quiet = program.quiet, options.max_seconds = max_seconds;
   RunSummary summary;
@@ -120,20 +123,41 @@ RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue&
   return summary;
 }
 
-void run_recipe(Program& program, const RecipeOptions& options, double max_seconds) {
+/// One of those that train along; the first process reports and prints.
+void follow(Program& program, RecipeOptions options, const ProcessPlace& place) {
+  program.quiet = true;
+  options.resolve.processes = place.size;
+  const auto catalogue = options.catalogue(program);
+  run_engine(program, options.plan(program, catalogue, true), catalogue, 0, place);
+}
+
+void run_recipe(Program& program, RecipeOptions options, double max_seconds, int processes) {
+  const auto results = program.writable_results();
+  auto place = place_from_environment(results);
+  if (place.size > 1 && processes > 1 && place.size != processes)
+    throw Error("--nproc says " + std::to_string(processes) + " processes, the launcher started " +
+                    std::to_string(place.size),
+                Exit::usage);
+  if (place.rank > 0) return follow(program, std::move(options), place);
+  std::optional<LocalProcesses> others;
+  if (place.size == 1 && processes > 1) {
+    others.emplace(program.self(), program.command, processes, results);
+    place = others->place();
+  }
+  options.resolve.processes = place.size;
   const auto catalogue = options.catalogue(program);
   const auto plan = options.plan(program, catalogue, true);
-  program.writable_results();
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
   std::filesystem::path file;
-  if (ahead.to_run == 0) {
+  if (ahead.to_run == 0 && place.size == 1) {
     const auto known = same_result(program, plan);
     file = known ? *known : fold_cached(program, plan, catalogue, cache).file;
   } else {
     if (!program.quiet) std::fprintf(stderr, "writes to %s\n", (program.results_folder() / plan.name).c_str());
-    file = run_engine(program, plan, catalogue, max_seconds).file;
+    file = run_engine(program, plan, catalogue, max_seconds, place).file;
+    if (others) others->wait();
   }
   const auto result = read_result(file, &cache);
   print(program.json ? result_json({result.get()}) : result_text({result.get()}));
@@ -151,9 +175,15 @@ void add_run(CLI::App& app, Program& program) {
   options->add_to(*verb);
   auto limit = std::make_shared<std::string>();
   verb->add_option("--max-time", *limit, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
+  auto processes = std::make_shared<int>(1);
+  verb->add_option(
+          "--nproc", *processes,
+          "Processes on this machine that train each model together; torchrun and srun may start them instead.")
+      ->check(CLI::Range(1, 256));
   verb->footer(
       "Examples:\n"
       "  xp run recipes/quickstart.toml --smoke\n"
+      "  xp run R --nproc 2\n"
       "  xp run R --set arm.ofa.stage.transfer.initializer.temperature=0.05\n"
       "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes "
       "on.");
@@ -165,7 +195,7 @@ void add_run(CLI::App& app, Program& program) {
         throw Error("--max-time wants a time like \"45 min\", not " + backquoted(*limit), Exit::usage);
       seconds = quantity->amount;
     }
-    run_recipe(program, *options, seconds);
+    run_recipe(program, *options, seconds, *processes);
   });
 }
 
