@@ -62,8 +62,9 @@ class XP_API StepContext {
   /// batch is split changes nothing.
   virtual at::Tensor uniform(const Batch& batch, std::int64_t per_item, std::string_view what) = 0;
 
-  /// The rows of the whole logical batch. Differentiable; gradients reach this process's rows. Batch-coupled
-  /// objectives compare items through it and give the loss of all rows.
+  /// The rows of the whole logical batch, this process's first. Differentiable: a row gets the gradients that all
+  /// processes have for it. Batch-coupled objectives compare their own rows with all of these, and give the loss of
+  /// their own.
   virtual at::Tensor gather(const at::Tensor& rows) = 0;
 
   virtual std::int64_t step() const = 0;

@@ -139,7 +139,8 @@ State StageRun::state(const Reference& artifact) { return load_state(input(artif
 const State& StageRun::artifact(std::string_view name) {
   if (const auto known = artifacts_.find(name); known != artifacts_.end()) return known->second;
   std::vector<const Reference*> references;
-  collect(Value(node_.settings), references);
+  const Value settings(node_.settings);  // what is collected points into it
+  collect(settings, references);
   for (const auto* reference : references)
     if (reference->text == name) return artifacts_.emplace(std::string(name), state(*reference)).first->second;
   Strings names;

@@ -30,10 +30,11 @@ class Processes {
   bool alone() const { return size() == 1; }
   bool first() const { return rank() == 0; }
 
-  virtual void sum(std::vector<double>& numbers) = 0;                 ///< in place, over all processes
-  virtual void sum(const std::vector<at::Tensor>& tensors) = 0;       ///< in place, of one type
-  virtual at::Tensor gather(const at::Tensor& rows) = 0;              ///< see StepContext::gather
-  void sum(const std::vector<std::map<std::string, double>*>& maps);  ///< of the same names everywhere
+  virtual void sum(std::vector<double>& numbers) = 0;            ///< in place, over all processes
+  virtual void sum(const std::vector<at::Tensor>& tensors) = 0;  ///< in place, of one type
+  virtual at::Tensor gather(const at::Tensor& rows) = 0;         ///< see StepContext::gather
+  /// Each map over all processes; a name that some lack counts as 0 there.
+  void sum(const std::vector<std::map<std::string, double>*>& maps);
   bool any(bool mine);
 
   virtual void post(const std::string& message) = 0;  ///< from the first process to the others

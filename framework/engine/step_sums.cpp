@@ -42,7 +42,8 @@ at::Tensor StepSums::add(const StepResult& result, const std::string& objective)
       throw Error("objective " + backquoted(objective) + " gave the term " + backquoted(term.name) +
                   " that its counts() does not have");
     const double n = std::max(found->second, 1.0);
-    terms[term.name] += total(term.sum) / n, weights[term.name] = term.weight;
+    const double value = total(term.sum) / n;
+    terms[term.name] += value, loss += term.weight * value;
     if (!term.sum.requires_grad() || found->second == 0) continue;
     const auto part = term.sum.sum().mul(term.weight / n);
     sum = sum.defined() ? sum.add(part) : part;
@@ -54,14 +55,15 @@ at::Tensor StepSums::add(const StepResult& result, const std::string& objective)
 
 void StepSums::exchange(Processes& processes, const Parameters& all, const std::vector<Param>& distinct) {
   if (processes.alone()) return;
-  std::map<std::string, double> cost{{"flops", flops}};
-  processes.sum({&terms, &metrics, &metric_counts, &cost});
-  flops = cost.at("flops");
+  std::map<std::string, double> scalars{{"loss", loss}, {"flops", flops}};
+  processes.sum({&terms, &metrics, &metric_counts, &scalars});
+  loss = scalars.at("loss"), flops = scalars.at("flops");
   sum_gradients(processes, all, distinct);
 }
 
 void StepSums::report(StepReport& out) const {
-  for (const auto& [name, value] : terms) out.terms[name] = value, out.loss += weights.at(name) * value;
+  out.loss = loss;
+  for (const auto& [name, value] : terms) out.terms[name] = value;
   for (const auto& [name, value] : metrics) out.metrics[name] = value / std::max(metric_counts.at(name), 1.0);
 }
 

@@ -12,9 +12,8 @@ namespace xp {
 
 struct StepSums {
   std::map<std::string, double> counts;  ///< of the whole logical batch, before any pass
-  std::map<std::string, double> terms, weights;
-  std::map<std::string, double> metrics, metric_counts;
-  double flops = 0;
+  std::map<std::string, double> terms, metrics, metric_counts;
+  double loss = 0, flops = 0;
 
   void count(const Objective& objective, const std::vector<Batch>& micro, Processes& processes);
   /// Adds a pass. Returns what backward starts from: the sum of weight * term / count; undefined if nothing moves.

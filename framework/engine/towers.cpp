@@ -22,6 +22,27 @@ Checkpoint of_role(Checkpoint from, const std::string& role, const std::string& 
               " is none of them");
 }
 
+void checkpoints_in(const Value& value, std::vector<const Reference*>& out) {
+  if (const auto* reference = value.as<Reference>(); reference && reference->kind == "checkpoint")
+    out.push_back(reference);
+  if (const auto* list = value.as<List>())
+    for (const auto& one : *list) checkpoints_in(one, out);
+  if (const auto* table = value.as<Table>())
+    for (const auto& [key, one] : *table) checkpoints_in(one, out);
+}
+
+// What new models name in their settings, as merges do.
+std::vector<const Reference*> ingredients_of(const TrainRequest& request) {
+  std::vector<const Reference*> out;
+  const auto add = [&](const auto& model) {
+    if (const auto* spec = std::get_if<ModelSpec>(&model))
+      for (const auto& [key, value] : spec->settings) checkpoints_in(value, out);
+  };
+  if (request.model) add(*request.model);
+  for (const auto& tower : request.towers) add(tower.model);
+  return out;
+}
+
 }  // namespace
 
 std::optional<Reference> tokenizer_of(const TrainRequest& request) {
@@ -30,7 +51,8 @@ std::optional<Reference> tokenizer_of(const TrainRequest& request) {
     if (const auto* from = std::get_if<Reference>(&*request.model)) return *from;
   for (const auto& tower : request.towers)
     if (const auto* from = std::get_if<Reference>(&tower.model)) return *from;
-  return {};
+  const auto inside = ingredients_of(request);
+  return inside.empty() ? std::nullopt : std::optional(*inside.front());
 }
 
 Towers::Towers(const TrainRequest& request, const Load& load) {
@@ -46,6 +68,10 @@ Towers::Towers(const TrainRequest& request, const Load& load) {
       one.from = of_role(load(*from), tower.role, from->text);
     all_.push_back(std::move(one));
   }
+  for (const auto* reference : ingredients_of(request))
+    if (std::none_of(ingredients_.begin(), ingredients_.end(),
+                     [&](const auto& o) { return o.reference == *reference; }))
+      ingredients_.push_back({*reference, std::make_unique<Checkpoint>(load(*reference))});
   if (all_.empty()) throw Error("a stage that trains needs `model` or `towers`");
   std::set<std::string> roles;
   for (const auto& one : all_)
@@ -112,6 +138,14 @@ std::vector<const Checkpoint*> Towers::starts() const {
   std::vector<const Checkpoint*> out;
   for (const auto& one : all_)
     if (one.from) out.push_back(&*one.from);
+  for (const auto& one : ingredients_) out.push_back(one.checkpoint.get());
+  return out;
+}
+
+std::vector<const Checkpoint*> Towers::ingredients(std::string_view text) const {
+  std::vector<const Checkpoint*> out;
+  for (const auto& one : ingredients_)
+    if (one.reference.text == text) out.push_back(one.checkpoint.get());
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The models that a training stage moves: one, or several by role.
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,7 +11,8 @@
 
 namespace xp {
 
-/// The artifact whose tokenizer the stage uses: its own, else that of the first checkpoint among its models.
+/// The artifact whose tokenizer the stage uses: its own, else that of the first checkpoint among its
+/// models, else of the first that a new model is made of.
 std::optional<Reference> tokenizer_of(const TrainRequest& request);
 
 class Towers {
@@ -22,8 +24,10 @@ class Towers {
 
   /// Builds the models; the first one stands for role "primary" where no model has it.
   void add_to(Session& session);
-  /// Those that start from checkpoints.
+  /// Checkpoints that models start from or are made of.
   std::vector<const Checkpoint*> starts() const;
+  /// What a model names in its own settings, as the recipe writes it: "tuned[*]" gives all members, in their order.
+  std::vector<const Checkpoint*> ingredients(std::string_view text) const;
 
   /// Factor of the learning rate for a parameter's full name ("image.layer.0.norm").
   double lr_mult(const std::string& parameter) const;
@@ -37,6 +41,10 @@ class Towers {
     TowerRequest request;
     std::optional<Checkpoint> from = {};
   };
+  struct Ingredient {
+    Reference reference;
+    std::unique_ptr<Checkpoint> checkpoint;
+  };
   struct Average {
     std::vector<at::Tensor> own, followed;
     double decay = 0;
@@ -46,6 +54,7 @@ class Towers {
 
   std::vector<One> all_;
   std::vector<Average> averages_;
+  std::vector<Ingredient> ingredients_;
 };
 
 }  // namespace xp

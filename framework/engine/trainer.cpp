@@ -171,7 +171,7 @@ class TrainerImpl final : public Trainer {
       std::vector<const Checkpoint*> found;
       for (const auto& [role, checkpoint] : references_)
         if (fits(role, pattern)) found.push_back(&checkpoint);
-      return found;
+      return found.empty() ? towers_->ingredients(pattern) : found;
     };
     resources.artifact = h_.artifact;
     resources.categories = [this](std::string_view field) {

@@ -38,6 +38,8 @@ class Needs {
         reserved(need);
       else if (what == "field")
         field(need);
+      else if (what == "group")
+        group(need);
       else if (what == "artifact")
         artifact(need);
       else if (what == "metric")
@@ -48,7 +50,7 @@ class Needs {
         problems_.error(
             "unknown-need",
             need.owner + " declares a need of kind " + backquoted(printable(what)) + ", which nothing can meet",
-            need.span, "plugins need a capability, reserved, field, artifact, metric, output or parameter");
+            need.span, "plugins need a capability, reserved, field, group, artifact, metric, output or parameter");
     }
     if (node_.info && !no_tokenizer_ && tokenizer_known(node_) == Known::no)
       units(node_.info->schema.fields, node_.settings, "");
@@ -61,7 +63,11 @@ class Needs {
   }
 
   std::vector<const Reference*> models_of(const StageNode& node) const {
-    std::vector<const Reference*> out{reference_in(setting(node.settings, "model"))};
+    const auto* own = setting(node.settings, "model");
+    std::vector<const Reference*> out{reference_in(own)};
+    if (own && own->as<Table>())  // a merge is made of checkpoints
+      for (const auto& [key, value] : *own->as<Table>())
+        if (const auto* inside = reference_in(&value); inside && inside->kind == "checkpoint") out.push_back(inside);
     const auto* towers = setting(node.settings, "towers");
     if (towers && towers->as<List>())
       for (const auto& one : *towers->as<List>())
@@ -165,6 +171,23 @@ class Needs {
                       need.owner + " needs the field " + backquoted(need.trait.name) + " of its data, which " +
                           backquoted(reference.text) + " of type " + backquoted(info->type) + " does not have",
                       need.span, there.empty() ? "it has none" : "it has " + listed(there));
+      return;
+    }
+  }
+
+  // Members that each group of the data has. Data that declare none are not known.
+  void group(const Need& need) {
+    for (const auto& reference : need.data.empty() ? data_of_stage() : need.data) {
+      if (!reference.component) continue;
+      const auto& table = *reference.component;
+      const auto* info = g_.world().find(interfaces_of_kind("dataset"), *table.at("type").as<std::string>());
+      if (!info) continue;
+      const auto there = all_given(info->schema, table, "group");
+      if (there.empty() || given_by(info->schema, table, "group", need.trait.name)) continue;
+      problems_.error("missing-group",
+                      need.owner + " reads groups of " + need.trait.name + ", and " + backquoted(reference.text) +
+                          " of type " + backquoted(info->type) + " has groups of " + join(there, " or "),
+                      need.span, "name data with groups of " + need.trait.name);
       return;
     }
   }

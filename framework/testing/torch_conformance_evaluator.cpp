@@ -48,7 +48,8 @@ class ToyHandle final : public fixture::TestHandle {
   std::vector<Score> score(const Batch& batch) override {
     const auto logp = logits(encode(batch, {.tokens = true}).tokens).log_softmax(-1);
     const auto nats = -logp.gather(-1, batch.dense("ids").unsqueeze(-1)).squeeze(-1);
-    const auto text = (batch.dense("end") > batch.dense("begin")).logical_and(batch.dense("input.mask"));
+    auto text = (batch.dense("end") > batch.dense("begin")).logical_and(batch.dense("input.mask"));
+    if (batch.has("target")) text = batch.dense("target").ne(0).logical_and(batch.dense("input.mask"));
     const auto bytes = (batch.dense("end") - batch.dense("begin")) * text;
     std::vector<Score> out;
     for (std::int64_t i = 0; i < batch.items(); ++i)
@@ -80,6 +81,8 @@ std::vector<Document> toy_documents() {
       auto document = fixture::text_document(std::string(language) + "/" + std::to_string(i), text);
       document.group = "g" + std::to_string(i), document.language = language;
       document.fields[kLabel] = labels[i % labels.size()];
+      document.fields["text_b"] = words[(i + 1) % words.size()] + " text",
+      document.fields["score"] = std::to_string(i % 4);
       out.push_back(std::move(document));
     }
   return out;
@@ -99,11 +102,29 @@ std::string fill(const Schema& schema, Table& settings) {
   return {};
 }
 
+/// The second half of every item is its second text.
+class HalvesReader final : public BatchReader {
+ public:
+  explicit HalvesReader(std::unique_ptr<BatchReader> plain) : plain_(std::move(plain)) {}
+  bool next(Batch& batch) override {
+    if (!plain_->next(batch)) return false;
+    const auto& mask = batch.dense("input.mask");
+    const auto place = mask.to(at::kLong).cumsum(1), half = mask.sum(1, true).div(2, "floor");
+    batch.set("segment", place.gt(half).logical_and(mask).to(at::kLong));
+    return true;
+  }
+  void rewind() override { plain_->rewind(); }
+
+ private:
+  std::unique_ptr<BatchReader> plain_;
+};
+
 class DocumentContext final : public EvaluationContext {
  public:
   DocumentContext(const Encoder& encoder, std::size_t per_batch) : encoder_(encoder), per_batch_(per_batch) {}
   std::unique_ptr<BatchReader> read(const Reference&, const ReadRequest& request) override {
-    return std::make_unique<fixture::ListReader>(toy_documents(), encoder_, request, per_batch_);
+    return std::make_unique<HalvesReader>(
+        std::make_unique<fixture::ListReader>(toy_documents(), encoder_, request, per_batch_));
   }
   std::shared_ptr<const DataSource> documents(const Reference&) override {
     class All final : public DataSource {

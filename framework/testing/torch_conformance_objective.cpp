@@ -25,6 +25,7 @@ struct Stage {
   FixtureSpec spec;
   std::set<std::string> token_fields, item_fields;
   std::set<std::string> capabilities;  ///< of the primary model
+  std::int64_t members = 1;            ///< of a group
   std::string missing;
 
   void reserve(const std::string& name) {
@@ -41,6 +42,8 @@ struct Stage {
       capabilities.insert(need.name.substr(8));
     else if (need.what == "reserved")
       reserve(need.name);
+    else if (need.what == "group" && kItems % std::stoll(need.name) == 0)
+      members = std::stoll(need.name);
     else if (need.what == "field" && (need.name == "ids" || need.name == "word"))
       token_fields.insert(need.name);
     else if (need.what == "field" && need.name != "target")
@@ -94,20 +97,19 @@ Stage stage_for(const Registry& registry, const Table& settings, const std::vect
   return stage;
 }
 
-/// Texts of unequal length, each a group of its own; the last one is longer than all others.
+/// Texts of unequal length in groups of as many as the objective needs; the last ones are longer than all others.
 std::vector<std::vector<Example>> texts(const Stage& stage) {
-  auto groups = random_texts(stage.spec, kItems);
-  for (auto& group : random_texts(stage.spec, 1, 1, 11, kLongest)) {
-    group[0].sample_id = group[0].group_id = kItems;
-    groups.push_back(std::move(group));
-  }
-  for (auto& group : groups) {
-    auto& item = group[0];
-    Ints words;
-    for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i) words.data.push_back(i / 2);
-    if (stage.token_fields.contains("word")) item.fields["word"] = words;
-    for (const auto& name : stage.item_fields) item.fields[name] = Ints{{(item.sample_id * 2) % kClasses}};
-  }
+  const auto members = static_cast<int>(stage.members), count = static_cast<int>(kItems / stage.members);
+  auto groups = random_texts(stage.spec, count, members);
+  groups.push_back(random_texts(stage.spec, 1, members, 11, kLongest).at(0));
+  for (auto& item : groups.back()) item.sample_id += kItems, item.group_id = count;
+  for (auto& group : groups)
+    for (auto& item : group) {
+      Ints words;
+      for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i) words.data.push_back(i / 2);
+      if (stage.token_fields.contains("word")) item.fields["word"] = words;
+      for (const auto& name : stage.item_fields) item.fields[name] = Ints{{(item.sample_id * 2) % kClasses}};
+    }
   return groups;
 }
 
@@ -173,8 +175,10 @@ std::string check_objective(const Registry& registry, const Table& settings, con
   check_same(loss, f.accumulate({batch}), "the same batch again");
   check_same(loss, f.accumulate({padded}), "with more padding");
   if (!f.objective().batch_coupled()) {
-    check_same(loss, f.accumulate({batch.select(rows(kItems).flip(0))}), "in another order");
-    check_same(loss, f.accumulate(split(batch, 4)), "in two micro-batches");
+    check_same(loss, f.accumulate({batch.select(rows(kItems).view({-1, stage.members}).flip({0}).flatten())}),
+               "in another order");
+    check_same(loss, f.accumulate(split(batch, (4 + stage.members - 1) / stage.members * stage.members)),
+               "in two micro-batches");
   }
   CHECK(gradient_error(f, batch, 2) < 1e-6);
   return {};

@@ -31,6 +31,7 @@ class Classification final : public Evaluator {
       f.gives("metric", "accuracy", "share");
       f.gives("metric", "macro_f1", "share");
       f.gives("metric", "majority", "share");
+      f.gives("metric", "normalised", "share");  // accuracy over the majority, of what is possible
     }
   };
   explicit Classification(Params params) : p_(std::move(params)) {}
@@ -104,6 +105,8 @@ class Classification final : public Evaluator {
     recorder.metric("accuracy", static_cast<double>(right) / all, what);
     recorder.metric("macro_f1", f1 / static_cast<double>(counts.size()), what);
     recorder.metric("majority", static_cast<double>(most) / all, what);
+    const double room = static_cast<double>(items - most);
+    recorder.metric("normalised", room > 0 ? static_cast<double>(right - most) / room : 0.0, what);
     if (const auto unseen = counts.find(kUnseen); unseen != counts.end())
       recorder.note(count(static_cast<std::size_t>(unseen->second.gold), "document") + " of " +
                     backquoted(p_.data.text) + " have a label that training did not have; they count as wrong");

@@ -57,6 +57,7 @@ TEST_CASE("classification: accuracy, macro F1 and the floor of known predictions
     CHECK(kept.metrics.at("accuracy") == Approx(5.0 / 7));
     CHECK(kept.metrics.at("macro_f1") == Approx((2 * 3.0 / 7 + 2 * 1.0 / 4 + 2 * 1.0 / 3) / 3));
     CHECK(kept.metrics.at("majority") == Approx(4.0 / 7));
+    CHECK(kept.metrics.at("normalised") == Approx((kept.metrics.at("accuracy") - 4.0 / 7) / (1 - 4.0 / 7)));
     CHECK(kept.items.at(documents[2].id).at("accuracy") == 0);
     CHECK(kept.items.at(documents[3].id).at("accuracy") == 1);
   }

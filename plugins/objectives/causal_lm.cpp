@@ -12,10 +12,11 @@ class CausalLanguageModel final : public xp::Objective {
     LossOn loss_on = LossOn::all;
 
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::loss_on, "loss_on", "Predict every token but the first, or those that the field `target` marks.",
+      f.add(&Params::loss_on, "loss_on",
+            "Predict every token but the first, or those that the field `target` marks; without it, a second text's.",
             {{"all", LossOn::all}, {"target", LossOn::target}});
       f.needs("field", "ids");
-      f.needs("field", "target", {{"loss_on", {"target"}}});
+      f.needs("field", "segment", {{"loss_on", {"target"}}});
       f.needs("capability", "primary:causal");
       f.needs("capability", "primary:logits");
     }
@@ -46,7 +47,10 @@ class CausalLanguageModel final : public xp::Objective {
     const auto& mask = batch.dense("input.mask");
     const auto time = mask.size(1);
     auto both = mask.slice(1, 1).logical_and(mask.slice(1, 0, std::max<std::int64_t>(time - 1, 0)));
-    if (p_.loss_on == LossOn::target) both = both.logical_and(batch.dense("target").slice(1, 1).ne(0));
+    if (p_.loss_on == LossOn::target) {
+      const auto& marks = batch.dense(batch.has("target") ? "target" : "segment");
+      both = both.logical_and(marks.slice(1, 1).ne(0));
+    }
     return both;
   }
 

@@ -23,14 +23,15 @@ FixtureSpec spec(xp::Table objective, at::ScalarType type) {
 }  // namespace
 
 TEST_CASE("causal_lm is the mean cross entropy of each token given those before it") {
-  for (const char* on : {"all", "target"}) {
+  for (const auto& [on, field] :
+       {std::pair("all", "target"), std::pair("target", "target"), std::pair("target", "segment")}) {
     auto s = spec({{"type", "causal_lm"}, {"loss_on", on}}, at::kDouble);
-    s.dataset_fields.push_back({"target", "input", 0});
+    s.dataset_fields.push_back({field, "input", 0});
     auto texts = xp::testing::random_texts(s, 6);
     for (auto& group : texts) {  // the last three tokens are the target
       xp::Ints target{std::vector<std::int64_t>(group[0].ints("ids").data.size(), 0)};
       std::fill_n(target.data.end() - 3, 3, 1);
-      group[0].fields["target"] = target;
+      group[0].fields[field] = target;
     }
     Fixture f(xp::testing::registry(), s);
     const auto batch = f.load(texts);

@@ -43,6 +43,7 @@ TrainRequest Stage::request(const std::string& stop, Table objective, Table mode
 
 Trained Stage::run(TrainRequest request) {
   std::int64_t asked = 0;
+  const auto alone = Processes::join({});
   TrainingHost host{.registry = testing::registry(),
                     .random = RandomStreams(seed, "stage"),
                     .pool = pool_,
@@ -59,7 +60,8 @@ Trained Stage::run(TrainRequest request) {
                     .tokenizer = [this](const Reference&) { return encoder; },
                     .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
                     .precision = precision,
-                    .threads = threads};
+                    .threads = threads,
+                    .processes = *alone};
   return train(std::move(request), std::move(host));
 }
 
