@@ -3,8 +3,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "api/checkpoint_transform.h"
+#include "small_models_fixture.h"
 #include "testing/testing.h"
-#include "testing/torch_small_models.h"
 
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;

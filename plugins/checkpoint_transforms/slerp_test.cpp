@@ -5,8 +5,8 @@
 #include "api/checkpoint_transform.h"
 #include "api/ops.h"
 #include "kit/torch_operators.h"
+#include "small_models_fixture.h"
 #include "testing/testing.h"
-#include "testing/torch_small_models.h"
 
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;

@@ -95,17 +95,16 @@ class ReplacedTokenDetection final : public xp::Objective {
     const auto pass =
         context.forward("primary", {.ids = filled, .mask = mask, .sample_id = batch.sample_id}, {.tokens = true});
     const auto dense = xp::ops::linear(pass.tokens, context.weight(dense_), context.weight(dense_bias_));
-    const auto score = xp::ops::linear(xp::ops::gelu(dense), context.weight(out_), context.weight(out_bias_))
-                           .squeeze(-1)
-                           .to(at::kFloat);
-    const auto losses = xp::ops::binary_cross_entropy_with_logits(score, replaced.to(score.scalar_type()));
+    const auto score = xp::ops::linear(xp::ops::gelu(dense), context.weight(out_), context.weight(out_bias_));
+    const auto wide = score.squeeze(-1).to(score.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+    const auto losses = xp::ops::binary_cross_entropy_with_logits(wide, replaced.to(wide.scalar_type()));
     result.terms.push_back({"detection", (losses * scored(batch)).sum(1), p_.detection_weight});
 
     const auto filled_here = batch.dense("labels").ge(0);
     result.metrics = {{"generator_accuracy", logits.detach().argmax(-1).eq(hidden.labels).sum(), filled_here.sum()},
                       {"replaced", replaced.sum(), filled_here.sum()},
-                      {"detected", (score.detach().gt(0) * replaced).sum(), replaced.sum()}};
-    result.published = {{"filled", filled}, {"scores", score}};
+                      {"detected", (wide.detach().gt(0) * replaced).sum(), replaced.sum()}};
+    result.published = {{"filled", filled}, {"scores", wide}};
     return result;
   }
 
@@ -121,5 +120,6 @@ class ReplacedTokenDetection final : public xp::Objective {
 }  // namespace
 
 XP_PLUGIN(replaced_token_detection) {
-  registry.add<ReplacedTokenDetection>("replaced_token_detection", "Which tokens did a small generator replace?");
+  registry.add<ReplacedTokenDetection>("replaced_token_detection",
+                                       "Finds the tokens that a small generator replaced.");
 }

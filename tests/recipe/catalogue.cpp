@@ -73,7 +73,9 @@ void data(Builder& b) {
   b.add("data_source", "text", {files, whole("min_chars", "Shorter documents are left out.", 0)},
         {{"field", "text", "", {}}});
   b.add("data_source", "labelled_text",
-        {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column.")},
+        {files, named(field::text(), "text", "Column."), named(field::text(), "label", "Column."),
+         named(field::list(field::text()), "header", "Names."),
+         named(FieldInfo{.kind = Kind::boolean}, "clean", "Whether.")},
         {{"field", "text", "", {}}, {"field", "label", "", {}}});
   b.add("data_source", "aligned_text", {files},
         {{.what = "split", .name = "train"}, {.what = "split", .name = "test"}});

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -132,21 +133,21 @@ void follow(Program& program, RecipeOptions options, const ProcessPlace& place) 
 }
 
 void run_recipe(Program& program, RecipeOptions options, double max_seconds, int processes) {
-  const auto results = program.writable_results();
-  auto place = place_from_environment(results);
+  auto place = place_from_environment(program.results_folder());
   if (place.size > 1 && processes > 1 && place.size != processes)
     throw Error("--nproc says " + std::to_string(processes) + " processes, the launcher started " +
                     std::to_string(place.size),
                 Exit::usage);
   if (place.rank > 0) return follow(program, std::move(options), place);
+  options.resolve.processes = std::max(place.size, processes);
+  const auto catalogue = options.catalogue(program);
+  const auto plan = options.plan(program, catalogue, true);
+  const auto results = program.writable_results();
   std::optional<LocalProcesses> others;
   if (place.size == 1 && processes > 1) {
     others.emplace(program.self(), program.command, processes, results);
     place = others->place();
   }
-  options.resolve.processes = place.size;
-  const auto catalogue = options.catalogue(program);
-  const auto plan = options.plan(program, catalogue, true);
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
