@@ -224,7 +224,12 @@ void follow_graph(const RunShared& shared) {
     context.follow(message->substr(line + 1));
     Table settings = node.settings;
     settings.insert_or_assign("type", Value(node.type));
-    shared.registry.make<Stage>(settings)->run(context);
+    try {
+      shared.registry.make<Stage>(settings)->run(context);
+    } catch (const Error& error) {
+      if (error.exit() != Exit::stopped || shared.processes.lost()) throw;
+      return;  // all agreed to stop, and the first one says so
+    }
   }
 }
 

@@ -21,13 +21,6 @@ double number_in(const Table& table, std::string_view key, double otherwise) {
   return found != table.end() && found->second.is_number() ? found->second.number() : otherwise;
 }
 
-at::Tensor constant_padded(const at::Tensor& x, std::int64_t width, const at::Scalar& value) {
-  auto out = ops::full({x.size(0), width}, value, x.options());
-  const auto n = std::min(width, x.size(1));
-  out.narrow(1, 0, n).copy_(x.narrow(1, 0, n));
-  return out;
-}
-
 /// The most probable class, or one drawn from softmax(scores / temperature).
 std::int64_t drawn(const at::Tensor& scores, double temperature, RandomStream& random) {
   if (temperature <= 0) return scores.argmax().item<std::int64_t>();
@@ -118,8 +111,10 @@ class ModelHandle final : public Handle {
     const auto items = mask.size(0), prompt = mask.size(1);
     const auto end = s_.encoder()->reserved("end").value_or(-1);
     const auto width = limit > 0 ? std::min(prompt + most, limit) : prompt + most;
-    auto ids = constant_padded(batch.dense("ids"), width, s_.encoder()->reserved("pad").value_or(0));
-    auto seen = constant_padded(mask, width, false);
+    // As wide as the longest text may become; a prompt that is longer is cut.
+    const auto room = width - prompt;
+    auto ids = ops::constant_pad_nd(batch.dense("ids"), {0, room}, s_.encoder()->reserved("pad").value_or(0)).clone();
+    auto seen = ops::constant_pad_nd(mask, {0, room}, false).clone();
     std::vector<RandomStream> streams;
     std::vector<std::int64_t> length;
     std::vector<bool> done;

@@ -66,6 +66,7 @@ class Group final : public Processes {
     run([&] {
       auto options = c10d::ProcessGroupGloo::Options::create_default(kLongestWait);
       if (place.host.empty()) {
+        std::filesystem::create_directories(place.file.parent_path());
         store_ = c10::make_intrusive<c10d::FileStore>(place.file.string(), size_);
       } else {
         c10d::TCPStoreOptions where;
@@ -80,6 +81,7 @@ class Group final : public Processes {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  bool lost() const override { return lost_; }
 
   void sum(std::vector<double>& numbers) override {
     if (numbers.empty()) return;
@@ -172,6 +174,7 @@ class Group final : public Processes {
     try {
       what();
     } catch (const std::exception& error) {
+      lost_ = true;
       const std::string_view all = error.what();
       throw Error("process " + std::to_string(rank_) + " of " + std::to_string(size_) +
                       " lost the others: " + std::string(all.substr(0, all.find('\n'))),
@@ -180,6 +183,7 @@ class Group final : public Processes {
   }
 
   int rank_, size_;
+  bool lost_ = false;
   std::int64_t messages_ = 0;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;

@@ -29,6 +29,7 @@ class Processes {
   virtual int size() const = 0;
   bool alone() const { return size() == 1; }
   bool first() const { return rank() == 0; }
+  virtual bool lost() const { return false; }  ///< another process went without a word
 
   virtual void sum(std::vector<double>& numbers) = 0;            ///< in place, over all processes
   virtual void sum(const std::vector<at::Tensor>& tensors) = 0;  ///< in place, of one type

@@ -70,8 +70,8 @@ ProcessPlace place_from_environment(const std::filesystem::path& results) {
     const char* step = std::getenv("SLURM_STEP_ID");
     if (!job || !step) throw Error("Slurm gave a task but no job and step", Exit::usage);
     place.rank = *task, place.size = *tasks;
-    place.file = results / ".work" / ("slurm-" + std::string(job) + "." + step);
-    std::filesystem::create_directories(place.file.parent_path());
+    const char* restart = std::getenv("SLURM_RESTART_COUNT");  // a requeued job has its old numbers
+    place.file = results / ".work" / ("slurm-" + std::string(job) + "." + step + "." + (restart ? restart : "0"));
   }
   return checked(place);
 }
