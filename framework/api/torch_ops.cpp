@@ -34,7 +34,9 @@ Tensor arange(const Scalar& start, const Scalar& end, const TensorOptions& optio
 Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, const TensorOptions& options) {
   return at::arange(start, end, step, options);
 }
-Tensor tensor(const std::vector<std::int64_t>& values, const TensorOptions& options) { return at::tensor(values, options); }
+Tensor tensor(const std::vector<std::int64_t>& values, const TensorOptions& options) {
+  return at::tensor(values, options);
+}
 Tensor tensor(const std::vector<double>& values, const TensorOptions& options) { return at::tensor(values, options); }
 Tensor cat(at::ArrayRef<Tensor> tensors, std::int64_t dim) { return at::cat(tensors, dim); }
 Tensor stack(at::ArrayRef<Tensor> tensors, std::int64_t dim) { return at::stack(tensors, dim); }

@@ -9,7 +9,9 @@
 namespace xp {
 namespace {
 
-std::string key_of(const Reference& dataset) { return dataset.digest + "|" + dataset.text + "|" + dataset.split; }
+std::string dataset_key(const Reference& dataset) {
+  return dataset.digest + "|" + dataset.text + "|" + dataset.split;
+}
 
 class Reader final : public BatchReader {
  public:
@@ -100,7 +102,7 @@ bool DataPool::is_grouped(const Reference& dataset) const {
 }
 
 std::shared_ptr<const Corpus> DataPool::corpus(const Reference& dataset) {
-  auto& known = corpora_[key_of(dataset)];
+  auto& known = corpora_[dataset_key(dataset)];
   if (!known && !dataset.node.empty()) {
     if (!folder_) throw Error("datasets that stages make cannot be read here: " + backquoted(dataset.text));
     known = std::make_shared<const Corpus>(made_corpus(folder_(dataset) / "documents.jsonl", dataset.text));
@@ -114,7 +116,7 @@ std::shared_ptr<const ExampleSource> DataPool::examples(const Reference& dataset
                                                         const std::map<std::string, Strings>& categories) {
   CutRule rule = asked;
   rule.groups = is_grouped(dataset), rule.windows = rule.windows && !rule.groups;
-  const auto key = key_of(dataset) + "|" + std::to_string(rule.length) + (rule.windows ? "w" : "c") +
+  const auto key = dataset_key(dataset) + "|" + std::to_string(rule.length) + (rule.windows ? "w" : "c") +
                    (rule.offsets ? "o" : "-") + join(rule.categorical, ",");
   auto& known = examples_[key];
   if (known) return known;

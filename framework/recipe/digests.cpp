@@ -183,7 +183,11 @@ PlanBuilder::Both PlanBuilder::digest_of(const PlanNode& node) const {
   const auto settings = result_settings(catalogue_, {"stage"}, node.settings);
   const auto& setting = plan_.setting;
   const auto common = [&](Digest& digest) {
-    digest.add("stage").add(setting.precision).add(setting.device).add(setting.determinism).add("world " + std::to_string(setting.processes));
+    digest.add("stage")
+        .add(setting.precision)
+        .add(setting.device)
+        .add(setting.determinism)
+        .add("world " + std::to_string(setting.processes));
     digest.add(node.draws ? "seed " + std::to_string(node.seed) : std::string("no seed"));
   };
   Digest full, identity;

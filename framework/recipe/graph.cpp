@@ -9,9 +9,9 @@
 namespace xp::recipe {
 namespace {
 
-constexpr std::size_t kMostNodes = 2000;                 // of one arm
-constexpr std::size_t kLongestChain = 128;               // stages that wait for each other: resolving recurses
-constexpr std::size_t kMostText = std::size_t{1} << 23;  // bytes of all members of one `each`
+constexpr std::size_t kMostNodes = 2000;                     // of one arm
+constexpr std::size_t kLongestChain = 128;                   // stages that wait for each other: resolving recurses
+constexpr std::size_t kMostEachText = std::size_t{1} << 23;  // bytes of all members of one `each`
 
 using Substitution = std::vector<std::pair<std::string, std::string>>;
 
@@ -110,7 +110,7 @@ void Graph::plan(const NamedTable& stage) {
     return;
   }
   const auto all = combinations(each->second, "stage " + backquoted(stage.name), world_.problems);
-  if (to_text(*stage.value).size() * all.size() > kMostText) {
+  if (to_text(*stage.value).size() * all.size() > kMostEachText) {
     world_.problems.error("too-large", "the members of stage " + backquoted(stage.name) + " take too much text",
                           each->second.span, "fewer members, or a smaller stage");
     return;

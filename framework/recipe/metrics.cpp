@@ -16,12 +16,12 @@ bool is_counter(const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-struct Known {
+struct KnownMetrics {
   bool found = false, unsure = false;
   std::set<std::string> names;  ///< "similarity.spearman", "loss", "tokens"
 };
 
-void look(const StageNode& node, const std::string& name, Known& known) {
+void look(const StageNode& node, const std::string& name, KnownMetrics& known) {
   if (node.broken || node.inside.unknown) known.unsure = true;
   const auto offer = [&](const std::string& given) {
     known.names.insert(given);
@@ -34,7 +34,7 @@ void look(const StageNode& node, const std::string& name, Known& known) {
         if (given.what == "metric" && holds(given.when, use.settings)) offer(use.name + "." + given.name);
 }
 
-std::string metric_hint(const std::string& name, const Known& known) {
+std::string metric_hint(const std::string& name, const KnownMetrics& known) {
   const std::vector<std::string> given(known.names.begin(), known.names.end());
   auto all = given;
   all.insert(all.end(), counter_names().begin(), counter_names().end());
@@ -66,7 +66,7 @@ bool check_metric(const MetricPath& path, const SourceSpan& span, const std::vec
                   Problems& problems) {
   bool good = true;
   for (const auto* leaf : leaves(path)) {
-    Known known;
+    KnownMetrics known;
     std::set<std::string> stages;
     bool any = false;
     for (const auto& arm : arms) {

@@ -67,7 +67,7 @@ struct ResolveOptions {
   std::vector<std::int64_t> seeds = {};           ///< replace the recipe's; empty: its own
   Table sweep = {};                               ///< values of the axes by key, laid over each arm
   bool smoke = false;
-  std::int64_t processes = 1;  ///< that train each model together
+  std::int64_t processes = 1;       ///< that train each model together
   bool to_run = false;              ///< packages that the plan reads must be on this machine; else that is a warning
   bool trust_plugins = false;       ///< folders of plugins that the recipe names may be used
   std::filesystem::path root = {};  ///< project root; empty: found from the recipe

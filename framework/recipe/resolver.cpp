@@ -8,7 +8,7 @@
 namespace xp::recipe {
 namespace {
 
-constexpr std::size_t kDeepest = 16;      // named components inside each other
+constexpr std::size_t kMostNested = 16;   // named components inside each other
 constexpr std::size_t kMostParts = 5000;  // of one stage: a component may name another one many times
 
 const FieldInfo* field_named(const std::vector<FieldInfo>& fields, std::string_view key) {
@@ -237,7 +237,7 @@ std::optional<Value> Resolver::part(const FieldInfo& info, const Value& value, c
 std::optional<Value> Resolver::named_part(const FieldInfo& info, const std::string& name, const Value& value,
                                           const Place& place) {
   const auto& named = *names_.find(name);
-  if (open_.size() > kDeepest || std::find(open_.begin(), open_.end(), name) != open_.end()) {
+  if (open_.size() > kMostNested || std::find(open_.begin(), open_.end(), name) != open_.end()) {
     auto path = open_;
     path.push_back(name);
     for (auto& one : path) one = backquoted(one);

@@ -67,8 +67,8 @@ class XP_API Result {
 };
 
 /// Opens one; throws Error (Exit::data) saying what is wrong with the file. Records of an open journal come from
-/// `cache`, by default the one beside it (results/cache). Records are read when asked for, those of an HDF5 file without
-/// their ledgers.
+/// `cache`, by default the one beside it (results/cache). Records are read when asked for, those of an HDF5 file
+/// without their ledgers.
 XP_API std::unique_ptr<Result> read_result(const std::filesystem::path& file, const Cache* cache = nullptr);
 /// All results of one recipe, or of every folder below `results` but the cache; newest first by run id. Unread: a run
 /// whose HDF5 file is there counts once.

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 16> kKinds{
     "model",   "artifact", "files", "list", "table",  "any_of",   "anything",     "map"};
 constexpr std::array<std::string_view, 12> kUnits{"none",      "tokens",  "supervised", "steps", "epochs",  "items",
                                                   "documents", "seconds", "flops",      "bytes", "percent", "factor"};
-constexpr int kDeepest = 32;
+constexpr int kDeepestSchema = 32;
 
 Json to(const FieldInfo& field) {
   Json out{{"kind", kKinds[static_cast<std::size_t>(field.kind)]}};
@@ -116,7 +116,7 @@ std::size_t index_of(const std::array<std::string_view, N>& names, const std::st
 }
 
 FieldInfo field_from(const Json& json, int depth) {
-  if (depth > kDeepest) refuse("fields are nested deeper than " + std::to_string(kDeepest));
+  if (depth > kDeepestSchema) refuse("fields are nested deeper than " + std::to_string(kDeepestSchema));
   Reader read(json, "a field");
   FieldInfo out;
   out.name = read.text("name");
@@ -166,7 +166,7 @@ Schema schema_from_json(std::string_view json) {
   Schema out;
   try {
     const auto parsed = Json::parse(json, [](int depth, Json::parse_event_t, Json&) {
-      if (depth > 2 * kDeepest + 8) refuse("it is nested too deeply");
+      if (depth > 2 * kDeepestSchema + 8) refuse("it is nested too deeply");
       return true;
     });
     Reader read(parsed, "a schema");

@@ -7,7 +7,7 @@
 namespace xp {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string cell(std::string_view text) {
   std::string out;
@@ -54,26 +54,26 @@ void traits(std::string_view title, const std::vector<Trait>& list, std::string&
   }
 }
 
-Json plain(const Value& value) { return Json::parse(to_json(value)); }
+OrderedJson plain(const Value& value) { return OrderedJson::parse(to_json(value)); }
 
-Json object_of(const std::vector<FieldInfo>& fields);
+OrderedJson object_of(const std::vector<FieldInfo>& fields);
 
-Json number_of(const FieldInfo& field) {
-  Json out{{"type", field.kind == Kind::integer ? "integer" : "number"}};
+OrderedJson number_of(const FieldInfo& field) {
+  OrderedJson out{{"type", field.kind == Kind::integer ? "integer" : "number"}};
   if (field.min) out[field.above_min ? "exclusiveMinimum" : "minimum"] = *field.min;
   if (field.max) out[field.below_max ? "exclusiveMaximum" : "maximum"] = *field.max;
   return out;
 }
 
-Json object_with(Json properties, Json required) {
-  Json out{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+OrderedJson object_with(OrderedJson properties, OrderedJson required) {
+  OrderedJson out{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) out["required"] = std::move(required);
   return out;
 }
 
-Json number_forms(const FieldInfo& field) {
-  auto forms = Json::array({number_of(field)});
-  const Json number{{"type", "number"}};
+OrderedJson number_forms(const FieldInfo& field) {
+  auto forms = OrderedJson::array({number_of(field)});
+  const OrderedJson number{{"type", "number"}};
   if (field.schedulable)
     forms.push_back(object_with({{"from", number_of(field)},
                                  {"to", number_of(field)},
@@ -83,67 +83,68 @@ Json number_forms(const FieldInfo& field) {
   if (field.learnable)
     forms.push_back(object_with(
         {{"learn", {{"type", "boolean"}}}, {"start", number_of(field)}, {"min", number}, {"max", number}}, {}));
-  return forms.size() == 1 ? forms[0] : Json{{"anyOf", forms}};
+  return forms.size() == 1 ? forms[0] : OrderedJson{{"anyOf", forms}};
 }
 
-Json distribution_of(const FieldInfo& field) {
-  const Json pair{{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}};
-  const Json one{{"type", "number"}};
+OrderedJson distribution_of(const FieldInfo& field) {
+  const OrderedJson pair{{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}};
+  const OrderedJson one{{"type", "number"}};
   auto number = number_of(field);
-  return {{"anyOf",
-           Json::array({std::move(number), object_with({{"uniform", pair}}, {"uniform"}),
-                        object_with({{"normal", pair}}, {"normal"}), object_with({{"poisson", one}}, {"poisson"}),
-                        object_with({{"geometric", one}}, {"geometric"})})}};
+  return {{"anyOf", OrderedJson::array({std::move(number), object_with({{"uniform", pair}}, {"uniform"}),
+                                        object_with({{"normal", pair}}, {"normal"}),
+                                        object_with({{"poisson", one}}, {"poisson"}),
+                                        object_with({{"geometric", one}}, {"geometric"})})}};
 }
 
-Json part_of() {
-  const Json type{{"type", "string"}};
-  return {{"anyOf", Json::array({type, Json{{"type", "object"}}})}};
+OrderedJson part_of() {
+  const OrderedJson type{{"type", "string"}};
+  return {{"anyOf", OrderedJson::array({type, OrderedJson{{"type", "object"}}})}};
 }
 
-Json form_of(const FieldInfo& field) {
+OrderedJson form_of(const FieldInfo& field) {
   switch (field.kind) {
     case Kind::boolean: return {{"type", "boolean"}};
     case Kind::integer: return number_of(field);
     case Kind::real: return number_forms(field);
     case Kind::text: return {{"type", "string"}};
     case Kind::choice: return {{"enum", field.choices}};
-    case Kind::quantity: return {{"type", Json::array({"string", "number"})}};
+    case Kind::quantity: return {{"type", OrderedJson::array({"string", "number"})}};
     case Kind::distribution: return distribution_of(field);
     case Kind::part:
     case Kind::model: return part_of();
     case Kind::artifact: return {{"type", "string"}};
     case Kind::files: {
-      const Json text{{"type", "string"}};
-      return {{"anyOf", Json::array({text, Json{{"type", "array"}, {"items", text}}})}};
+      const OrderedJson text{{"type", "string"}};
+      return {{"anyOf", OrderedJson::array({text, OrderedJson{{"type", "array"}, {"items", text}}})}};
     }
     case Kind::list: {
       const auto element = form_of(field.fields.front());
-      return {{"anyOf", Json::array({Json{{"type", "array"}, {"items", element}}, element})}};
+      return {{"anyOf", OrderedJson::array({OrderedJson{{"type", "array"}, {"items", element}}, element})}};
     }
     case Kind::table: return object_of(field.fields);
     case Kind::any_of: {
-      auto forms = Json::array();
+      auto forms = OrderedJson::array();
       for (const auto& one : field.fields) forms.push_back(form_of(one));
       return {{"anyOf", std::move(forms)}};
     }
-    case Kind::anything: return Json::object();
+    case Kind::anything: return OrderedJson::object();
     case Kind::map: return {{"type", "object"}, {"additionalProperties", form_of(field.fields.front())}};
   }
-  return Json::object();
+  return OrderedJson::object();
 }
 
-Json property_of(const FieldInfo& field) {
+OrderedJson property_of(const FieldInfo& field) {
   auto out = form_of(field);
-  if (field.nullable) out = Json{{"anyOf", Json::array({std::move(out), Json{{"const", "none"}}})}};
+  if (field.nullable)
+    out = OrderedJson{{"anyOf", OrderedJson::array({std::move(out), OrderedJson{{"const", "none"}}})}};
   out["description"] = field.doc.empty() ? describe(field) : field.doc + " (" + describe(field) + ")";
   if (field.fallback) out["default"] = plain(*field.fallback);
   return out;
 }
 
-Json object_of(const std::vector<FieldInfo>& fields) {
-  auto properties = Json::object();
-  auto required = Json::array();
+OrderedJson object_of(const std::vector<FieldInfo>& fields) {
+  auto properties = OrderedJson::object();
+  auto required = OrderedJson::array();
   for (const auto& field : fields) {
     properties[field.name] = property_of(field);
     if (field.required) required.push_back(field.name);
@@ -170,16 +171,16 @@ std::string to_markdown(std::string_view interface, std::string_view type, std::
 
 std::string to_json_schema(std::string_view type, std::string_view summary, const Schema& schema) {
   auto out = object_of(schema.fields);
-  Json properties{{"type", {{"const", type}}}};
+  OrderedJson properties{{"type", {{"const", type}}}};
   properties.update(out["properties"]);
   out["properties"] = std::move(properties);
-  auto required = Json::array({"type"});
+  auto required = OrderedJson::array({"type"});
   if (out.contains("required")) required.insert(required.end(), out["required"].begin(), out["required"].end());
   out["required"] = std::move(required);
-  Json head{{"$schema", "https://json-schema.org/draft/2020-12/schema"}};
+  OrderedJson head{{"$schema", "https://json-schema.org/draft/2020-12/schema"}};
   if (!summary.empty()) head["description"] = summary;
   head.update(out);
-  return head.dump(2, ' ', false, Json::error_handler_t::replace);
+  return head.dump(2, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace xp

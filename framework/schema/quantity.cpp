@@ -17,7 +17,7 @@ struct UnitSpelling {
 };
 
 // The first spelling of a unit is its name.
-constexpr std::array kUnits{
+constexpr std::array kUnitSpellings{
     UnitSpelling{"tokens", Unit::tokens},
     UnitSpelling{"token", Unit::tokens},
     UnitSpelling{"supervised tokens", Unit::supervised},
@@ -75,7 +75,7 @@ std::optional<double> number(std::string_view& text) {
 }
 
 const UnitSpelling* spelled(std::string_view text) {
-  for (const auto& unit : kUnits)
+  for (const auto& unit : kUnitSpellings)
     if (unit.text == text) return &unit;
   return nullptr;
 }
@@ -103,7 +103,7 @@ double poisson(double mean, RandomStream& random) {
 
 std::string_view unit_name(Unit unit) {
   if (unit == Unit::factor) return "x";
-  for (const auto& one : kUnits)
+  for (const auto& one : kUnitSpellings)
     if (one.unit == unit) return one.text;
   return "";
 }

@@ -14,7 +14,7 @@
 namespace xp::testing {
 namespace {
 
-constexpr std::int64_t kVocab = 40, kWidth = 6, kLayers = 2;
+constexpr std::int64_t kToyVocab = 40, kWidth = 6, kLayers = 2;
 constexpr const char* kLabel = "label";
 
 /// Hidden states that depend on an item's own tokens alone, by fixed random tables; everything else follows from
@@ -25,12 +25,12 @@ class ToyHandle final : public fixture::TestHandle {
     const auto table = [](const char* name, std::vector<std::int64_t> shape) {
       return toy_normal(RandomStreams(2, name).stream(), shape, {0, 1}, at::kDouble);
     };
-    table_ = table("table", {kVocab, kWidth}), head_ = table("head", {kVocab, kWidth});
+    table_ = table("table", {kToyVocab, kWidth}), head_ = table("head", {kToyVocab, kWidth});
     classes_ = table("classes", {std::ssize(names_), kWidth});
   }
 
   ModelShape shape() const override {
-    return {.layers = kLayers, .width = kWidth, .heads = 1, .input_vocab = kVocab, .classes = kVocab};
+    return {.layers = kLayers, .width = kWidth, .heads = 1, .input_vocab = kToyVocab, .classes = kToyVocab};
   }
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override {
     const auto& mask = batch.dense("input.mask");
@@ -148,7 +148,7 @@ class DocumentContext final : public EvaluationContext {
 
 fixture::Kept evaluated(const Registry& registry, const Table& settings, std::size_t per_batch) {
   const at::NoGradGuard quiet;
-  const fixture::PieceEncoder encoder(2, kVocab);
+  const fixture::PieceEncoder encoder(2, kToyVocab);
   ToyHandle handle(encoder);
   DocumentContext context(encoder, per_batch);
   registry.make<Evaluator>(settings)->evaluate(handle, context);

@@ -18,7 +18,7 @@ namespace xp::testing {
 namespace {
 
 constexpr std::int64_t kTextIds = 23, kClasses = 3, kItems = 6, kLongest = 26;
-constexpr double kEqual = 1e-9;  // float64, and sums in another order
+constexpr double kSameLoss = 1e-9;  // float64, and sums in another order
 
 /// What a stage would give to the objective, or why it cannot be given here.
 struct Stage {
@@ -60,7 +60,7 @@ bool has_artifact(const std::vector<FieldInfo>& fields, const Table& settings) {
   });
 }
 
-bool fits(const Registry& registry, const Table& model, const std::set<std::string>& wanted) {
+bool model_fits(const Registry& registry, const Table& model, const std::set<std::string>& wanted) {
   const auto made = registry.make<Model>(model);
   const auto list = made->capabilities();
   const std::set<std::string> has(list.begin(), list.end());
@@ -89,7 +89,7 @@ Stage stage_for(const Registry& registry, const Table& settings, const std::vect
     for (std::int64_t i = 0; i < kClasses; ++i) spec.categories[name].push_back("class " + std::to_string(i));
   }
   const auto model =
-      std::ranges::find_if(models, [&](const Table& m) { return fits(registry, m, stage.capabilities); });
+      std::ranges::find_if(models, [&](const Table& m) { return model_fits(registry, m, stage.capabilities); });
   if (model == models.end())
     stage.missing = "a model with " + join({stage.capabilities.begin(), stage.capabilities.end()}, ", ");
   else
@@ -146,7 +146,7 @@ void check_step(Fixture& f, const Batch& batch) {
 
 void check_same(double loss, double other, const std::string& why) {
   INFO(why << ": " << other << " instead of " << loss);
-  CHECK(std::abs(loss - other) < kEqual * std::max(1.0, std::abs(loss)));
+  CHECK(std::abs(loss - other) < kSameLoss * std::max(1.0, std::abs(loss)));
 }
 
 }  // namespace

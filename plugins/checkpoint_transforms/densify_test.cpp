@@ -6,6 +6,8 @@
 #include "small_models_fixture.h"
 #include "testing/testing.h"
 
+namespace densify_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;
 using xp::testing::transformed, xp::testing::small_checkpoint, xp::testing::parameter_difference,
@@ -23,3 +25,5 @@ TEST_CASE("densify takes one checkpoint") {
   const auto a = small_checkpoint(1, 1);
   CHECK_THROWS_WITH(transformed({{"type", "densify"}}, {&a, &a}), ContainsSubstring("takes one checkpoint, not 2"));
 }
+
+}  // namespace densify_test

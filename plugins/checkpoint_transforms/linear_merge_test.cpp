@@ -7,6 +7,8 @@
 #include "small_models_fixture.h"
 #include "testing/testing.h"
 
+namespace linear_merge_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;
 using xp::testing::transformed, xp::testing::small_checkpoint, xp::testing::parameter_difference,
@@ -35,3 +37,5 @@ TEST_CASE("checkpoints that do not fit are refused by name") {
   CHECK_THROWS_WITH(transformed({{"type", "linear_merge"}, {"weights", xp::List{1.0}}}, {&a, &a}),
                     ContainsSubstring("1 number for 2 checkpoints"));
 }
+
+}  // namespace linear_merge_test

@@ -6,6 +6,8 @@
 #include "small_models_fixture.h"
 #include "testing/testing.h"
 
+namespace select_layers_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;
 using xp::testing::transformed, xp::testing::small_checkpoint, xp::testing::parameter_difference,
@@ -37,3 +39,5 @@ TEST_CASE("layers that are not there are named") {
   CHECK_THROWS_WITH(transformed({{"type", "select_layers"}, {"layers", xp::List{0, 5}}}, {&a}),
                     ContainsSubstring("layer 5 is not there; the model has layers 0 to 1"));
 }
+
+}  // namespace select_layers_test

@@ -8,6 +8,8 @@
 #include "small_models_fixture.h"
 #include "testing/testing.h"
 
+namespace slerp_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;
 using xp::testing::transformed, xp::testing::small_checkpoint, xp::testing::parameter_difference,
@@ -43,3 +45,5 @@ TEST_CASE("slerp without a base says so") {
   const auto a = small_checkpoint(1, 1);
   CHECK_THROWS_WITH(transformed({{"type", "slerp"}}, {&a, &a}), ContainsSubstring("needs `from`"));
 }
+
+}  // namespace slerp_test

@@ -7,6 +7,8 @@
 #include "small_models_fixture.h"
 #include "testing/testing.h"
 
+namespace task_vector_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint;
 using xp::testing::transformed, xp::testing::small_checkpoint, xp::testing::parameter_difference,
@@ -28,3 +30,5 @@ TEST_CASE("a task vector without a base says so") {
   const auto a = small_checkpoint(1, 1);
   CHECK_THROWS_WITH(transformed({{"type", "task_vector"}}, {&a}), ContainsSubstring("needs `from`"));
 }
+
+}  // namespace task_vector_test

@@ -6,12 +6,12 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace static_mask_test {
+
 using xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec() {
   FixtureSpec s;
@@ -29,8 +29,6 @@ void steps(Fixture& f, int n) {
   for (int i = 0; i < n; ++i)
     f.accumulate({f.load(random_texts(spec(), 4, 1, static_cast<std::uint64_t>(i)))}), f.update(1e-2, 0.1);
 }
-
-}  // namespace
 
 TEST_CASE("masked weights are exactly zero after a hundred steps with weight decay, others move") {
   Fixture f(xp::testing::registry(), spec());
@@ -90,3 +88,5 @@ TEST_CASE("a pattern that fits nothing says so") {
   const auto constraint = mask({{"on", "role:desne"}});
   CHECK_THROWS_WITH(f.constrain(*constraint), Catch::Matchers::ContainsSubstring("no parameter fits"));
 }
+
+}  // namespace static_mask_test

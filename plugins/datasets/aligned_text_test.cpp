@@ -7,10 +7,10 @@
 #include "base/file.h"
 #include "testing/testing.h"
 
+namespace aligned_text_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 std::unique_ptr<DataSource> open_aligned(const std::vector<std::string>& paths, Table more = {}) {
   more["type"] = "aligned_text", more["files"] = List(paths.begin(), paths.end());
@@ -32,8 +32,6 @@ std::string refusal(const testing::Scratch& scratch, std::string_view content) {
   }
   return "accepted";
 }
-
-}  // namespace
 
 TEST_CASE("aligned_text: one document per key and language, keys held out everywhere or nowhere") {
   const testing::Scratch scratch;
@@ -90,3 +88,5 @@ TEST_CASE("aligned_text: the declaration of human rights that ships leaves enoug
   CHECK(keys["test"].size() >= 20);
   CHECK(keys["train"].size() >= 20);
 }
+
+}  // namespace aligned_text_test

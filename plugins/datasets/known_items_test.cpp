@@ -8,10 +8,10 @@
 #include "testing/conformance_data.h"
 #include "testing/testing.h"
 
+namespace known_items_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 std::unique_ptr<DataSource> open_items(const std::filesystem::path& file, Table more = {}) {
   more["type"] = "known_items", more["files"] = List{Value(file.string())};
@@ -37,8 +37,6 @@ std::string refusal(const testing::Scratch& scratch, std::string_view content, T
 constexpr const char* kItems =
     "::id a/1\n::group a\n::title On Cats\nThey purr.\nThey sleep.\n\n"
     "::title Setup\nFirst disk.\n\n::title  SETUP\nSecond disk.\n\nNo title here.\nTwo lines.\n";
-
-}  // namespace
 
 TEST_CASE("known_items: a title asks for its document unless another one has it too") {
   const testing::Scratch scratch;
@@ -132,3 +130,5 @@ TEST_CASE("known_items: a mistake is shown with file and line") {
   CHECK_THAT(refusal(scratch, "One.\n\nTwo.\n", {{"query", "first_paragraph"}}),
              ContainsSubstring("none has two paragraphs"));
 }
+
+}  // namespace known_items_test

@@ -6,10 +6,10 @@
 #include "testing/conformance_data.h"
 #include "testing/testing.h"
 
+namespace records_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 std::unique_ptr<DataSource> open_records(const std::filesystem::path& file, Table more = {}) {
   more["type"] = "records", more["files"] = List{Value(file.string())};
@@ -38,8 +38,6 @@ constexpr const char* kCars = R"([
   {"Name": "ford a", "Miles_per_Gallon": 18, "Weight": 3504.5, "Year": "1970-01-01", "Sold": true, "Tags": ["x"]},
   {"Name": "fiat b", "Miles_per_Gallon": null, "Weight": 2000, "Year": "1971-01-01", "Sold": false}
 ])";
-
-}  // namespace
 
 TEST_CASE("records: a record becomes a line of columns and a sentence that tells the same") {
   const testing::Scratch scratch;
@@ -141,3 +139,5 @@ TEST_CASE("records: what a recipe cannot mean is refused") {
   CHECK_THAT(with({{"target", "{a}]"}}), ContainsSubstring("`]` without `[`"));
   CHECK_THAT(with({{"target", "[{a} [{b}]]"}}), ContainsSubstring("brackets inside brackets"));
 }
+
+}  // namespace records_test

@@ -9,10 +9,10 @@
 #include "testing/conformance_component.h"
 #include "testing/testing.h"
 
+namespace span_pairs_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// Document d has d % 3 + 1 paragraphs; paragraph p has p % 2 + 2 sentences "Of D P S here."
 std::string sentence(int d, int p, int s) {
@@ -75,8 +75,6 @@ void check_pair(const Document& pair) {
   if (relation == "easy") CHECK(a.document != b.document);
   if (relation == "hard") CHECK((a.document == b.document && a.paragraph != b.paragraph));
 }
-
-}  // namespace
 
 TEST_CASE("span_pairs SSP: two sentences of one paragraph, against others of the document and of other documents") {
   const Scene scene(Table{{"task", "SSP"}});
@@ -169,3 +167,5 @@ TEST_CASE("span_pairs says what it lacks") {
       Table{{"documents", Table{{"type", "aligned_text"}, {"files", List{(scratch / "en.txt").string()}}}}});
   CHECK_THROWS_WITH(flat.all(), ContainsSubstring("marks no paragraphs"));
 }
+
+}  // namespace span_pairs_test

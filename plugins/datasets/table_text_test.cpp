@@ -5,10 +5,10 @@
 #include "base/file.h"
 #include "testing/testing.h"
 
+namespace table_text_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 std::unique_ptr<DataSource> open_table(const std::filesystem::path& file, Table more = {}) {
   more["type"] = "labelled_text", more["files"] = List{Value(file.string())};
@@ -46,8 +46,6 @@ void check_pair(const std::vector<Document>& documents) {
   CHECK(documents[0].script == "Latn");
   CHECK(documents[1].fields.at("label") == "0");
 }
-
-}  // namespace
 
 TEST_CASE("labelled_text: the same records from TSV, CSV and JSON lines") {
   const testing::Scratch scratch;
@@ -152,3 +150,5 @@ TEST_CASE("labelled_text: a mistake is shown with file and line") {
   CHECK_THAT(refusal(scratch, "x.jsonl", "[1]\n"), ContainsSubstring("x.jsonl:1: a line is one JSON object"));
   CHECK_THAT(refusal(scratch, "x.dat", "a"), ContainsSubstring("say `format`"));
 }
+
+}  // namespace table_text_test

@@ -8,10 +8,10 @@
 #include "testing/conformance_data.h"
 #include "testing/testing.h"
 
+namespace text_pairs_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 std::unique_ptr<DataSource> open_pairs(const std::vector<std::string>& files, Table more = {}) {
   more["type"] = "text_pairs", more["files"] = List(files.begin(), files.end());
@@ -50,8 +50,6 @@ double shared_parts(const std::string& a, const std::string& b) {
   const auto slash = a.find('/');
   return slash != std::string::npos && b.find('/') == slash && a.substr(0, slash) == b.substr(0, slash) ? 0.5 : 0;
 }
-
-}  // namespace
 
 TEST_CASE("text_pairs: two documents of one key follow each other and share group and split") {
   const testing::Scratch scratch;
@@ -153,3 +151,5 @@ TEST_CASE("text_pairs: a mistake is shown with its place") {
   CHECK_THAT(refusal(files, {{"languages", List{"de"}}}),
              ContainsSubstring("one for each of the two files, found 1"));
 }
+
+}  // namespace text_pairs_test

@@ -7,11 +7,11 @@
 #include "base/file.h"
 #include "testing/testing.h"
 
+namespace text_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;
-
-namespace {
 
 std::unique_ptr<DataSource> open_text(const std::vector<std::string>& paths, Table more = {}) {
   List files;
@@ -41,8 +41,6 @@ std::string refusal(const testing::Scratch& scratch, std::string_view content) {
   }
   return "accepted";
 }
-
-}  // namespace
 
 TEST_CASE("text: directives, paragraphs and numbers become documents") {
   const testing::Scratch scratch;
@@ -132,3 +130,5 @@ TEST_CASE("text: the handbook that ships reads whole, in the scripts its manifes
     CHECK(in_script * 50 >= documents.size() * 49);
   }
 }
+
+}  // namespace text_test

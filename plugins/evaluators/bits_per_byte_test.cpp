@@ -6,11 +6,11 @@
 
 #include <cmath>
 
+namespace bits_per_byte_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
-
-namespace {
 
 /// Every token but the first of a window costs log(64) nats; `end` tokens are part of a window.
 class Uniform final : public TestHandle {
@@ -33,8 +33,6 @@ class Bare final : public TestHandle {
   bool can(std::string_view what) const override { return what != "score"; }
 };
 
-}  // namespace
-
 TEST_CASE("bits_per_byte: a uniform model needs log2 of the vocabulary per token, windows lose no byte") {
   const PieceEncoder encoder(2, 64);
   Uniform model(encoder);
@@ -56,3 +54,5 @@ TEST_CASE("bits_per_byte: a model that does not score is refused") {
   Bare model(encoder);
   CHECK_THROWS_AS(evaluated({{"type", "bits_per_byte"}}, model, {text_document("a", "text")}, 1), Error);
 }
+
+}  // namespace bits_per_byte_test

@@ -7,12 +7,12 @@
 
 #include <cmath>
 
+namespace bleu_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// Appends the second text of each document, and gives the documents too.
 class TaskContext final : public EvaluationContext {
@@ -127,8 +127,6 @@ Kept scored(Handle& model, const std::vector<Document>& documents, std::size_t p
   return context.kept;
 }
 
-}  // namespace
-
 TEST_CASE("bleu: counts over all texts, by hand") {
   const PieceEncoder encoder(1, 256 + kFirst);
   // "the cat sat on the mat" against "the cat sat on a mat": 5 of 6, 3 of 5, 2 of 4, 1 of 3. "a b" against "a b c d
@@ -195,3 +193,5 @@ TEST_CASE("bleu: what it cannot measure is refused") {
   } mute(encoder);
   CHECK_THROWS_WITH(scored(mute, {task("a", "x", "a")}), ContainsSubstring("BLEU needs a model that generates text"));
 }
+
+}  // namespace bleu_test

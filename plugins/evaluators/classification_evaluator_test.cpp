@@ -7,11 +7,11 @@
 
 #include <limits>
 
+namespace classification_evaluator_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
-
-namespace {
 
 /// The first letter of a text is the class that it predicts; "=" gives every class the same score, "!" no number at
 /// all.
@@ -42,8 +42,6 @@ Document labelled(std::string text, std::string label) {
 }
 
 const Table kSettings = {{"type", "classification"}, {"field", "topic"}};
-
-}  // namespace
 
 TEST_CASE("classification: accuracy, macro F1 and the floor of known predictions") {
   const PieceEncoder encoder(1, 64);
@@ -78,3 +76,5 @@ TEST_CASE("classification: a model without a head for the field is refused") {
   Reads model(encoder);
   CHECK_THROWS_AS(evaluated({{"type", "classification"}, {"field", "label"}}, model, {labelled("a", "a")}, 1), Error);
 }
+
+}  // namespace classification_evaluator_test

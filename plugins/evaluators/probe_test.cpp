@@ -8,12 +8,12 @@
 #include <cmath>
 #include <sstream>
 
+namespace probe_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 using Documents = std::vector<Document>;
 using Splits = std::map<std::string, Documents>;
@@ -105,8 +105,6 @@ void check_border(const Table& settings, Handle& model, double x) {
     CHECK(kept.metrics.at("accuracy") == Approx(2.0 / 3));
   }
 }
-
-}  // namespace
 
 TEST_CASE("probe: the border of ridge regression lies where the penalty puts it") {
   const PieceEncoder encoder(1, 64);
@@ -242,3 +240,5 @@ TEST_CASE("probe: what it cannot fit is refused") {
   fails({item("1e39", "a"), item("2", "b")}, "outputs for `set:train` are no finite numbers");
   fails(uneven(), "holds whole numbers, found 1.5", kind("knn", 1.5));
 }
+
+}  // namespace probe_test

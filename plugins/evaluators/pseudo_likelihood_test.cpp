@@ -10,11 +10,11 @@
 
 #include "base/digest.h"
 
+namespace pseudo_likelihood_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
-
-namespace {
 
 /// p(id 7) is ten times that of every other token, whatever the text; remembers which bytes were hidden.
 class Favours final : public TestHandle {
@@ -46,8 +46,6 @@ class Favours final : public TestHandle {
 };
 
 const Table kAlmostAll = {{"type", "pseudo_likelihood"}, {"rate", 0.999999}};
-
-}  // namespace
 
 TEST_CASE("pseudo_likelihood: a uniform model needs log2 of the vocabulary per token") {
   for (const auto& [width, tokens] : {std::pair(1u, 12.0), {2u, 7.0}, {5u, 3.0}, {20u, 1.0}}) {
@@ -115,3 +113,5 @@ TEST_CASE("pseudo_likelihood: what it cannot measure is refused") {
   encoder.purposes_.erase("mask");
   CHECK_THROWS_AS(evaluated(kAlmostAll, model, {text_document("a", "word")}, 1), Error);
 }
+
+}  // namespace pseudo_likelihood_test

@@ -7,11 +7,11 @@
 
 #include <cmath>
 
+namespace sentence_retrieval_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
-
-namespace {
 
 /// Every token of a document gets the vector [cos a, sin a], a in degrees given by the document's text, in layer
 /// `layer`; padding and other layers get something else.
@@ -53,8 +53,6 @@ std::vector<Document> passages() {
           passage("en", "c", 20), passage("de", "c", 11), passage("de", "d", 21), passage("fr", "b", 10),
           passage("fr", "c", 10), passage("en", "e", 90)};
 }
-
-}  // namespace
 
 TEST_CASE("sentence_retrieval: planted vectors give known ranks, equal ones count against the model") {
   const PieceEncoder encoder(1, 64);
@@ -102,3 +100,5 @@ TEST_CASE("sentence_retrieval: layer, language of the queries, and what is refus
   CHECK_THROWS_AS(
       evaluated({{"type", "sentence_retrieval"}}, last, {passage("en", "a", 1), passage("en", "a", 1)}, 3), Error);
 }
+
+}  // namespace sentence_retrieval_test

@@ -8,12 +8,12 @@
 
 #include <cmath>
 
+namespace target_loss_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// Marks the last tokens of each text as its target: as many as the field `text_b` has pieces, and `end`.
 class MarkingReader final : public BatchReader {
@@ -100,8 +100,6 @@ Kept scored(Table settings, Handle& subject, const std::vector<Document>& docume
   return context.kept();
 }
 
-}  // namespace
-
 TEST_CASE("target_loss: only what the target marks counts, by tokens and by bytes") {
   const PieceEncoder encoder(2, 64);
   Counting model(encoder);
@@ -165,3 +163,5 @@ TEST_CASE("target_loss: what it cannot measure is refused") {
   CHECK_THROWS_WITH(scored({}, reader, {task("a", "ab", "xy")}, 1),
                     ContainsSubstring("needs a model that scores text"));
 }
+
+}  // namespace target_loss_test

@@ -6,9 +6,9 @@
 #include "api/fitter.h"
 #include "testing/testing.h"
 
-using namespace xp;
+namespace skipgram_test {
 
-namespace {
+using namespace xp;
 
 /// Two topics that never meet, and one of them in a second language, text by text.
 class Planted final : public DataSource {
@@ -67,8 +67,6 @@ double cosine(const State& state, const std::string& a, const std::string& b) {
   return dot / std::sqrt(na * nb);
 }
 
-}  // namespace
-
 TEST_CASE("words of one topic lie nearer than words of two") {
   const auto state = fit({{"parallel", 0}});
   CHECK(cosine(state, "ship", "wave") > cosine(state, "ship", "cow") + 0.2);
@@ -94,3 +92,5 @@ TEST_CASE("one thread gives the same vectors each time, another seed others") {
 TEST_CASE("a corpus without frequent words says so") {
   CHECK_THROWS_WITH(fit({{"min_count", 100000}}), Catch::Matchers::ContainsSubstring("lower min_count"));
 }
+
+}  // namespace skipgram_test

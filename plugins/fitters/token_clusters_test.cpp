@@ -9,10 +9,10 @@
 #include "testing/toy_corpus.h"
 #include "testing/toy_encoder.h"
 
+namespace token_clusters_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 const std::vector<std::vector<std::string>> kTopics{{"ship", "wave", "sail", "harbour", "mast"},
                                                     {"cow", "field", "plough", "barn", "hay"},
@@ -43,8 +43,6 @@ std::vector<std::int64_t> fit(const Encoder* tokens, const Table& more = {}, std
   const auto state = testing::registry().make<Fitter>(settings)->fit(corpus(), tokens, nullptr, RandomStreams(seed));
   return state.ints("cluster").data;
 }
-
-}  // namespace
 
 TEST_CASE("token_clusters puts tokens that occur together into one cluster") {
   const auto tokens = encoder();
@@ -99,3 +97,5 @@ TEST_CASE("token_clusters says what it lacks") {
                                       "too few for 16 clusters"));
   CHECK_THROWS_WITH(fit(&tokens, {{"lr", 1e30}}), ContainsSubstring("lower lr"));
 }
+
+}  // namespace token_clusters_test

@@ -9,11 +9,11 @@
 #include "testing/toy_corpus.h"
 #include "testing/toy_encoder.h"
 
+namespace word_counts_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
-
-namespace {
 
 State fit(const std::vector<std::string>& texts, Table more = {}, const Encoder* encoder = nullptr) {
   more["type"] = "word_counts";
@@ -23,8 +23,6 @@ State fit(const std::vector<std::string>& texts, Table more = {}, const Encoder*
 
 // cat: 3 tokens in 2 documents, dog: 2 in 1, owl: 1 in 1, und: 4 in 4.
 const std::vector<std::string> kTexts = {"Cat, cat und dog; DOG 12!", "cat und", "und 7 - 7", "owl und"};
-
-}  // namespace
 
 TEST_CASE("word_counts describes itself") { testing::check_component(testing::registry(), "fitter", "word_counts"); }
 
@@ -62,3 +60,5 @@ TEST_CASE("word_counts: a corpus of which nothing is left says what to change") 
   CHECK_THROWS_WITH(fit(kTexts, {{"min_count", 9}, {"max_share", 0.25}}),
                     ContainsSubstring("of 4 words none occurs 9 times and in at most 25 % of 4 documents; lower"));
 }
+
+}  // namespace word_counts_test

@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "testing/testing.h"
 
+namespace representative_word_sets_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// Nobody should be asked.
 struct Silent final : Backend {
@@ -65,8 +65,6 @@ double log_p(const std::string& word, double mu) {
 }
 
 constexpr const char* kText = "Cow cow dog, zebra";
-
-}  // namespace
 
 TEST_CASE("representative_word_sets: two members of one group, sets of one size, one of them better") {
   const auto generator = sets({{"pairs", 4}, {"length", Table{{"poisson", 2}}}});
@@ -205,3 +203,5 @@ TEST_CASE("representative_word_sets refuse what are no counts of words") {
       {{"type", "representative_word_sets"}, {"model", Reference{.text = "u", .kind = "statistics"}}, {"length", 1}});
   CHECK_THROWS_WITH(made(*unloaded, kText, 1), ContainsSubstring("has not got its counts of words"));
 }
+
+}  // namespace representative_word_sets_test

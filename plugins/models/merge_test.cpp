@@ -13,13 +13,13 @@
 #include "testing/torch_fixture.h"
 #include "testing/torch_toy_build.h"
 
+namespace merge_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::Checkpoint, xp::List, xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec() {
   FixtureSpec s;
@@ -80,8 +80,6 @@ std::vector<at::Tensor> copies(const Checkpoint& c) {
 }
 
 const List kAll{"position", "scale"};
-
-}  // namespace
 
 TEST_CASE("merge runs as the model that its numbers make, and learns nothing but them") {
   const Scene scene;
@@ -225,3 +223,5 @@ TEST_CASE("merge refuses what does not fit together before training starts") {
   s.model.insert_or_assign("of", List{xp::Reference{.text = "base"}});
   CHECK_THROWS_WITH(make(s), ContainsSubstring("needs `method`"));
 }
+
+}  // namespace merge_test

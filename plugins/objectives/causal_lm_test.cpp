@@ -6,10 +6,10 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace causal_lm_test {
+
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 FixtureSpec spec(xp::Table objective, at::ScalarType type) {
   FixtureSpec s;
@@ -19,8 +19,6 @@ FixtureSpec spec(xp::Table objective, at::ScalarType type) {
   s.type = type;
   return s;
 }
-
-}  // namespace
 
 TEST_CASE("causal_lm is the mean cross entropy of each token given those before it") {
   for (const auto& [on, field] :
@@ -70,3 +68,5 @@ TEST_CASE("micro-batches of causal_lm add up to the whole batch; texts of one to
   texts.resize(4);
   CHECK(f.accumulate({f.load({texts[3]})}) == 0);
 }
+
+}  // namespace causal_lm_test

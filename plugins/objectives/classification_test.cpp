@@ -7,11 +7,11 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace classification_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 FixtureSpec spec(xp::Table objective, at::ScalarType type = at::kFloat) {
   FixtureSpec s;
@@ -36,8 +36,6 @@ std::vector<std::vector<xp::Example>> texts(const FixtureSpec& s, int count, std
   }
   return all;
 }
-
-}  // namespace
 
 TEST_CASE("classification learns what can be told apart and predicts it through its handle") {
   for (const char* pooling : {"first", "mean", "last", "own"}) {
@@ -95,3 +93,5 @@ TEST_CASE("the head stays with the model; a field with one class is refused") {
   s.categories["label"] = {"only"};
   CHECK_THROWS_WITH(Fixture(xp::testing::registry(), s), ContainsSubstring("`label` has 1 value"));
 }
+
+}  // namespace classification_test

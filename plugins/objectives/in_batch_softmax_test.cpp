@@ -11,12 +11,12 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace in_batch_softmax_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 using Groups = std::vector<std::vector<xp::Example>>;
 
@@ -93,8 +93,6 @@ class HalfContext final : public xp::StepContext {
  private:
   xp::StepContext& all_;
 };
-
-}  // namespace
 
 TEST_CASE("in_batch_softmax is the cross entropy of the partner among the batch's partners") {
   const bool symmetric = GENERATE(false, true);
@@ -198,3 +196,5 @@ TEST_CASE("in_batch_softmax refuses what is no pair") {
   again.push_back(again.back());  // a small corpus begins again within the batch
   CHECK_NOTHROW(run(again));
 }
+
+}  // namespace in_batch_softmax_test

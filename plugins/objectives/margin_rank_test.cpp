@@ -8,11 +8,11 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace margin_rank_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 FixtureSpec spec(xp::Table objective = {}) {
   FixtureSpec s;
@@ -33,8 +33,6 @@ std::vector<std::vector<xp::Example>> pairs(int groups) {
       all[g][m].fields["better"] = xp::Ints{{g + 1 < all.size() && (m == 0) == (g % 2 == 0)}};
   return all;
 }
-
-}  // namespace
 
 TEST_CASE("margin_rank costs the margin minus the lead, averaged over pairs with a better text") {
   for (const char* pooling : {"first", "mean", "last"}) {
@@ -104,3 +102,5 @@ TEST_CASE("margin_rank refuses what is no pair") {
   CHECK_THROWS_WITH(run(1), ContainsSubstring("group 0 of the data has 1 text"));
   CHECK_THROWS_WITH(run(4), ContainsSubstring("has 4 texts"));
 }
+
+}  // namespace margin_rank_test

@@ -12,13 +12,13 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace masked_autoencoding_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::List, xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 Table restore(Table more = {}) {
   more.insert_or_assign("type", "masked_autoencoding");
@@ -56,8 +56,6 @@ std::vector<Seen> seen(const xp::Batch& batch) {
   }
   return out;
 }
-
-}  // namespace
 
 TEST_CASE("masked_autoencoding hides its rate from the decoder, what the encoder misses among it") {
   Fixture f(xp::testing::registry(), spec(both({{"mask_rate", 0.4}})));
@@ -207,3 +205,5 @@ TEST_CASE("masked_autoencoding refuses to hide before the encoder's masking, and
   CHECK_THROWS_WITH(Fixture(xp::testing::registry(), spec(restore({{"mask_rate", 1.5}}))),
                     ContainsSubstring("`mask_rate` must be from 0 to 1"));
 }
+
+}  // namespace masked_autoencoding_test

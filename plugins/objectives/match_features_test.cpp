@@ -9,12 +9,12 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace match_features_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec(std::uint64_t seed = 1, xp::Table objective = {{"type", "mlm"}}) {
   FixtureSpec s;
@@ -47,8 +47,6 @@ std::vector<at::Tensor> copies(const xp::Parameters& all) {
   for (const auto& value : all.values) out.push_back(value.detach().clone());
   return out;
 }
-
-}  // namespace
 
 TEST_CASE("match_features costs nothing while the teacher is the start, and the teacher never moves") {
   const auto base = model(1);
@@ -140,3 +138,5 @@ TEST_CASE("match_features refuses models and layers that do not fit, and a maski
   const auto f = make(teacher, {{"on", "masked"}});
   CHECK_THROWS_WITH(f->accumulate({f->load(random_texts(spec(), 2))}), ContainsSubstring("none does"));
 }
+
+}  // namespace match_features_test

@@ -8,12 +8,12 @@
 #include "testing/torch_fixture.h"
 #include "testing/torch_recipe_run.h"
 
+namespace mixture_test {
+
 using xp::Example, xp::Ints, xp::List, xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 Table mlm(double rate, double weight = 1) { return {{"type", "mlm"}, {"mask_rate", rate}, {"weight", weight}}; }
 Table denoise(const char* mode, std::int64_t span, double rate) {
@@ -47,8 +47,6 @@ void check_accumulation(Fixture& f, const xp::Batch& batch, std::initializer_lis
     CHECK(xp::testing::largest_difference(exact, xp::testing::gradients(f)) < 1e-6);
   }
 }
-
-}  // namespace
 
 TEST_CASE("mixture of one is that one, bit for bit") {
   for (const char* per : {"example", "batch"}) {
@@ -329,3 +327,5 @@ stop      = "6 steps"
   project.run(head + stages);
   for (const std::string stage : {"by_example", "by_batch"}) CHECK(project.record(stage).counters.steps == 6);
 }
+
+}  // namespace mixture_test

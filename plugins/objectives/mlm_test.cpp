@@ -8,11 +8,11 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace mlm_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 FixtureSpec spec(xp::Table objective, at::ScalarType type = at::kFloat) {
   FixtureSpec s;
@@ -36,8 +36,6 @@ void check_accumulation(Fixture& f, const xp::Batch& batch) {
   }
 }
 
-}  // namespace
-
 TEST_CASE("mlm is the mean cross entropy of the chosen tokens") {
   Fixture f(xp::testing::registry(), spec({{"type", "mlm"}, {"mask_rate", 0.3}, {"accuracy", true}}, at::kDouble));
   const auto batch = f.load(xp::testing::random_texts(spec({}), 8));
@@ -60,3 +58,5 @@ TEST_CASE("micro-batches of mlm add up to the whole batch") {
   Fixture f(xp::testing::registry(), spec({{"type", "mlm"}, {"mask_rate", 0.3}}));
   check_accumulation(f, f.load(xp::testing::random_texts(spec({}), 32)));
 }
+
+}  // namespace mlm_test

@@ -10,13 +10,13 @@
 #include "testing/torch_conformance_objective.h"
 #include "testing/torch_fixture.h"
 
+namespace over_views_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::List, xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 const List kSizes{List{1, 4}, List{1, 8}, List{2, 8}, List{2, 16}};
 const Table kPairs{{"type", "in_batch_softmax"}, {"temperature", 0.5}};
@@ -48,8 +48,6 @@ FixtureSpec spec(Table objective, std::int64_t layers = 2, at::ScalarType type =
 }
 
 std::vector<std::vector<xp::Example>> pairs(int count) { return random_texts(spec({}), count, 2); }
-
-}  // namespace
 
 TEST_CASE("over_views trains every view of one pass, the whole model as the plain task") {
   Fixture f(xp::testing::registry(), spec(over(kSizes, kPairs, true))), plain(xp::testing::registry(), spec(kPairs));
@@ -237,3 +235,5 @@ TEST_CASE("over_views refuses views that are none, too large or twice there, and
   Fixture many(xp::testing::registry(), spec(over(kSizes, two, true)));
   CHECK_THROWS_WITH(many.accumulate({many.load(pairs(2))}), ContainsSubstring("`sum` has 2"));
 }
+
+}  // namespace over_views_test

@@ -5,11 +5,11 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace replaced_token_detection_test {
+
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec(xp::Table more = {}) {
   FixtureSpec s;
@@ -22,8 +22,6 @@ FixtureSpec spec(xp::Table more = {}) {
 }
 
 double size_of(const at::Tensor& gradient) { return gradient.defined() ? gradient.abs().sum().item<double>() : 0; }
-
-}  // namespace
 
 TEST_CASE("detection sends no gradient through sampling") {
   Fixture f(xp::testing::registry(), spec());
@@ -103,3 +101,5 @@ TEST_CASE("only the model is exported, and learning lowers the loss") {
   CHECK(out.parameters.size() == f.weights("primary").size());
   for (const auto& info : out.parameters.info) CHECK(info.lifetime == xp::Lifetime::keep);
 }
+
+}  // namespace replaced_token_detection_test

@@ -8,12 +8,12 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace soft_cross_entropy_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec(std::uint64_t seed, std::int64_t width, xp::Table objective) {
   FixtureSpec s;
@@ -42,8 +42,6 @@ Fixture student(const xp::Checkpoint& of, xp::Table objective) {
   s.references["teacher"] = &of;
   return Fixture(xp::testing::registry(), s);
 }
-
-}  // namespace
 
 TEST_CASE("soft_cross_entropy is the cross entropy of the reference's distribution at hidden tokens") {
   const auto of = teacher();
@@ -117,3 +115,5 @@ TEST_CASE("soft_cross_entropy refuses no hidden tokens and no temperature") {
                     ContainsSubstring("none hides anything"));
   CHECK_THROWS_WITH(student(of, {{"temperature", 0.0}}), ContainsSubstring("`temperature` must be above 0"));
 }
+
+}  // namespace soft_cross_entropy_test

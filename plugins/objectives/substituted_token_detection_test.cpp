@@ -10,13 +10,13 @@
 #include "testing/torch_fixture.h"
 #include "testing/torch_recipe_run.h"
 
+namespace substituted_token_detection_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 Table uniform() { return {{"type", "uniform"}}; }
 
@@ -64,8 +64,6 @@ void make_step(Fixture& f) {
   f.accumulate({f.load(random_texts(spec({}), 8, 1, static_cast<std::uint64_t>(f.step)))});
   f.update();
 }
-
-}  // namespace
 
 TEST_CASE("substituted_token_detection is the mean binary cross entropy over all tokens") {
   Fixture f(testing::registry(), spec(uniform(), 0.3, at::kDouble));
@@ -263,3 +261,5 @@ stop      = "12 steps"
   for (const auto& info : checkpoint.parameters.info) CHECK(info.lifetime == Lifetime::keep);
   CHECK(checkpoint.objective_parameters.size() == 0);
 }
+
+}  // namespace substituted_token_detection_test

@@ -11,13 +11,13 @@
 #include "testing/torch_conformance_objective.h"
 #include "testing/torch_fixture.h"
 
+namespace sum_test {
+
 using Catch::Matchers::ContainsSubstring;
 using xp::List, xp::Table;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 FixtureSpec spec(Table objective) {
   FixtureSpec s;
@@ -40,8 +40,6 @@ std::vector<std::vector<xp::Example>> pairs(int groups) {
     for (std::size_t m = 0; m < group.size(); ++m) group[m].fields["better"] = xp::Ints{{m == 0}};
   return all;
 }
-
-}  // namespace
 
 TEST_CASE("sum of one objective is that objective, bit for bit") {
   Fixture plain(xp::testing::registry(), spec({{"type", "mlm"}, {"mask_rate", 0.3}}));
@@ -159,3 +157,5 @@ TEST_CASE("sum refuses nothing, a field that is written twice, and what a shared
   CHECK_THROWS_WITH(own.accumulate({own.load(pairs(4))}),
                     ContainsSubstring("`in_batch_softmax` asks for the model's own pooling"));
 }
+
+}  // namespace sum_test

@@ -10,7 +10,7 @@
 #include "api/state.h"
 #include "testing/testing.h"
 
-namespace {
+namespace adamw_test {
 
 using Tensors = std::vector<at::Tensor>;
 
@@ -37,8 +37,6 @@ double difference(const Tensors& a, const Tensors& b) {
   return worst;
 }
 std::unique_ptr<xp::Optimizer> make(xp::Table table) { return xp::testing::registry().make<xp::Optimizer>(table); }
-
-}  // namespace
 
 TEST_CASE("adamw equals LibTorch's over 50 steps, with groups, decay and missing gradients") {
   const torch::NoGradGuard quiet;
@@ -127,3 +125,5 @@ TEST_CASE("without bias correction the first step is the plain quotient") {
   const auto expected = start[0] * (1 - 1e-2 * 0.5) - 1e-2 * (0.1 * g) / ((0.001 * g * g).sqrt() + 1e-8);
   CHECK(all[0].allclose(expected, 1e-5, 1e-7));
 }
+
+}  // namespace adamw_test

@@ -4,6 +4,8 @@
 #include "api/optimizer.h"
 #include "testing/testing.h"
 
+namespace constant_test {
+
 using xp::Schedule;
 using xp::testing::registry;
 
@@ -16,3 +18,5 @@ TEST_CASE("constant takes no parameter") {
   CHECK_THROWS_WITH(registry().make<Schedule>({{"type", "constant"}, {"warmup", 0.1}}),
                     Catch::Matchers::ContainsSubstring("warmup"));
 }
+
+}  // namespace constant_test

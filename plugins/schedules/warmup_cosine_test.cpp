@@ -4,16 +4,14 @@
 #include "api/optimizer.h"
 #include "testing/testing.h"
 
-using Catch::Approx;
+namespace warmup_cosine_test {
 
-namespace {
+using Catch::Approx;
 
 std::unique_ptr<xp::Schedule> make(xp::Table table) {
   table["type"] = "warmup_cosine";
   return xp::testing::registry().make<xp::Schedule>(table);
 }
-
-}  // namespace
 
 TEST_CASE("warmup_cosine rises to 1 in a line and falls to its end by half a cosine") {
   const auto s = make({{"warmup", 0.5}, {"end", 0.2}});
@@ -35,3 +33,5 @@ TEST_CASE("warmup_cosine is flat where it turns and point-symmetric about the mi
 }
 
 TEST_CASE("warmup_cosine without a fall ends at 1") { CHECK(make({{"warmup", 1.0}})->at(1) == 1); }
+
+}  // namespace warmup_cosine_test

@@ -4,16 +4,14 @@
 #include "api/optimizer.h"
 #include "testing/testing.h"
 
-using Catch::Approx;
+namespace warmup_linear_test {
 
-namespace {
+using Catch::Approx;
 
 std::unique_ptr<xp::Schedule> make(xp::Table table) {
   table["type"] = "warmup_linear";
   return xp::testing::registry().make<xp::Schedule>(table);
 }
-
-}  // namespace
 
 TEST_CASE("warmup_linear rises to 1 and falls to its end in straight lines") {
   const auto s = make({{"warmup", 0.2}, {"end", 0.1}});
@@ -39,3 +37,5 @@ TEST_CASE("warmup_linear without a rise starts at 1, without a fall ends at 1") 
   CHECK(make({})->at(1) == 0);
   CHECK(make({})->at(0.06) == Approx(1));
 }
+
+}  // namespace warmup_linear_test

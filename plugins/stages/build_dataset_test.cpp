@@ -9,11 +9,11 @@
 #include "base/file.h"
 #include "base/text.h"
 
+namespace build_dataset_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kRecipe = R"(
 recipe  = 1
@@ -50,8 +50,6 @@ Built build(const std::string& rest) {
   return out;
 }
 
-}  // namespace
-
 TEST_CASE("build_dataset writes what its method makes of the split, groups in one piece") {
   const auto built = build("0 }\n");
   std::set<std::string> texts, groups;
@@ -83,3 +81,5 @@ TEST_CASE("build_dataset says when nothing is made") {
   CHECK_THAT(said([] { build("1000, keep_short = 0 }\n"); }),
              ContainsSubstring("`representative_word_sets` makes nothing of the"));
 }
+
+}  // namespace build_dataset_test

@@ -9,12 +9,12 @@
 
 #include "base/digest.h"
 
+namespace evaluate_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kModel = R"(
 recipe  = 1
@@ -48,8 +48,6 @@ std::set<std::string> documents(const StageRecord& record) {
   const auto& ids = record.items.at("bpb.documents").ids;
   return {ids.begin(), ids.end()};
 }
-
-}  // namespace
 
 TEST_CASE("evaluate measures the named split and nothing else, and says what its numbers are") {
   RecipeRun project;
@@ -105,3 +103,5 @@ with  = [{ type = "bits_per_byte", data = "english" }]
   });
   CHECK_THAT(bare, ContainsSubstring("recipe.toml:") && ContainsSubstring("split"));
 }
+
+}  // namespace evaluate_test

@@ -6,11 +6,11 @@
 
 #include <set>
 
+namespace fit_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kData = R"(
 recipe  = 1
@@ -41,8 +41,6 @@ std::set<std::string> words_of(const std::string& corpus) {
   return {state.strings("words").begin(), state.strings("words").end()};
 }
 
-}  // namespace
-
 TEST_CASE("fit gives its method the training split and nothing else") {
   const auto plain = words_of("english"), named = words_of("english:train");
   CHECK(plain == named);
@@ -68,3 +66,5 @@ TEST_CASE("fit draws by its seed: the same seed gives the same artifact") {
   CHECK(two.executed == 1);
   CHECK(one.state("counts").floats("vectors").data != two.state("counts").floats("vectors").data);
 }
+
+}  // namespace fit_test

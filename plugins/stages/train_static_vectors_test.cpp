@@ -8,10 +8,10 @@
 #include <cmath>
 #include <set>
 
+namespace train_static_vectors_test {
+
 using namespace xp;
 using namespace xp::testing;
-
-namespace {
 
 constexpr const char* kRecipe = R"(
 recipe  = 1
@@ -51,8 +51,6 @@ double cosine(const State& state, const std::string& a, const std::string& b) {
   }
   return dot / std::sqrt(left * right);
 }
-
-}  // namespace
 
 TEST_CASE("train_static_vectors: words that share contexts lie nearer than words that do not") {
   RecipeRun project;
@@ -95,3 +93,5 @@ TEST_CASE("train_static_vectors: seeds differ, the same seed does not, and a cor
   const auto text = said([&] { again.run(rare); });
   CHECK_THAT(text, Catch::Matchers::ContainsSubstring("stage one: ") && Catch::Matchers::ContainsSubstring("word"));
 }
+
+}  // namespace train_static_vectors_test

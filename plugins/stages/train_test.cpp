@@ -5,12 +5,12 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+namespace train_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kParts = R"(
 recipe  = 1
@@ -54,8 +54,6 @@ struct Project : RecipeRun {
 
 constexpr std::int64_t kBatch = 100, kLongest = 16;  // a batch is full at once beyond kBatch tokens
 const std::string kSize = "batch = { tokens = 100 }\n";
-
-}  // namespace
 
 TEST_CASE("train stops at the first step that reaches its stop rule, and its counters say so") {
   const Project project(train("steps", kSize + "stop = \"7 steps\"") +
@@ -170,3 +168,5 @@ TEST_CASE("train says what is wrong before it trains") {
   CHECK_THAT(fails(weights),
              ContainsSubstring("data english has the weight 0") && ContainsSubstring("weights are above 0"));
 }
+
+}  // namespace train_test

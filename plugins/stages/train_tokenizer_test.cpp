@@ -9,12 +9,12 @@
 
 #include "testing/tokenizer_checks.h"
 
+namespace train_tokenizer_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kData = R"(
 recipe  = 1
@@ -29,8 +29,6 @@ split = { dev = 0.1, test = 0.3 }
 std::string stage(const std::string& name, const std::string& more) {
   return "[stage." + name + "]\ntype = \"train_tokenizer\"\ncorpus = \"english\"\n" + more + "\n";
 }
-
-}  // namespace
 
 TEST_CASE("train_tokenizer reaches its size, reserves what was asked for, and says bytes per token of its corpus") {
   RecipeRun project;
@@ -102,3 +100,5 @@ TEST_CASE("train_tokenizer says what it cannot do") {
   });
   CHECK_THAT(small, ContainsSubstring("vocab_size") && ContainsSubstring("recipe.toml:"));
 }
+
+}  // namespace train_tokenizer_test

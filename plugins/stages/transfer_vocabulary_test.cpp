@@ -9,12 +9,12 @@
 
 #include "kit/matching.h"
 
+namespace transfer_vocabulary_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kParts = R"(
 recipe  = 1
@@ -87,8 +87,6 @@ std::vector<std::string> rules(const StageRecord& record, std::size_t column = 2
   for (const auto& row : record.ledgers.at("tokens").rows) out.push_back(row.at(column));
   return out;
 }
-
-}  // namespace
 
 TEST_CASE("transfer_vocabulary keeps rows of shared tokens and everything else bit for bit, tied or not") {
   for (const bool tied : {true, false}) {
@@ -220,3 +218,5 @@ TEST_CASE("transfer_vocabulary says what is missing") {
   CHECK_THAT(said([] { Project(transfer("moved", "{ type = \"ofa\", rank = 4 }", "vectors = \"vectors\""), false); }),
              ContainsSubstring("needs tied tables; use rank = 0"));
 }
+
+}  // namespace transfer_vocabulary_test

@@ -35,8 +35,7 @@ class TransformCheckpoint final : public xp::Stage {
     std::optional<xp::Checkpoint> base;
     if (p_.from) base = context.checkpoint(*p_.from);
     std::vector<double> start;
-    for (const auto& coefficient : p_.method->coefficients(inputs.size()))
-      start.push_back(coefficient.start);
+    for (const auto& coefficient : p_.method->coefficients(inputs.size())) start.push_back(coefficient.start);
     context.progress(0, 1, "combining");
     const auto made =
         p_.method->apply(pointers, base ? &*base : nullptr, xp::ops::tensor(start, at::kFloat), context.random());

@@ -6,11 +6,11 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+namespace transform_checkpoint_test {
+
 using namespace xp;
 using namespace xp::testing;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr const char* kTrained = R"(
 recipe  = 1
@@ -51,8 +51,6 @@ void run(RecipeRun& project, const std::string& joined) {
   project.run(kTrained + joined);
 }
 
-}  // namespace
-
 TEST_CASE("the stage writes what its method makes of the checkpoints, with their tokenizer") {
   RecipeRun project;
   run(project, "model = [\"a\", \"b\"]\nmethod = { type = \"linear_merge\" }\n");
@@ -78,3 +76,5 @@ TEST_CASE("a method that misses its base says so with the stage's name") {
   CHECK_THAT(said([&] { run(project, "model = \"a\"\nmethod = { type = \"slerp\" }\n"); }),
              ContainsSubstring("stage joined: `slerp` needs `from`"));
 }
+
+}  // namespace transform_checkpoint_test

@@ -4,7 +4,7 @@
 #include "api/strategy.h"
 #include "testing/testing.h"
 
-namespace {
+namespace standard_test {
 
 /// Writes down what it is asked to do.
 class Diary final : public xp::Trainer {
@@ -28,11 +28,11 @@ class Diary final : public xp::Trainer {
   xp::StepReport report;
 };
 
-}  // namespace
-
 TEST_CASE("the standard strategy trains until the stage is done and goes on after a skipped step") {
   Diary diary;
   xp::testing::registry().make<xp::TrainingStrategy>({{"type", "standard"}})->run(diary);
   CHECK(diary.pages == "nauecnauecnauec");
   CHECK(diary.same);
 }
+
+}  // namespace standard_test

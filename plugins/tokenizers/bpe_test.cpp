@@ -4,13 +4,13 @@
 #include "kit/unicode.h"
 #include "testing/tokenizer_checks.h"
 
+namespace bpe_test {
+
 using namespace xp;
 using testing::fit;
 using testing::ids_of;
 using testing::make_tokenizer;
 using Texts = std::vector<std::string>;
-
-namespace {
 
 Table table(std::int64_t vocab_size, bool byte_level, const char* pattern) {
   return {{"vocab_size", Value(vocab_size)}, {"byte_level", Value(byte_level)}, {"pattern", Value(pattern)}};
@@ -30,8 +30,6 @@ Texts words_of(const Encoder& encoder, const std::string& text) {
   }
   return out;
 }
-
-}  // namespace
 
 TEST_CASE("bpe merges a hand example in the order of counts") {
   // aaabdaaabac: aa occurs 4 times; then ab and (aa, a) twice each, and a comes before aa.
@@ -153,3 +151,5 @@ TEST_CASE("bpe refuses what does not fit") {
       CHECK(error.exit() == Exit::data);
     }
 }
+
+}  // namespace bpe_test

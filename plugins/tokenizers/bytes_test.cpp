@@ -4,6 +4,8 @@
 #include "kit/unicode.h"
 #include "testing/tokenizer_checks.h"
 
+namespace bytes_test {
+
 using namespace xp;
 using testing::fit;
 using testing::ids_of;
@@ -59,3 +61,5 @@ TEST_CASE("bytes refuses other files") {
       fit(*testing::make_tokenizer("unigram", {{"vocab_size", Value(std::int64_t{20})}}), {"some text some"});
   CHECK_THROWS_AS(tokenizer->restore(other->json(), other->purposes()), Error);
 }
+
+}  // namespace bytes_test

@@ -4,9 +4,9 @@
 
 #include "testing/tokenizer_checks.h"
 
-using namespace xp;
+namespace golden_test {
 
-namespace {
+using namespace xp;
 
 const std::map<std::string, TokenId, std::less<>> kPurposes{
     {"pad", 0}, {"unk", 1}, {"begin", 2}, {"end", 3}, {"mask", 4}};
@@ -33,8 +33,6 @@ Table table(Table more = {}) {
   return more;
 }
 
-}  // namespace
-
 TEST_CASE("wordpiece gives the library's ids") {
   const auto encoder = check_golden("wordpiece", "wordpiece");
   CHECK(testing::fit(*testing::make_tokenizer("wordpiece", table({{"lowercase", Value(true)}})), corpus())->json() ==
@@ -55,3 +53,5 @@ TEST_CASE("unigram gives the library's ids") {
 }
 
 TEST_CASE("bytes gives the library's ids") { check_golden("bytes", "bytes"); }
+
+}  // namespace golden_test

@@ -5,12 +5,12 @@
 #include "kit/unicode.h"
 #include "testing/tokenizer_checks.h"
 
+namespace unigram_test {
+
 using namespace xp;
 using testing::fit;
 using testing::ids_of;
 using testing::make_tokenizer;
-
-namespace {
 
 Table table(std::int64_t vocab_size, bool byte_fallback = false) {
   return {
@@ -34,8 +34,6 @@ std::string expected(const std::string& text) {
   }
   return out;
 }
-
-}  // namespace
 
 TEST_CASE("unigram with bytes decodes any text to its normal form") {
   const auto tokenizer = make_tokenizer("unigram", table(600, true));
@@ -135,3 +133,5 @@ TEST_CASE("unigram refuses what does not fit") {
       CHECK(error.exit() == Exit::data);
     }
 }
+
+}  // namespace unigram_test

@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "testing/tokenizer_checks.h"
 
+namespace wordpiece_test {
+
 using namespace xp;
 using testing::fit;
 using testing::ids_of;
 using testing::make_tokenizer;
-
-namespace {
 
 std::vector<std::string> pieces_of(const Encoder& encoder, const std::string& text) {
   std::vector<std::string> out;
@@ -27,8 +27,6 @@ using Texts = std::vector<std::string>;
 Table table(std::int64_t vocab_size) {
   return {{"vocab_size", Value(vocab_size)}, {"min_count", Value(std::int64_t{1})}};
 }
-
-}  // namespace
 
 TEST_CASE("wordpiece merges the most frequent neighbours, then takes the longest match") {
   const auto tokenizer = make_tokenizer("wordpiece", table(16));
@@ -156,3 +154,5 @@ TEST_CASE("wordpiece refuses what does not fit") {
       CHECK(error.exit() == Exit::data);
     }
 }
+
+}  // namespace wordpiece_test

@@ -6,10 +6,10 @@
 #include "testing/conformance_component.h"
 #include "testing/testing.h"
 
+namespace by_cluster_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 constexpr std::int64_t kVocab = 16, kFirst = 4;
 
@@ -76,8 +76,6 @@ std::vector<double> drawn(const Transform& transform, std::int64_t id, std::size
 void check_share(double seen, double p, double n) {
   CHECK(std::abs(seen - p * n) < 3 * std::sqrt(n * p * (1 - p)) + 1e-9);
 }
-
-}  // namespace
 
 TEST_CASE("by_cluster with beta 0 draws clusters uniformly, and tokens uniformly within") {
   const auto transform = started({{"beta", 0.0}});
@@ -182,3 +180,5 @@ TEST_CASE("by_cluster says what does not fit") {
   auto random = RandomStreams(1).stream();
   CHECK_THROWS_WITH(transform->apply(group, random), ContainsSubstring("token 2 is chosen and has no cluster"));
 }
+
+}  // namespace by_cluster_test

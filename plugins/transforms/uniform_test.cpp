@@ -6,9 +6,9 @@
 #include "testing/conformance_component.h"
 #include "testing/testing.h"
 
-using namespace xp;
+namespace uniform_test {
 
-namespace {
+using namespace xp;
 
 /// Ids from 4 on stand for text.
 class Ten final : public Resources {
@@ -32,8 +32,6 @@ Example item(std::vector<std::int64_t> ids, std::vector<std::int64_t> chosen) {
   one.fields["ids"] = Ints{std::move(ids)}, one.fields["chosen"] = Ints{std::move(chosen)};
   return one;
 }
-
-}  // namespace
 
 TEST_CASE("uniform replaces what is chosen, and draws every text token equally often") {
   const auto made = sampler();
@@ -61,3 +59,5 @@ TEST_CASE("uniform says what does not fit") {
   CHECK_THROWS_WITH(made->apply(group, random),
                     Catch::Matchers::ContainsSubstring("`chosen` has 1 value for 2 tokens"));
 }
+
+}  // namespace uniform_test

@@ -6,11 +6,11 @@
 
 #include "kit/subword_vectors.h"
 
+namespace cw2v_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// How far the target tokens' word vectors lie from the mixtures of the plan.
 double distance(const Scene& scene, const MixPlan& plan) {
@@ -47,8 +47,6 @@ MixPlan from_text(const Scene& scene, const DataSource& corpus, Table settings, 
   for (const auto row : plan.open_rows()) plan.set_uniform_row(row, "mean");
   return plan;
 }
-
-}  // namespace
 
 TEST_CASE("CW2V stays in the hull and reconstructs better than its start") {
   const Scene scene;
@@ -135,3 +133,5 @@ TEST_CASE("CW2V says what it is missing") {
   const auto bare = testing::registry().make<VocabInitializer>({{"type", "cw2v"}});
   CHECK_THROWS_WITH(bare->plan(setting, plan), ContainsSubstring("give the stage `vectors`"));
 }
+
+}  // namespace cw2v_test

@@ -10,11 +10,11 @@
 
 #include "kit/tensors.h"
 
+namespace gaussian_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Matchers::WithinAbs;
-
-namespace {
 
 /// The new rows: [target, width].
 at::Tensor rows_of(const MixPlan& plan, std::int64_t width) {
@@ -25,8 +25,6 @@ at::Tensor rows_of(const MixPlan& plan, std::int64_t width) {
   }
   return tensor_of(all, {std::ssize(all) / width, width}).to(at::kDouble);
 }
-
-}  // namespace
 
 TEST_CASE("gaussian with scale 0 is the mean, with scale 1 it has the old rows' covariance") {
   Scene scene;
@@ -76,3 +74,5 @@ TEST_CASE("gaussian: a bias keeps its mean, tied tables are drawn once, a singul
   scene.weights.values[0][0][0] = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(scene.plan({{"type", "gaussian"}}), Catch::Matchers::ContainsSubstring("not finite"));
 }
+
+}  // namespace gaussian_test

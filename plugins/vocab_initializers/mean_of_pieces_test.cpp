@@ -6,11 +6,11 @@
 
 #include "testing/toy_encoder.h"
 
+namespace mean_of_pieces_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Matchers::WithinAbs;
-
-namespace {
 
 MixPlan plan_of(const testing::ToyEncoder& source, const testing::ToyEncoder& target, const Table& settings) {
   MixPlan plan(source.size(), target.size());
@@ -18,8 +18,6 @@ MixPlan plan_of(const testing::ToyEncoder& source, const testing::ToyEncoder& ta
       {.source = source, .target = target, .random = RandomStreams(1)}, plan);
   return plan;
 }
-
-}  // namespace
 
 TEST_CASE("mean_of_pieces weighs the pieces that spell the token, and leaves what has none") {
   const Scene scene;
@@ -66,3 +64,5 @@ TEST_CASE("mean_of_pieces: rows stay in the hull, so no old token loses more tha
   CHECK(worst_leak(scene.table(), rows) <= *bound + 1e-6);
   CHECK(rows.norm(2, 1).max().item<double>() <= scene.table().norm(2, 1).max().item<double>() + 1e-6);
 }
+
+}  // namespace mean_of_pieces_test

@@ -3,6 +3,8 @@
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
 
+namespace mean_test {
+
 using namespace xp;
 using namespace xp::fixture;
 
@@ -39,3 +41,5 @@ TEST_CASE("mean leaves rows alone that are set") {
   CHECK(plan.rows()[0].rule == "copy");
   CHECK(plan.rows()[1].rule == "mean");
 }
+
+}  // namespace mean_test

@@ -12,12 +12,12 @@
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 
+namespace ofa_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
-
-namespace {
 
 /// Share of the weight that tokens of one topic get from pieces of the same.
 double near_share(const Scene& scene, const MixPlan& plan) {
@@ -42,8 +42,6 @@ std::optional<Factorisation> factors(const Scene& scene, std::int64_t rank, cons
       .make<VocabInitializer>({{"type", "ofa"}, {"rank", rank}, {"scale", scale}})
       ->factorise(scene.setting());
 }
-
-}  // namespace
 
 TEST_CASE("OFA mixes near tokens, and the shuffled control does not") {
   const Scene scene;
@@ -165,3 +163,5 @@ TEST_CASE("OFA says what it cannot do") {
   CHECK_THROWS_WITH(ofa->plan(setting, plan), ContainsSubstring("give the stage `vectors`"));
   CHECK(ofa->wants_vectors());
 }
+
+}  // namespace ofa_test

@@ -4,6 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
 
+namespace random_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Matchers::WithinAbs;
@@ -56,3 +58,5 @@ TEST_CASE("random with scale 0 is the mean") {
       CHECK_THAT(row.dense.at("vocab.input").at(static_cast<std::size_t>(d)),
                  WithinAbs(mean[d].item<double>(), 1e-5));
 }
+
+}  // namespace random_test

@@ -85,7 +85,7 @@ TEST_CASE("merges equal counting everything anew") {
     const auto input = words_of(words, counts);
     const auto fast = learn_merges(letters(3), input, {40, 2}, join), slow = slow_merges(letters(3), input, 40, 2);
     CHECK(fast.symbols == slow.symbols);
-    CHECK(fast.merges == slow.merges);
+    CHECK((fast.merges == slow.merges));
 
     // Applying them to the words they were learned from gives what learning ended with: replay each merge in order.
     const MergeTable table(fast.merges);

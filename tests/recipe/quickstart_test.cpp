@@ -21,7 +21,7 @@ Plan quickstart(const ResolveOptions& options = {}, const Catalogue& catalogue =
   return std::move(*plan);
 }
 
-const PlanNode& node(const Plan& plan, const std::string& arm, const std::string& name, std::int64_t seed = 0) {
+const PlanNode& node_of(const Plan& plan, const std::string& arm, const std::string& name, std::int64_t seed = 0) {
   for (const auto& member : plan.members)
     if (member.arm == arm && member.seed == seed) return plan.nodes.at(member.nodes.at(name));
   throw Error("no such member");
@@ -49,15 +49,15 @@ TEST_CASE("the quickstart resolves to six arms and four seeds that share what is
   CHECK(made["transfer"] == 24);
   CHECK(made["adapt"] == 24);
   CHECK(made["score"] == 24);
-  CHECK(node(plan, "ofa", "pretrain", 3).seed == 0);
-  CHECK(node(plan, "ofa", "adapt", 3).seed == 3);
+  CHECK(node_of(plan, "ofa", "pretrain", 3).seed == 0);
+  CHECK(node_of(plan, "ofa", "adapt", 3).seed == 3);
   for (const auto& one : plan.nodes)
     for (const auto input : one.inputs) CHECK(plan.nodes[input].digest != one.digest);
 }
 
 TEST_CASE("settings are whole: defaults, parts with their type, references in place of names") {
   const auto plan = quickstart();
-  const auto& pretrain = node(plan, "ofa", "pretrain").settings;
+  const auto& pretrain = node_of(plan, "ofa", "pretrain").settings;
   CHECK(*find(pretrain, "model.type") == Value("transformer"));
   CHECK(*find(pretrain, "model.width") == Value(128));
   CHECK(*find(pretrain, "model.dropout") == Value(0.0));
@@ -69,20 +69,20 @@ TEST_CASE("settings are whole: defaults, parts with their type, references in pl
   REQUIRE(tokenizer);
   CHECK(tokenizer->kind == "tokenizer");
   CHECK(tokenizer->node == "source_tokenizer");
-  CHECK(tokenizer->digest == node(plan, "ofa", "source_tokenizer").digest);
+  CHECK(tokenizer->digest == node_of(plan, "ofa", "source_tokenizer").digest);
   const auto* data = find(pretrain, "data")->as<Reference>();
   REQUIRE(data);
   CHECK(data->split == "train");
   REQUIRE(data->component);
   CHECK(*find(*data->component, "split.dev") == Value(0.05));
   CHECK(*find(*data->component, "files[0].name") == Value("en.txt.zst"));
-  const auto& score = node(plan, "ofa", "score").settings;
+  const auto& score = node_of(plan, "ofa", "score").settings;
   CHECK(*find(score, "with[0].as") == Value("bits_per_byte"));
   CHECK(*find(score, "with[0].type") == Value("pseudo_likelihood"));
   CHECK(find(score, "with[1].data")->as<Reference>()->split == "test");
-  CHECK(*find(node(plan, "shuffled", "transfer").settings, "initializer.shuffle_vectors") == Value(true));
-  CHECK(*find(node(plan, "shuffled", "transfer").settings, "initializer.rank") == Value(64));
-  CHECK_FALSE(find(node(plan, "random", "transfer").settings, "initializer.rank"));
+  CHECK(*find(node_of(plan, "shuffled", "transfer").settings, "initializer.shuffle_vectors") == Value(true));
+  CHECK(*find(node_of(plan, "shuffled", "transfer").settings, "initializer.rank") == Value(64));
+  CHECK_FALSE(find(node_of(plan, "random", "transfer").settings, "initializer.rank"));
 }
 
 TEST_CASE("equal recipes give equal text and digests") {
@@ -100,7 +100,7 @@ TEST_CASE("only what depends on a change has another digest") {
   for (const auto& member : before.members)
     for (const auto& [name, index] : member.nodes) {
       const bool hit = member.arm == "hull" && (name == "transfer" || name == "adapt" || name == "score");
-      CHECK((node(after, member.arm, name, member.seed).digest != before.nodes[index].digest) == hit);
+      CHECK((node_of(after, member.arm, name, member.seed).digest != before.nodes[index].digest) == hit);
     }
   CHECK(before.plan_id != after.plan_id);
 }
@@ -113,7 +113,7 @@ TEST_CASE("a plugin's new library changes the digests that it is part of, and no
     for (const auto& [name, index] : member.nodes) {
       const bool hit = (member.arm == "ofa" || member.arm == "shuffled") &&
                        (name == "transfer" || name == "adapt" || name == "score");
-      CHECK((node(after, member.arm, name, member.seed).digest != before.nodes[index].digest) == hit);
+      CHECK((node_of(after, member.arm, name, member.seed).digest != before.nodes[index].digest) == hit);
     }
 }
 
@@ -128,8 +128,8 @@ TEST_CASE("smoke lays its table over every arm") {
   options.smoke = true;
   const auto plan = quickstart(options);
   CHECK(plan.members.size() == 6);
-  CHECK(*find(node(plan, "mean", "pretrain").settings, "stop") == Value("20000 tokens"));
-  CHECK(*find(node(plan, "mean", "adapt").settings, "evaluate.every") == Value("10000 tokens"));
+  CHECK(*find(node_of(plan, "mean", "pretrain").settings, "stop") == Value("20000 tokens"));
+  CHECK(*find(node_of(plan, "mean", "adapt").settings, "evaluate.every") == Value("10000 tokens"));
 }
 
 TEST_CASE("overrides reach every arm, seeds and arms can be chosen") {
@@ -144,7 +144,7 @@ TEST_CASE("overrides reach every arm, seeds and arms can be chosen") {
   options.unset.clear();
   const auto plan = quickstart(options);
   CHECK(plan.members.size() == 4);
-  CHECK(*find(node(plan, "random", "adapt").settings, "stop") == Value("300000 tokens"));
+  CHECK(*find(node_of(plan, "random", "adapt").settings, "stop") == Value("300000 tokens"));
   options.seeds = {7};
   CHECK(quickstart(options).members.front().seed == 7);
 }

@@ -14,10 +14,10 @@ using namespace xp;
 using Catch::Approx;
 using V = std::vector<double>;
 
-const MetricSignature kBits{"bits/byte", "", "m:test", "1"};
+const MetricSignature kCurveBits{"bits/byte", "", "m:test", "1"};
 
 void curve(HandStudy& hand, const std::string& arm, std::int64_t seed,
-           const std::vector<std::pair<std::int64_t, double>>& points, const MetricSignature& what = kBits) {
+           const std::vector<std::pair<std::int64_t, double>>& points, const MetricSignature& what = kCurveBits) {
   Curve out{what, {}};
   for (const auto& [tokens, value] : points) {
     CurvePoint point;

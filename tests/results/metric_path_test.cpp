@@ -38,7 +38,7 @@ std::string mistake(const std::string& text, std::string* place = nullptr) {
   return problem.message + " | " + problem.hint;
 }
 
-class Records : public RecordSource {
+class RecordsByNode : public RecordSource {
  public:
   std::map<std::string, StageRecord> stages;
   std::vector<std::string> nodes() const override {
@@ -52,13 +52,13 @@ class Records : public RecordSource {
   }
 };
 
-const MetricSignature kBits{"bits/byte", "", "multilingual:test", "1"};
+const MetricSignature kBitsPerByte{"bits/byte", "", "multilingual:test", "1"};
 const MetricSignature kShare{"share", "", "parallel:test", "1"};
 
-Records quickstart() {
-  Records out;
+RecordsByNode quickstart() {
+  RecordsByNode out;
   auto& adapt = out.stages["adapt"];
-  Curve curve{kBits, {}};
+  Curve curve{kBitsPerByte, {}};
   // Bytes are 4 times the tokens at first, then 5 times: area over bytes is not area over tokens.
   for (const auto& [tokens, bytes, value] :
        {std::tuple{0, 0, 4.0}, std::tuple{100, 400, 3.0}, std::tuple{200, 900, 2.5}})

@@ -54,9 +54,9 @@ void check_stages(const Result& result) {
   }
 }
 
-struct Quiet {
-  Quiet() { log::set_level(log::Level::off); }
-  ~Quiet() { log::set_level(log::Level::info); }
+struct QuietRepair {
+  QuietRepair() { log::set_level(log::Level::off); }
+  ~QuietRepair() { log::set_level(log::Level::info); }
 };
 
 }  // namespace
@@ -191,7 +191,7 @@ TEST_CASE("a results folder that cannot be written is named with the reason", "[
 }
 
 TEST_CASE("a disk that is full when a run closes leaves the journal for repair", "[repair]") {
-  const Quiet quiet;
+  const QuietRepair quiet;
   const Scratch scratch;
   const auto child = start_child([&] {
     ::signal(SIGXFSZ, SIG_IGN);

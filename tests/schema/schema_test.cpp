@@ -11,12 +11,12 @@ using Json = nlohmann::json;
 
 namespace {
 
-class Part : public Component {
+class TrainPart : public Component {
  public:
   static constexpr const char* kInterface = "objective";
 };
 
-enum class Mode { fast, exact };
+enum class TrainMode { fast, exact };
 
 struct Betas {
   double low = 0.9;
@@ -28,47 +28,47 @@ struct Betas {
   }
 };
 
-struct Params {
+struct TrainParams {
   double lr = 0.001;
   double temperature = 1;
   Learnable scale = {0.5};
   bool fused = true;
   std::int64_t every = 4;
   std::string prefix = "a";
-  Mode mode = Mode::fast;
+  TrainMode mode = TrainMode::fast;
   std::vector<std::string> roles = {"body"};
   Quantity stop = {1000, Unit::steps};
   Distribution length = {};
   Betas betas;
   std::vector<Betas> schedules;
-  std::unique_ptr<Part> inner;
-  std::vector<Weighted<Part>> terms;
+  std::unique_ptr<TrainPart> inner;
+  std::vector<Weighted<TrainPart>> terms;
   std::optional<double> clip;
   ModelSpec model;
   Reference data;
   std::vector<std::string> paths;
   Value target;
 
-  static void describe(Fields<Params>& f) {
-    f.add(&Params::lr, "lr", "Learning rate.").above(0).schedulable();
-    f.add(&Params::temperature, "temperature", "Divides scores.").above(0).max(100);
-    f.add(&Params::scale, "scale", "Factor.").min(0);
-    f.add(&Params::fused, "fused", "One kernel.").no_result();
-    f.add(&Params::every, "every", "Interval.").min(1).max(16);
-    f.add(&Params::prefix, "prefix", "Text before | after.");
-    f.add(&Params::mode, "mode", "How.", {{"fast", Mode::fast}, {"exact", Mode::exact}});
-    f.add(&Params::roles, "roles", "Which parameters.").choices({"body", "head", "embedding"});
-    f.add(&Params::stop, "stop", "When it ends.").units({Unit::steps, Unit::tokens, Unit::percent});
-    f.add(&Params::length, "length", "Span length.").min(1);
-    f.add(&Params::betas, "betas", "Decays.");
-    f.add(&Params::schedules, "schedules", "More decays.");
-    f.add(&Params::inner, "inner", "What it wraps.");
-    f.add(&Params::terms, "terms", "What it adds up.");
-    f.add(&Params::clip, "clip", "Largest norm.").above(0);
-    f.add(&Params::model, "model", "Second model.");
-    f.add(&Params::data, "data", "Documents.").artifact("dataset").evaluates().required();
-    f.add(&Params::paths, "paths", "Files.").files();
-    f.add(&Params::target, "target", "Where it goes.")
+  static void describe(Fields<TrainParams>& f) {
+    f.add(&TrainParams::lr, "lr", "Learning rate.").above(0).schedulable();
+    f.add(&TrainParams::temperature, "temperature", "Divides scores.").above(0).max(100);
+    f.add(&TrainParams::scale, "scale", "Factor.").min(0);
+    f.add(&TrainParams::fused, "fused", "One kernel.").no_result();
+    f.add(&TrainParams::every, "every", "Interval.").min(1).max(16);
+    f.add(&TrainParams::prefix, "prefix", "Text before | after.");
+    f.add(&TrainParams::mode, "mode", "How.", {{"fast", TrainMode::fast}, {"exact", TrainMode::exact}});
+    f.add(&TrainParams::roles, "roles", "Which parameters.").choices({"body", "head", "embedding"});
+    f.add(&TrainParams::stop, "stop", "When it ends.").units({Unit::steps, Unit::tokens, Unit::percent});
+    f.add(&TrainParams::length, "length", "Span length.").min(1);
+    f.add(&TrainParams::betas, "betas", "Decays.");
+    f.add(&TrainParams::schedules, "schedules", "More decays.");
+    f.add(&TrainParams::inner, "inner", "What it wraps.");
+    f.add(&TrainParams::terms, "terms", "What it adds up.");
+    f.add(&TrainParams::clip, "clip", "Largest norm.").above(0);
+    f.add(&TrainParams::model, "model", "Second model.");
+    f.add(&TrainParams::data, "data", "Documents.").artifact("dataset").evaluates().required();
+    f.add(&TrainParams::paths, "paths", "Files.").files();
+    f.add(&TrainParams::target, "target", "Where it goes.")
         .any_of({field::number(true), field::text({"first", "last"}),
                  field::table({field::named(field::number(), "at", "Place.", true)})});
     f.needs("capability", "primary:memory", {{"mode", {"exact"}}, {"inner", {"mlm", "clm"}}});
@@ -79,14 +79,14 @@ struct Params {
 
 const Schema& schema() {
   static const auto one = [] {
-    Fields<Params> fields;
-    Params::describe(fields);
+    Fields<TrainParams> fields;
+    TrainParams::describe(fields);
     return fields.schema();
   }();
   return one;
 }
 
-// "code: message / hint" of every problem that a value has in a field of Params.
+// "code: message / hint" of every problem that a value has in a field of TrainParams.
 std::string check(std::string_view field, const Value& value) {
   Problems problems;
   const bool good = check_value(*schema().find(field), value, "optimizer `adamw`", problems);

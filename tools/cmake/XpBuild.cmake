@@ -35,6 +35,24 @@ if(XP_SANITIZE)
   target_link_options(xp_flags INTERFACE -fsanitize=${XP_SANITIZE})
 endif()
 
+# xp_unity(target...): headers cost more than code, so neighbouring files become one. Plugins stay apart: rebuilding one is
+# what people wait for. A test that includes LibTorch itself stays alone, for LibTorch's CHECK would hide Catch2's.
+function(xp_unity)
+  foreach(target IN LISTS ARGN)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ${XP_UNITY} UNITY_BUILD_BATCH_SIZE 10)
+    get_target_property(sources ${target} SOURCES)
+    foreach(source IN LISTS sources)
+      if(NOT source MATCHES "_test\\.cpp$")
+        continue()
+      endif()
+      file(STRINGS ${source} direct REGEX "#include <(ATen|torch)/")
+      if(direct)
+        set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
+
 # LibTorch as system headers, without its command-line flags.
 add_library(xp_torch INTERFACE)
 target_include_directories(xp_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})

@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+namespace ranking_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
@@ -197,3 +199,5 @@ TEST_CASE("rerank: documents carry their queries, those without one are passed o
     CHECK(kept.items.at("c").at("mrr@10") == Approx(1.0 / 3));
   }
 }
+
+}  // namespace ranking_test

@@ -5,20 +5,18 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+namespace similarity_test {
+
 using namespace xp;
 using namespace xp::fixture;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
 
 /// Cosines 1, 1/2, 1/2, 0, -1/2 for the grades 5, 4, 3, 3, 1: ranks 5, 3.5, 3.5, 2, 1 and 5, 4, 2.5, 2.5, 1.
 std::vector<Document> graded() {
   return {pair("a", "0", "0", "5"), pair("b", "10", "70", "4"), pair("c", "70", "10", "3"),
           pair("d", "0", "90", "3.0"), pair("e", "30", "150", "1")};
 }
-
-}  // namespace
 
 TEST_CASE("similarity: Spearman's correlation with average ranks for ties, which the items add up to") {
   const PieceEncoder encoder(1, kBytes);
@@ -108,3 +106,5 @@ TEST_CASE("similarity: data that are no graded pairs are refused") {
   fails({third}, "document `c` of `set:test` is no part of a pair");
   fails(graded(), "inputs of 2 tokens leave no room for 1 text; raise `max_time`", {{"max_time", 2}});
 }
+
+}  // namespace similarity_test

@@ -10,12 +10,12 @@
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
 
+namespace transformer_test {
+
 using at::Tensor;
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 FixtureSpec spec(xp::Table model, at::ScalarType type = at::kDouble, const char* objective = "mlm") {
   FixtureSpec s;
@@ -62,8 +62,6 @@ xp::Table variant(int number) {
   }
 }
 constexpr int kVariants = 7;
-
-}  // namespace
 
 TEST_CASE("a transformer's gradients are those of finite differences, and every parameter has one") {
   const auto number = GENERATE(range(0, kVariants));
@@ -386,3 +384,5 @@ TEST_CASE("a factorised model is the model whose tables are the products") {
   CHECK(apart(whole.logits(one), parts.logits(two)) < 1e-12);
   CHECK(apart(whole.logits(one.narrow(-1, 0, 6)), parts.logits(two.narrow(-1, 0, 6))) < 1e-12);
 }
+
+}  // namespace transformer_test

@@ -9,13 +9,13 @@
 #include "testing/torch_fixture.h"
 #include "testing/toy_encoder.h"
 
+namespace denoise_handle_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
 using xp::testing::random_texts;
-
-namespace {
 
 using Ids = std::vector<std::int64_t>;
 
@@ -55,8 +55,6 @@ class Reading final : public Handle {
   Handle& plain_;
   const Encoder& encoder_;
 };
-
-}  // namespace
 
 TEST_CASE("denoise's handle scores the marked tokens behind their sentinels, given the rest and the mode") {
   Fixture f(testing::registry(), spec());
@@ -143,3 +141,5 @@ TEST_CASE("denoise's handle writes what the model finds likeliest behind the sen
   CHECK_THROWS_WITH(handle->generate(batch, {{"top_p", 0.5}}, RandomStream(1)),
                     ContainsSubstring("sampling cannot have `top_p` = 0.5"));
 }
+
+}  // namespace denoise_handle_test

@@ -10,12 +10,12 @@
 #include "testing/torch_fixture.h"
 #include "testing/torch_recipe_run.h"
 
+namespace denoise_test {
+
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 using xp::testing::Fixture;
 using xp::testing::FixtureSpec;
-
-namespace {
 
 constexpr std::int64_t kEnd = 4, kMode = 5, kSentinel = 8, kText = 140;
 
@@ -106,8 +106,6 @@ void check_mean(double sum, double squares, double n, double expected) {
   INFO("mean " << mean << ", expected " << expected << ", standard error " << sd / std::sqrt(n));
   CHECK(std::abs(mean - expected) < 3 * sd / std::sqrt(n) + 1e-9);
 }
-
-}  // namespace
 
 TEST_CASE("denoise: input and target give back the text, and the mode's token and label agree") {
   for (const auto& setting : settings()) {
@@ -295,3 +293,5 @@ objective = { type = "denoise", mode = "X", span = 3, rate = 0.5 }
   CHECK(counters.steps == 5);
   CHECK(counters.supervised_tokens > 0);
 }
+
+}  // namespace denoise_test
