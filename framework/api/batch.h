@@ -26,8 +26,9 @@ using Column = std::variant<at::Tensor, Ragged, Strings, Graphs>;
 /// adds `<axis>.mask`, bool [items, time], false at padding. Members of a group are adjacent and in their order.
 class XP_API Batch {
  public:
-  at::Tensor sample_id;  // [items], int64: stable over epochs and runs; random draws are keyed by it
-  at::Tensor group_id;   // [items], int64: equal for what belongs together (pair, document, class)
+  // Both [items], int64, on the CPU whatever the device of the columns.
+  at::Tensor sample_id;  // stable over epochs and runs; random draws are keyed by it
+  at::Tensor group_id;   // equal for what belongs together (pair, document, class)
 
   std::int64_t items() const { return sample_id.defined() ? sample_id.size(0) : 0; }
   bool has(std::string_view field) const { return columns_.contains(field); }
@@ -42,6 +43,8 @@ class XP_API Batch {
 
   /// The items at `rows` ([n], int64) in that order; columns are copied.
   Batch select(const at::Tensor& rows) const;
+  /// The same with its numbers on `device`; the ids stay.
+  Batch on(at::Device device) const;
 
  private:
   std::map<std::string, Column, std::less<>> columns_;

@@ -15,6 +15,8 @@ struct Score {
 };
 
 /// A trained model (whole or a view) with its tokenizer and, if it needs one, its objective's way to use it.
+/// Evaluators give it and get from it tensors on the CPU; what an objective's own handle sees is on the model's
+/// device.
 class XP_API Handle {
  public:
   virtual ~Handle();
@@ -29,10 +31,31 @@ class XP_API Handle {
   virtual at::Tensor logits(const at::Tensor& hidden) = 0;                           ///< [n, w] -> [n, classes]
   virtual std::vector<Score> score(
       const Batch& batch) = 0;  ///< of "target" given the rest, else of "ids"; one per item
+  /// `sampling`: `max_tokens` (default 64), `temperature` (default 0: the likeliest token each time).
   virtual Strings generate(const Batch& batch, const Table& sampling, RandomStream random) = 0;
-  /// Scores of classes, [items, classes]; `field` names them in Checkpoint::categories.
+  /// Scores of classes, [items, classes], or [items, time, classes] where tokens have one each; `field` names them in
+  /// Checkpoint::categories.
   virtual at::Tensor predict(const Batch& batch, std::string_view field) = 0;
   virtual const Strings& categories(std::string_view field) const = 0;
+};
+
+/// Does what `plain` does, which must outlive it: a base for handles that change some of it.
+class XP_API WrappedHandle : public Handle {
+ public:
+  explicit WrappedHandle(Handle& plain) : plain_(plain) {}
+  const Encoder* tokenizer() const override;
+  ModelShape shape() const override;
+  bool can(std::string_view what) const override;
+  bool has(std::string_view capability) const override;
+  ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override;
+  at::Tensor logits(const at::Tensor& hidden) override;
+  std::vector<Score> score(const Batch& batch) override;
+  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override;
+  at::Tensor predict(const Batch& batch, std::string_view field) override;
+  const Strings& categories(std::string_view field) const override;
+
+ protected:
+  Handle& plain_;
 };
 
 /// The examples of a split in order, tokenized and collated for the handle's model: `ids`, `begin`, `end`, `word`

@@ -12,6 +12,20 @@ Model::~Model() = default;
 StepContext::~StepContext() = default;
 Objective::~Objective() = default;
 Handle::~Handle() = default;
+const Encoder* WrappedHandle::tokenizer() const { return plain_.tokenizer(); }
+ModelShape WrappedHandle::shape() const { return plain_.shape(); }
+bool WrappedHandle::can(std::string_view what) const { return plain_.can(what); }
+bool WrappedHandle::has(std::string_view capability) const { return plain_.has(capability); }
+ForwardOutput WrappedHandle::encode(const Batch& batch, const ForwardRequest& want) {
+  return plain_.encode(batch, want);
+}
+at::Tensor WrappedHandle::logits(const at::Tensor& hidden) { return plain_.logits(hidden); }
+std::vector<Score> WrappedHandle::score(const Batch& batch) { return plain_.score(batch); }
+Strings WrappedHandle::generate(const Batch& batch, const Table& sampling, RandomStream random) {
+  return plain_.generate(batch, sampling, random);
+}
+at::Tensor WrappedHandle::predict(const Batch& batch, std::string_view field) { return plain_.predict(batch, field); }
+const Strings& WrappedHandle::categories(std::string_view field) const { return plain_.categories(field); }
 BatchReader::~BatchReader() = default;
 EvaluationContext::~EvaluationContext() = default;
 Evaluator::~Evaluator() = default;

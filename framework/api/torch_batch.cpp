@@ -30,13 +30,14 @@ const Graphs& Batch::graphs(std::string_view f) const { return column<Graphs>(*t
 
 Batch Batch::select(const at::Tensor& rows) const {
   Batch out;
-  out.sample_id = sample_id.index_select(0, rows);
-  out.group_id = group_id.index_select(0, rows);
   const auto pick = rows.to(at::kCPU).contiguous();
+  out.sample_id = sample_id.index_select(0, pick);
+  out.group_id = group_id.index_select(0, pick);
   const std::span<const std::int64_t> wanted(pick.const_data_ptr<std::int64_t>(),
                                              static_cast<std::size_t>(pick.numel()));
   for (const auto& [name, column] : columns_) {
-    if (const auto* tensor = std::get_if<at::Tensor>(&column)) out.set(name, tensor->index_select(0, rows));
+    if (const auto* tensor = std::get_if<at::Tensor>(&column))
+      out.set(name, tensor->index_select(0, pick.to(tensor->device())));
     if (const auto* strings = std::get_if<Strings>(&column)) {
       Strings some;
       for (const auto row : wanted) some.push_back(strings->at(static_cast<std::size_t>(row)));
@@ -51,9 +52,25 @@ Batch Batch::select(const at::Tensor& rows) const {
         parts.push_back(ragged->values.narrow(0, begin, end - begin));
         offsets.push_back(offsets.back() + end - begin);
       }
-      out.set(name, Ragged{ops::cat(parts), ops::tensor(offsets, at::kLong)});
+      out.set(name, Ragged{ops::cat(parts), ops::tensor(offsets, at::kLong).to(ragged->offsets.device())});
     }
-    if (std::holds_alternative<Graphs>(column)) throw Error("selecting graphs is not part of this sketch");
+    if (std::holds_alternative<Graphs>(column)) throw Error("items of a batch of graphs cannot be selected");
+  }
+  return out;
+}
+
+Batch Batch::on(at::Device device) const {
+  Batch out;
+  out.sample_id = sample_id, out.group_id = group_id;
+  for (const auto& [name, column] : columns_) {
+    if (const auto* tensor = std::get_if<at::Tensor>(&column))
+      out.set(name, tensor->to(device));
+    else if (const auto* ragged = std::get_if<Ragged>(&column))
+      out.set(name, Ragged{ragged->values.to(device), ragged->offsets.to(device)});
+    else if (const auto* graphs = std::get_if<Graphs>(&column))
+      out.set(name, Graphs{graphs->row_start.to(device), graphs->column.to(device), graphs->node_start.to(device)});
+    else
+      out.set(name, column);
   }
   return out;
 }

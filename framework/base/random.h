@@ -9,9 +9,12 @@ namespace xp {
 /// A counter-based stream: a value, copied freely. A copy continues where the original stood.
 class RandomStream {
  public:
+  static constexpr std::uint64_t kStep = 0x9E3779B97F4A7C15ull;
+
   explicit RandomStream(std::uint64_t key) : key_(key) {}
 
-  std::uint64_t next() { return mix(key_ + 0x9E3779B97F4A7C15ull * ++count_); }
+  std::uint64_t key() const { return key_; }
+  std::uint64_t next() { return mix(key_ + kStep * ++count_); }  ///< number n is mix(key + n * kStep), n from 1
   double uniform() { return (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53; }  ///< in (0, 1), ends excluded
   /// In [0, n), without the bias of a remainder. n > 0.
   std::int64_t below(std::int64_t n) {

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "engine/artifacts.h"
+#include "engine/device.h"
+#include "engine/host_handle.h"
 #include "engine/towers.h"
 #include "engine/trainer.h"
 #include "kit/tokenizer_files.h"
@@ -14,37 +16,28 @@
 namespace xp {
 namespace {
 
+/// A session with its handles.
+struct Subject {
+  Subject(std::unique_ptr<Session> made, std::unique_ptr<Objective> from, std::shared_ptr<const Encoder> reads,
+          View view)
+      : session(std::move(made)), objective(std::move(from)), encoder(std::move(reads)) {
+    plain = session->handle(view);
+    if (objective) own = objective->handle(session->context(false), *plain);
+  }
+  std::unique_ptr<Session> session;
+  std::unique_ptr<Objective> objective;
+  std::shared_ptr<const Encoder> encoder;
+  std::unique_ptr<Handle> plain, own;
+};
+
 /// A handle with the session that it reads.
-class OwnedHandle final : public Handle {
+class OwnedHandle final : Subject, public HostHandle {
  public:
-  OwnedHandle(std::unique_ptr<Session> session, std::unique_ptr<Objective> objective,
-              std::shared_ptr<const Encoder> encoder, View view)
-      : session_(std::move(session)), objective_(std::move(objective)), encoder_(std::move(encoder)) {
-    plain_ = session_->handle(view);
-    if (objective_) own_ = objective_->handle(session_->context(false), *plain_);
-  }
-  const Encoder* tokenizer() const override { return at().tokenizer(); }
-  ModelShape shape() const override { return at().shape(); }
-  bool can(std::string_view what) const override { return at().can(what); }
-  bool has(std::string_view capability) const override { return at().has(capability); }
-  ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override { return at().encode(batch, want); }
-  at::Tensor logits(const at::Tensor& hidden) override { return at().logits(hidden); }
-  std::vector<Score> score(const Batch& batch) override { return at().score(batch); }
-  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override {
-    return at().generate(batch, sampling, random);
-  }
-  at::Tensor predict(const Batch& batch, std::string_view field) override { return at().predict(batch, field); }
-  const Strings& categories(std::string_view field) const override { return at().categories(field); }
+  explicit OwnedHandle(Subject subject)
+      : Subject(std::move(subject)), HostHandle(own ? *own : *plain, Subject::session->device()) {}
 
-  const Session& session() const { return *session_; }
-  const std::shared_ptr<const Encoder>& encoder() const { return encoder_; }
-
- private:
-  Handle& at() const { return own_ ? *own_ : *plain_; }
-  std::unique_ptr<Session> session_;
-  std::unique_ptr<Objective> objective_;
-  std::shared_ptr<const Encoder> encoder_;
-  std::unique_ptr<Handle> plain_, own_;
+  const Session& session() const { return *Subject::session; }
+  const std::shared_ptr<const Encoder>& encoder() const { return Subject::encoder; }
 };
 
 void collect(const Value& value, std::vector<const Reference*>& out) {
@@ -184,10 +177,14 @@ void StageRun::train(TrainRequest request) {
                         [this](double done, double total, std::string_view what) {
                           shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
                         },
-                    .checkpoint = [this](const Reference& r) { return checkpoint(r); },
+                    .checkpoint =
+                        [this](const Reference& r) {
+                          return on_device(checkpoint(r), device_of(shared_.plan, shared_.processes.rank()));
+                        },
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
                     .precision = precision_of(shared_.plan),
+                    .device = device_of(shared_.plan, shared_.processes.rank()),
                     .threads = threads(),
                     .processes = shared_.processes};
   const auto trained = xp::train(std::move(request), std::move(host));
@@ -203,7 +200,8 @@ std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) 
   resources.encoder = encoder;
   resources.artifact = [this](std::string_view name) -> const State& { return artifact(name); };
   auto session =
-      std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan));
+      std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan),
+                                device_of(shared_.plan, shared_.processes.rank()));
   session->seal_categories(from.categories);
   session->add_own_model(from.role, {}, &from, {});
   for (const auto& tower : from.towers) session->add_own_model(tower.role, {}, &tower, {});
@@ -214,7 +212,7 @@ std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) 
   }
   const at::NoGradGuard quiet;
   session->refresh();
-  return std::make_unique<OwnedHandle>(std::move(session), std::move(objective), std::move(encoder), view);
+  return std::make_unique<OwnedHandle>(Subject(std::move(session), std::move(objective), std::move(encoder), view));
 }
 
 void StageRun::evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view) {

@@ -143,7 +143,7 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
   if (is_text(dataset))
     for (const auto& [field, names] : categories)
       if (std::any_of(corpus(dataset)->documents.begin(), corpus(dataset)->documents.end(),
-                      [&](const auto& d) { return d.fields.contains(field); }))
+                      [&](const auto& d) { return has_class(d, field); }))
         rule.categorical.push_back(field);
   auto source = examples(dataset, std::move(encoder), rule, categories);
   const bool by_document = is_text(dataset) && !is_grouped(dataset);

@@ -51,6 +51,10 @@ class TextExamples final : public ExampleSource {
       const auto& group = corpus_->documents[i].group;
       if (!rule_.groups || i == 0 || group.empty() || group != corpus_->documents[i - 1].group) first_.push_back(i);
     }
+    for (const auto& field : rule_.categorical)
+      if (std::none_of(corpus_->documents.begin(), corpus_->documents.end(),
+                       [&](const auto& d) { return d.fields.contains(field); }))
+        marks_.insert(field);
     for (const auto& name : text_fields())
       if (rule_.groups && !rule_.offsets && name != "text_b" && all_numbers(name)) numbers_.push_back(name);
     masks_ = std::any_of(corpus_->documents.begin(), corpus_->documents.end(),
@@ -98,7 +102,7 @@ class TextExamples final : public ExampleSource {
     if (pairs()) all.push_back({"segment", "input", 0});
     if (masks_) all.push_back({"maskable", "input", 0});
     for (const auto& name : numbers_) all.push_back({name, "", 0});
-    for (const auto& field : rule_.categorical) all.push_back({field, "", -1});
+    for (const auto& field : rule_.categorical) all.push_back({field, marks_.contains(field) ? "input" : "", -1});
     if (!rule_.offsets) return all;
     all.push_back({"begin", "input", 0}), all.push_back({"end", "input", 0});
     for (const char* name : {"text", "id", "language", "group"}) all.push_back({name, "strings", 0});
@@ -184,7 +188,11 @@ class TextExamples final : public ExampleSource {
     }
     if (pairs()) example.fields["segment"] = std::move(segment);
     for (const auto& name : numbers_) example.fields[name] = Floats{{*number_in(document.fields.find(name)->second)}};
-    for (const auto& field : rule_.categorical) example.fields[field] = Ints{{class_of(document, field)}};
+    for (const auto& field : rule_.categorical)
+      if (marks_.contains(field))
+        example.fields[field] = classes_of_tokens(document, field, example.ints("word").data, begin.data, end.data);
+      else
+        example.fields[field] = Ints{{class_of(document, field)}};
     if (!rule_.offsets) return example;
     example.fields["begin"] = std::move(begin), example.fields["end"] = std::move(end);
     example.fields["text"] = Strings{document.text}, example.fields["id"] = Strings{document.id};
@@ -199,10 +207,32 @@ class TextExamples final : public ExampleSource {
 
   std::int64_t class_of(const Document& document, const std::string& field) const {
     const auto found = document.fields.find(field);
-    if (found == document.fields.end()) return -1;
+    return found == document.fields.end() ? -1 : place_of(field, found->second, -1);
+  }
+
+  std::int64_t place_of(const std::string& field, const std::string& name, std::int64_t unknown) const {
     const auto& names = categories_.at(field);
-    const auto at = std::lower_bound(names.begin(), names.end(), found->second);
-    return at != names.end() && *at == found->second ? at - names.begin() : -1;
+    const auto at = std::lower_bound(names.begin(), names.end(), name);
+    return at != names.end() && *at == name ? at - names.begin() : unknown;
+  }
+
+  /// Of each token the class of the first annotation that it shares bytes with; of a second text none.
+  Ints classes_of_tokens(const Document& document, const std::string& kind, const std::vector<std::int64_t>& word,
+                         const std::vector<std::int64_t>& begin, const std::vector<std::int64_t>& end) const {
+    Ints out{std::vector<std::int64_t>(word.size(), -1)};
+    std::size_t mark = 0;
+    const auto& marks = document.annotations;
+    std::int64_t before = 0;
+    for (std::size_t t = 0; t < word.size() && end[t] >= before; ++t) {
+      if (word[t] < 0) continue;
+      before = end[t];
+      while (mark < marks.size() &&
+             (marks[mark].kind != kind || static_cast<std::int64_t>(marks[mark].end) <= begin[t]))
+        ++mark;
+      if (mark == marks.size()) break;
+      if (static_cast<std::int64_t>(marks[mark].begin) < end[t]) out.data[t] = place_of(kind, marks[mark].value, -2);
+    }
+    return out;
   }
 
   std::shared_ptr<const Corpus> corpus_;
@@ -212,6 +242,7 @@ class TextExamples final : public ExampleSource {
   std::vector<TokenizedDocument> documents_;
   std::vector<std::size_t> first_;  ///< document that each unit begins with
   Strings numbers_;                 ///< of groups: fields that hold a number in every document
+  std::set<std::string> marks_;     ///< categorical ones that are annotations
   bool masks_ = false;              ///< some document names the text that may be masked
   std::optional<TokenId> begin_, end_;
   std::int64_t specials_ = 0;
@@ -292,14 +323,26 @@ std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& enc
   return out;
 }
 
+bool has_class(const Document& document, std::string_view field) {
+  return document.fields.contains(field) ||
+         std::any_of(document.annotations.begin(), document.annotations.end(),
+                     [&](const auto& mark) { return mark.kind == field; });
+}
+
 Strings categories_of(const Corpus& corpus, std::string_view field) {
   std::set<std::string> names;
   for (const auto& document : corpus.documents)
     if (const auto found = document.fields.find(field); found != document.fields.end()) names.insert(found->second);
+  if (names.empty())
+    for (const auto& document : corpus.documents)
+      for (const auto& mark : document.annotations)
+        if (mark.kind == field) names.insert(mark.value);
   if (names.empty()) {
     std::set<std::string> there;
-    for (const auto& document : corpus.documents)
+    for (const auto& document : corpus.documents) {
       for (const auto& [name, value] : document.fields) there.insert(name);
+      for (const auto& mark : document.annotations) there.insert(mark.kind);
+    }
     throw Error("documents of " + backquoted(corpus.name) + " have no field " + backquoted(field) + "; there is " +
                     listed({there.begin(), there.end()}),
                 Exit::data);

@@ -19,7 +19,9 @@ struct TokenizedDocument {
 struct CutRule {
   std::int64_t length = 128;  ///< tokens per example, specials included
   bool windows = true;        ///< a longer document gives several examples; false: it is cut
-  Strings categorical = {};   ///< document fields that become an int64 column by their class
+  /// Fields that become an int64 column by their class, one per item; kinds of annotations one per token: -1 where
+  /// there is none, -2 for a class that training did not have.
+  Strings categorical = {};
   bool offsets = false;       ///< also `begin`, `end`, and the texts as strings
   bool groups = false;        ///< adjacent documents of one group are one group of examples, each cut to the length
 };
@@ -48,7 +50,10 @@ std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpu
 std::unique_ptr<ExampleSource> dataset_examples(std::shared_ptr<const Dataset> dataset, const std::string& split,
                                                 const SplitShares& shares, const std::string& name);
 
-/// Distinct values of a field over the documents, sorted.
+/// True if the document has the field, or annotations of that kind.
+bool has_class(const Document& document, std::string_view field);
+
+/// Distinct values over the documents of a field, or of the annotations of that kind; sorted.
 Strings categories_of(const Corpus& corpus, std::string_view field);
 
 /// Runs fn(i) for i in [0, n) on up to `threads` threads; the first exception is rethrown.

@@ -67,7 +67,7 @@ void add_feedback(const StepResult& result, const Batch& batch, std::int64_t ste
       if (wish.topic != message.topic) continue;
       Feedback back{message.topic, step, {}};
       const auto put = [&](const std::string& name, const at::Tensor& tensor) {
-        const auto flat = tensor.detach().to(at::kLong).contiguous();
+        const auto flat = tensor.detach().to(at::kLong).cpu().contiguous();
         const auto* data = flat.const_data_ptr<std::int64_t>();
         back.values[name] = Ints{{data, data + flat.numel()}, flat.sizes().vec()};
       };

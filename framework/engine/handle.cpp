@@ -90,7 +90,7 @@ class ModelHandle final : public Handle {
     const auto hidden = encode(batch, {.at = at_hidden}).picked;
     const auto gold = ids.narrow(1, 1, time - 1).flatten().index_select(0, where);
     const auto losses = cross_entropy(logits(hidden), gold).to(at::kDouble);
-    const auto sums = ops::zeros({items}, at::kDouble).index_add(0, row, losses);
+    const auto sums = ops::zeros({items}, losses.options()).index_add(0, row, losses);
     std::vector<Score> out;
     for (std::int64_t i = 0; i < items; ++i) {
       Score one{.nats = sums[i].item<double>(), .tokens = counts[i].item<std::int64_t>()};
@@ -129,7 +129,8 @@ class ModelHandle final : public Handle {
       for (std::int64_t i = 0; i < items; ++i) at.push_back(i * width + std::max<std::int64_t>(length[i] - 1, 0));
       Batch so_far;
       so_far.set("ids", ids), so_far.set("input.mask", seen);
-      const auto scores = logits(encode(so_far, {.at = ops::tensor(at)}).picked).to(at::kDouble);
+      const auto scores =
+          logits(encode(so_far, {.at = ops::tensor(at).to(ids.device())}).picked).to(at::kDouble).cpu();
       for (std::int64_t i = 0; i < items; ++i) {
         if (done[i]) continue;
         const auto next = drawn(scores[i], temperature, streams[i]);

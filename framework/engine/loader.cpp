@@ -208,7 +208,7 @@ std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& grou
   std::vector<const Example*> items;
   std::int64_t widest = 0;
   const auto flush = [&] {
-    if (!items.empty()) out.push_back(collate(items, fields_));
+    if (!items.empty()) out.push_back(collate(items, fields_).on(settings_.device));
     items.clear(), widest = 0;
   };
   for (const auto g : order) {

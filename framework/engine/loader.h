@@ -36,8 +36,9 @@ struct LoaderSettings {
   bool whole = false;         ///< the objective compares items: one micro-batch
   bool end_at_epoch = false;  ///< with one part: a batch never crosses the end of an epoch
   int threads = 1;
-  int rank = 0, processes = 1;  ///< this process keeps every n-th group
-  int ahead = 3;                ///< batches made in advance; 0: made when asked for
+  at::Device device = at::kCPU;  ///< where batches go
+  int rank = 0, processes = 1;   ///< this process keeps every n-th group
+  int ahead = 3;                 ///< batches made in advance; 0: made when asked for
   /// Called before batch `n` is made (its counters so far are given), on the making thread: moves schedules.
   std::function<void(const Counters&)> before_batch;
 };

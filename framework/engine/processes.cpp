@@ -95,7 +95,7 @@ class Group final : public Processes {
     if (tensors.empty()) return;
     std::vector<at::Tensor> parts;
     for (const auto& one : tensors) parts.push_back(one.flatten());
-    std::vector<at::Tensor> all{ops::cat(parts)};
+    std::vector<at::Tensor> all{ops::cat(parts).cpu()};  // Gloo sums on the CPU
     run([&] { group_->allreduce(all)->wait(); });
     std::int64_t at = 0;
     for (const auto& one : tensors) {
@@ -114,7 +114,7 @@ class Group final : public Processes {
     const auto most = static_cast<std::int64_t>(*std::max_element(counts.begin(), counts.end()));
     auto shape = rows.sizes().vec();
     shape[0] = most;
-    auto padded = rows.new_zeros(shape);
+    auto padded = ops::zeros(shape, rows.options().device(at::kCPU));
     padded.narrow(0, 0, rows.size(0)).copy_(rows);
     std::vector<std::vector<at::Tensor>> out(1);
     for (int r = 0; r < size_; ++r) out[0].push_back(padded.new_empty(shape));
@@ -122,7 +122,8 @@ class Group final : public Processes {
     run([&] { group_->allgather(out, in)->wait(); });
     std::vector<at::Tensor> parts{rows};
     for (int r = 0; r < size_; ++r)
-      if (r != rank_) parts.push_back(out[0][static_cast<std::size_t>(r)].narrow(0, 0, count(counts, r)));
+      if (r != rank_)
+        parts.push_back(out[0][static_cast<std::size_t>(r)].narrow(0, 0, count(counts, r)).to(rows.device()));
     return ops::cat(parts);
   }
 
@@ -136,11 +137,11 @@ class Group final : public Processes {
       by_rank[static_cast<std::size_t>(r)] = gradient.narrow(0, at, count(counts, r));
       at += count(counts, r);
     }
-    std::vector<at::Tensor> all{ops::cat(by_rank)};
+    std::vector<at::Tensor> all{ops::cat(by_rank).cpu()};
     run([&] { group_->allreduce(all)->wait(); });
     std::int64_t before = 0;
     for (int r = 0; r < rank_; ++r) before += count(counts, r);
-    return all.front().narrow(0, before, count(counts, rank_));
+    return all.front().narrow(0, before, count(counts, rank_)).to(gradient.device());
   }
 
   void post(const std::string& message) override {

@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <algorithm>
 
 #include "base/text.h"
@@ -59,12 +57,6 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
     }
   }
   return out;
-}
-
-double peak_memory() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace xp

@@ -1,5 +1,4 @@
 // The door of libxp_engine: loads plugins, runs the graph, folds the result.
-#include <ATen/Context.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/device.h"
 #include "engine/engine.h"
 #include "engine/graph.h"
 #include "plugin/loader.h"
@@ -43,14 +43,6 @@ class Signals {
   struct sigaction before_[2]{};
 };
 
-void set_determinism(const Plan& plan) {
-  if (plan.setting.device != "cpu" && !(plan.setting.device == "cuda" && at::hasCUDA()))
-    throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch has cpu" +
-                    (at::hasCUDA() ? " and cuda" : " only"),
-                Exit::usage);
-  at::globalContext().setDeterministicAlgorithms(plan.setting.determinism == "bitwise", false);
-}
-
 /// Training allocates the same sizes at every step; given back to the system each time, their pages are cleared anew,
 /// a tenth of a small model's CPU time.
 void keep_memory() {
@@ -63,6 +55,7 @@ void keep_memory() {
 }  // namespace
 
 RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
+  device_of(plan, 0);  // refused before anything is loaded
   set_determinism(plan);
   keep_memory();
   Registry registry;
@@ -82,6 +75,7 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   std::size_t missing = 0;
   for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;
   Reporter reporter(missing, options.quiet);
+  std::atomic<bool> out_of_time{false};
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.max_seconds);
   const RunShared shared{
       plan,
@@ -91,7 +85,7 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
       *processes,
       [&](const std::string& node, double share, const std::string& what) {
         if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0)
-          stop_signal = SIGTERM;
+          stop_signal = SIGTERM, out_of_time = true;
         reporter.progress(node, share, what);
       }};
   const auto outcome = run_graph(shared, log, reporter);
@@ -104,10 +98,10 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
                                         : "done";
   summary.file = log.close(summary.status, cache);
   if (signal != 0) {
-    const Exit exit = outcome.exit == Exit::stopped ? Exit::stopped
-                      : signal == SIGTERM           ? Exit::terminated
-                                                    : Exit::interrupted;
-    throw Error("stopped by " + std::string(signal == SIGTERM ? "request" : "interrupt") +
+    const Exit exit = outcome.exit == Exit::stopped || out_of_time ? Exit::stopped
+                      : signal == SIGTERM                          ? Exit::terminated
+                                                                   : Exit::interrupted;
+    throw Error("stopped by " + std::string(out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt") +
                     "; the same command goes on from here",
                 exit);
   }

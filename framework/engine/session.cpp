@@ -100,7 +100,7 @@ class Builder final : public BuildContext {
         return own_.values.push_back(shared), own_.size() - 1;
     auto value = ops::empty(shape, at::kFloat);
     fill(value, init, s_.random_.child("init").child(stream_).child(info.name));
-    own_.values.push_back(value.requires_grad_(!frozen));
+    own_.values.push_back(value.to(s_.device_).requires_grad_(!frozen));
     return own_.size() - 1;
   }
 
@@ -192,8 +192,8 @@ Table overlaid(const Table& base, const Table& changes) {
 }
 
 Session::Session(const Registry& registry, const RandomStreams& random, SessionResources resources,
-                 at::ScalarType precision)
-    : registry_(registry), random_(random), resources_(std::move(resources)), precision_(precision) {
+                 at::ScalarType precision, at::Device device)
+    : registry_(registry), random_(random), resources_(std::move(resources)), precision_(precision), device_(device) {
   public_resources_ = std::make_unique<SessionView>(resources_, categories_, sealed_);
 }
 Session::~Session() = default;
@@ -319,14 +319,14 @@ Checkpoint Session::exported_model(const std::string& role) const {
   const auto& built = models_.at(role);
   Checkpoint out;
   if (auto own = built.model->exported(built.own.values)) {
-    out = std::move(*own);
+    out = on_device(std::move(*own), at::kCPU);
   } else {
     out.type = built.type, out.settings = built.settings;
     std::map<const void*, at::Tensor> clones;
     for (Param i = 0; i < built.own.size(); ++i) {
       if (built.own.info[i].lifetime != Lifetime::keep) continue;
       auto& clone = clones[built.own.values[i].unsafeGetTensorImpl()];
-      if (!clone.defined()) clone = built.own.values[i].detach().clone();
+      if (!clone.defined()) clone = built.own.values[i].detach().cpu().clone();
       out.parameters.info.push_back(built.own.info[i]);
       out.parameters.values.push_back(clone);
     }
@@ -349,9 +349,21 @@ Checkpoint Session::exported(const Objective* objective, StepContext* context) c
       if (part.info[i].lifetime == Lifetime::keep) {
         out.objective_parameters.info.push_back(part.info[i]);
         out.objective_parameters.info.back().name = path + "." + part.info[i].name;
-        out.objective_parameters.values.push_back(part.values[i].detach().clone());
+        out.objective_parameters.values.push_back(part.values[i].detach().cpu().clone());
       }
   return out;
+}
+
+Checkpoint on_device(Checkpoint from, at::Device device) {
+  std::map<const void*, at::Tensor> moved;  // tied weights stay one tensor
+  for (auto* part : {&from.parameters, &from.objective_parameters})
+    for (auto& value : part->values) {
+      auto& there = moved[value.unsafeGetTensorImpl()];
+      if (!there.defined()) there = value.to(device);
+      value = there;
+    }
+  for (auto& tower : from.towers) tower = on_device(std::move(tower), device);
+  return from;
 }
 
 void check_same_ids(const Checkpoint& start, const Encoder& encoder) {

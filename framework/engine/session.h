@@ -38,8 +38,8 @@ struct BuiltModel {
 
 class Session {
  public:
-  Session(const Registry& registry, const RandomStreams& random, SessionResources resources,
-          at::ScalarType precision);
+  Session(const Registry& registry, const RandomStreams& random, SessionResources resources, at::ScalarType precision,
+          at::Device device = at::kCPU);
   ~Session();
 
   /// A new model for a role, or one with the weights of `from` (each parameter must be there with its shape).
@@ -76,6 +76,7 @@ class Session {
   /// Set by the trainer: the step that draws are keyed by, and what passes cost since the last reset.
   std::int64_t step = 0;
   double flops = 0;
+  at::Device device() const { return device_; }
   Processes* processes = nullptr;  ///< that share each batch; null: this one has it whole
 
  private:
@@ -90,6 +91,7 @@ class Session {
   RandomStreams random_;
   SessionResources resources_;
   at::ScalarType precision_;
+  at::Device device_;
   std::map<std::string, BuiltModel, std::less<>> models_;
   Strings own_roles_;
   std::map<std::string, Parameters> parts_;  ///< parameters of objectives by path
@@ -105,6 +107,9 @@ class Session {
 /// Ids of one vocabulary mean nothing in another: throws Error unless the encoder reserves the checkpoint's ids for
 /// the same purposes.
 void check_same_ids(const Checkpoint& start, const Encoder& encoder);
+
+/// The same weights on a device.
+Checkpoint on_device(Checkpoint from, at::Device device);
 
 /// "width = x0.25" and the like: numbers of `changes` relative to `base`, others replaced.
 Table overlaid(const Table& base, const Table& changes);

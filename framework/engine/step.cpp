@@ -4,6 +4,7 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "engine/draws.h"
 #include "engine/processes.h"
 
 namespace xp {
@@ -56,7 +57,7 @@ class Step final : public StepContext {
   const at::Tensor& weight(Param own) const override { return s_.active_parts_.at(path_).at(own); }
 
   at::Tensor uniform(const Batch& batch, std::int64_t per_item, std::string_view what) override {
-    return draws(batch.sample_id, per_item, what);
+    return draws(batch.sample_id, per_item, what, s_.device());
   }
 
   at::Tensor gather(const at::Tensor& rows) override { return s_.processes ? s_.processes->gather(rows) : rows; }
@@ -67,17 +68,13 @@ class Step final : public StepContext {
   }
 
  private:
-  at::Tensor draws(const at::Tensor& sample_id, std::int64_t per_item, std::string_view what) const {
-    const auto& stream = s_.streams_.at(path_);
-    const auto streams = s_.random_.child("step").child(stream).child(what);
-    auto out = ops::empty({sample_id.size(0), per_item}, at::kFloat);
-    auto* data = out.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < sample_id.size(0); ++i) {
-      auto random = streams.stream(s_.step, item_key(sample_id, i));
-      for (std::int64_t k = 0; k < per_item; ++k)
-        data[i * per_item + k] = std::min(static_cast<float>(random.uniform()), 0.99999994f);
-    }
-    return out;
+  at::Tensor draws(const at::Tensor& sample_id, std::int64_t per_item, std::string_view what,
+                   at::Device device) const {
+    const auto streams = s_.random_.child("step").child(s_.streams_.at(path_)).child(what);
+    std::vector<RandomStream> by_item;
+    for (std::int64_t i = 0; i < sample_id.size(0); ++i)
+      by_item.push_back(streams.stream(s_.step, item_key(sample_id, i)));
+    return uniform_rows(by_item, per_item, device);
   }
 
   at::Tensor drop(const at::Tensor& x, double rate, const at::Tensor& sample_id, const std::string& pass,
@@ -85,7 +82,7 @@ class Step final : public StepContext {
     if (rate <= 0) return x;
     if (!sample_id.defined()) throw Error("a model drops out in training, so the pass must give `sample_id`");
     const auto per_item = x.numel() / std::max<std::int64_t>(x.size(0), 1);
-    const auto u = draws(sample_id, per_item, pass + ".dropout." + std::to_string(use));
+    const auto u = draws(sample_id, per_item, pass + ".dropout." + std::to_string(use), x.device());
     const auto keep = u.ge(rate).to(x.scalar_type()).view(x.sizes());
     return x.mul(keep).mul(1.0 / (1.0 - rate));
   }

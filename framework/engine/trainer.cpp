@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
+#include "engine/device.h"
 #include "engine/gradients.h"
+#include "engine/host_handle.h"
 #include "engine/keeping.h"
 #include "engine/point_recorder.h"
 #include "engine/step_sums.h"
@@ -177,7 +179,7 @@ class TrainerImpl final : public Trainer {
     resources.categories = [this](std::string_view field) {
       return categories_of(*h_.pool.corpus(r_.data.front().dataset), field);
     };
-    session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision);
+    session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision, h_.device);
     towers_->add_to(*session_);
     for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
     session_->build(*r_.objective);
@@ -212,7 +214,7 @@ class TrainerImpl final : public Trainer {
     if (settings.size.tokens == 0 && settings.size.items == 0) settings.size.tokens = kDefaultBatchTokens;
     settings.micro_items = r_.micro_batch, settings.whole = r_.objective->batch_coupled();
     settings.end_at_epoch = r_.stop.unit == Unit::epochs;
-    settings.threads = h_.threads;
+    settings.threads = h_.threads, settings.device = h_.device;
     settings.rank = h_.processes.rank(), settings.processes = h_.processes.size();
     const bool feedback = transform_ && !transform_->subscriptions().empty();
     const bool unforeseen =
@@ -256,7 +258,7 @@ class TrainerImpl final : public Trainer {
     c.steps = batch_.counters.steps, c.input_tokens = batch_.counters.input_tokens, c.items = batch_.counters.items;
     c.bytes = batch_.counters.bytes, c.epochs = batch_.counters.epochs;
     c.flops += step_flops_, c.flops_effective += step_flops_ * density(all_, distinct_, r_.constraints);
-    c.memory = peak_memory();
+    c.memory = peak_memory(h_.device);
     state_.position = batch_.after;
     report_.counters = c;
   }
@@ -284,13 +286,14 @@ class TrainerImpl final : public Trainer {
     auto plain = session_->handle();
     auto quiet_context = session_->context(false);
     auto own = r_.objective->handle(quiet_context, *plain);
+    HostHandle subject(own ? *own : *plain, h_.device);
     std::map<std::string, double> seen;
     PointRecorder points(h_.recorder, state_.counters, seen);
     for (const auto& [name, evaluator] : r_.evaluators) {
       PrefixRecorder named(points, name, "");
       const auto context = evaluation_context(h_.pool, plain->shape().max_time, encoder_, session_->categories(),
                                               h_.random.child("evaluation"), named);
-      evaluator->evaluate(own ? *own : *plain, *context);
+      evaluator->evaluate(subject, *context);
     }
     session_->flops = 0;
     if (r_.keep_best > 0) best_.offer(seen, r_.keep_by, r_.keep_higher, state_.best, moving());

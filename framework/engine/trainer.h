@@ -31,6 +31,7 @@ struct TrainingHost {
   std::function<std::shared_ptr<const Encoder>(const Reference&)> tokenizer;
   std::function<const State&(std::string_view)> artifact;
   at::ScalarType precision;
+  at::Device device = at::kCPU;
   int threads = 1;
   Processes& processes;
   double checkpoint_seconds = 60;  ///< training state is written this often; it changes no result
@@ -49,9 +50,6 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
 
 /// Share of a stop rule that is done, 1 or more at its end. Throws Error for a unit that counters do not have.
 double progress_of(const Quantity& stop, const Counters& counters);
-
-/// Most memory that this process had so far, in bytes.
-double peak_memory();
 
 /// Place of a ramp between 0 and 1; `stop` is the stage's own rule, for ramps that end at a share of it.
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters);

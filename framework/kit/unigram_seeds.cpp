@@ -166,7 +166,6 @@ std::vector<std::int64_t> counts_by_place(const UnigramText& text) {
 
 std::vector<Interval> repeated(const UnigramText& text, const SortedPlaces& sorted) {
   const auto counts = counts_by_place(text);
-  const auto mark_only = [](const Interval& one) { return one.length < 2; };
   std::vector<Interval> open, out;
   const auto size = static_cast<std::uint32_t>(sorted.size());
   for (std::uint32_t i = 0; i <= size; ++i) {

@@ -15,7 +15,8 @@ namespace xp::testing {
 namespace {
 
 constexpr std::int64_t kToyVocab = 40, kWidth = 6, kLayers = 2;
-constexpr const char* kLabel = "label";
+constexpr const char* kLabel = "label";  // of a document
+constexpr const char* kTag = "tag";      // of a word
 
 /// Hidden states that depend on an item's own tokens alone, by fixed random tables; everything else follows from
 /// them.
@@ -60,7 +61,8 @@ class ToyHandle final : public fixture::TestHandle {
   Strings generate(const Batch& batch, const Table&, RandomStream) override {
     return Strings(static_cast<std::size_t>(batch.items()), "some text");
   }
-  at::Tensor predict(const Batch& batch, std::string_view) override {
+  at::Tensor predict(const Batch& batch, std::string_view field) override {
+    if (field == kTag) return encode(batch, {.tokens = true}).tokens.matmul(classes_.t());
     return encode(batch, {.pooling = Pooling::mean}).pooled.matmul(classes_.t());
   }
   const Strings& categories(std::string_view) const override { return names_; }
@@ -102,7 +104,7 @@ std::string fill(const Schema& schema, Table& settings) {
   return {};
 }
 
-/// The second half of every item is its second text.
+/// The second half of every item is its second text; words are tagged in turn.
 class HalvesReader final : public BatchReader {
  public:
   explicit HalvesReader(std::unique_ptr<BatchReader> plain) : plain_(std::move(plain)) {}
@@ -111,6 +113,8 @@ class HalvesReader final : public BatchReader {
     const auto& mask = batch.dense("input.mask");
     const auto place = mask.to(at::kLong).cumsum(1), half = mask.sum(1, true).div(2, "floor");
     batch.set("segment", place.gt(half).logical_and(mask).to(at::kLong));
+    const auto& word = batch.dense("word");
+    batch.set(kTag, word.remainder(3).masked_fill(word.lt(0), -1));
     return true;
   }
   void rewind() override { plain_->rewind(); }

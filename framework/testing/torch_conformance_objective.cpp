@@ -44,7 +44,7 @@ struct Stage {
       reserve(need.name);
     else if (need.what == "group" && kItems % std::stoll(need.name) == 0)
       members = std::stoll(need.name);
-    else if (need.what == "field" && (need.name == "ids" || need.name == "word"))
+    else if (need.what == "field" && (need.name == "ids" || need.name == "word" || need.name == "tag"))
       token_fields.insert(need.name);
     else if (need.what == "field" && need.name != "target")
       item_fields.insert(need.name);
@@ -83,10 +83,14 @@ Stage stage_for(const Registry& registry, const Table& settings, const std::vect
   spec.type = at::kDouble, spec.training = false, spec.objective = settings;
   spec.dataset_fields.clear();
   for (const auto& name : stage.token_fields)
-    spec.dataset_fields.push_back({name, "input", name == "word" ? -1.0 : 0.0});
+    spec.dataset_fields.push_back({name, "input", name == "ids" ? 0.0 : -1.0});
+  const auto name_classes = [&](const std::string& field) {
+    for (std::int64_t i = 0; i < kClasses; ++i) spec.categories[field].push_back("class " + std::to_string(i));
+  };
+  if (stage.token_fields.contains("tag")) name_classes("tag");
   for (const auto& name : stage.item_fields) {
     spec.dataset_fields.push_back({name, "", 0});
-    for (std::int64_t i = 0; i < kClasses; ++i) spec.categories[name].push_back("class " + std::to_string(i));
+    name_classes(name);
   }
   const auto model =
       std::ranges::find_if(models, [&](const Table& m) { return model_fits(registry, m, stage.capabilities); });
@@ -105,9 +109,11 @@ std::vector<std::vector<Example>> texts(const Stage& stage) {
   for (auto& item : groups.back()) item.sample_id += kItems, item.group_id = count;
   for (auto& group : groups)
     for (auto& item : group) {
-      Ints words;
-      for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i) words.data.push_back(i / 2);
+      Ints words, tags;
+      for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i)
+        words.data.push_back(i / 2), tags.data.push_back((i / 2 + item.sample_id) % kClasses);
       if (stage.token_fields.contains("word")) item.fields["word"] = words;
+      if (stage.token_fields.contains("tag")) item.fields["tag"] = tags;
       for (const auto& name : stage.item_fields) item.fields[name] = Ints{{(item.sample_id * 2) % kClasses}};
     }
   return groups;

@@ -140,17 +140,19 @@ void Merge::build(xp::BuildContext& context) {
   const at::NoGradGuard quiet;
   std::vector<double> start;
   for (const auto& source : sources_) start.push_back(source.fixed);
-  apply(xp::ops::tensor(start));  // so that what does not fit together is found before training starts
+  apply(xp::ops::tensor(start).to(
+      inputs_.front()->parameters.values.front().device()));  // so that what does not fit together is found before
+                                                              // training starts
 }
 
 /// The method's coefficients in their order, [n], in float32 or wider.
 Tensor Merge::numbers(xp::Weights w) const {
   const auto type = !w.empty() && w[0].scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto like = at::TensorOptions(inputs_.front()->parameters.values.front().device()).dtype(type);
   std::vector<Tensor> all;
   for (const auto& source : sources_)
-    all.push_back(source.learnt ? w[*source.learnt].to(type)
-                                : xp::ops::full({1}, source.fixed, at::TensorOptions().dtype(type)));
-  return all.empty() ? xp::ops::zeros({0}, type) : xp::ops::cat(all);
+    all.push_back(source.learnt ? w[*source.learnt].to(type) : xp::ops::full({1}, source.fixed, like));
+  return all.empty() ? xp::ops::zeros({0}, like) : xp::ops::cat(all);
 }
 
 bool Merge::fits(const Merged& known, xp::Weights w, bool differentiable) const {

@@ -102,35 +102,22 @@ class Classification final : public xp::Objective {
 };
 
 /// The plain handle, and predict() through the head.
-class ClassificationHandle final : public xp::Handle {
+class ClassificationHandle final : public xp::WrappedHandle {
  public:
   ClassificationHandle(const Classification& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
-      : objective_(objective), context_(std::move(context)), plain_(plain) {}
+      : WrappedHandle(plain), objective_(objective), context_(std::move(context)) {}
 
-  const xp::Encoder* tokenizer() const override { return plain_.tokenizer(); }
-  xp::ModelShape shape() const override { return plain_.shape(); }
   bool can(std::string_view what) const override { return what == "predict" || plain_.can(what); }
-  bool has(std::string_view capability) const override { return plain_.has(capability); }
-  xp::ForwardOutput encode(const xp::Batch& batch, const xp::ForwardRequest& want) override {
-    return plain_.encode(batch, want);
-  }
-  at::Tensor logits(const at::Tensor& hidden) override { return plain_.logits(hidden); }
-  std::vector<xp::Score> score(const xp::Batch& batch) override { return plain_.score(batch); }
-  xp::Strings generate(const xp::Batch& batch, const xp::Table& sampling, xp::RandomStream random) override {
-    return plain_.generate(batch, sampling, random);
-  }
   at::Tensor predict(const xp::Batch& batch, std::string_view field) override {
     if (field != objective_.field())
       throw xp::Error("the model classifies by " + xp::backquoted(objective_.field()) + ", not by " +
                       xp::backquoted(field));
     return objective_.predict(batch, *context_);
   }
-  const xp::Strings& categories(std::string_view field) const override { return plain_.categories(field); }
 
  private:
   const Classification& objective_;
   std::shared_ptr<xp::StepContext> context_;
-  xp::Handle& plain_;
 };
 
 std::unique_ptr<xp::Handle> Classification::handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) {

@@ -5,6 +5,7 @@
 #include "api/ops.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
@@ -12,20 +13,6 @@
 namespace {
 
 using at::Tensor;
-
-/// Throws Error unless the batch is made of groups of two. A group that comes again right behind itself is seen by
-/// its first member.
-void check_pairs(const xp::Batch& batch) {
-  const auto groups = batch.group_id.cpu().contiguous(), samples = batch.sample_id.cpu().contiguous();
-  const auto *group = groups.const_data_ptr<std::int64_t>(), *sample = samples.const_data_ptr<std::int64_t>();
-  for (std::int64_t at = 0, size = 1; at < batch.items(); at += size) {
-    for (size = 1; at + size < batch.items() && group[at + size] == group[at] && sample[at + size] != sample[at];)
-      ++size;
-    if (size != 2)
-      throw xp::Error("in-batch softmax reads pairs, and group " + std::to_string(group[at]) + " of the data has " +
-                      xp::count(static_cast<std::size_t>(size), "text"));
-  }
-}
 
 /// One number per text, equal for equal tokens; different texts share one with a chance of 2^-64.
 Tensor keys(const xp::Batch& batch) {
@@ -89,13 +76,13 @@ class InBatchSoftmax final : public xp::Objective {
   }
 
   xp::Counts counts(const xp::Batch& batch) const override {
-    const auto place = xp::ops::arange(batch.items(), batch.sample_id.options());
+    const auto place = xp::ops::arange(batch.items(), batch.dense("ids").options());
     return {{"contrast", p_.symmetric ? place.ge(0).to(at::kLong) : 1 - place.remainder(2)}};
   }
 
   /// Publishes `scores`: cosines over the temperature, a row for each text that is counted.
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
-    check_pairs(batch);
+    xp::check_pairs(batch, "in-batch softmax");
     const xp::ForwardInput in{
         .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
     const auto vectors = context.forward("primary", in, {.pooling = p_.pooling}).pooled;

@@ -2,24 +2,11 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
 
 namespace {
-
-/// Throws Error unless the batch is made of groups of two. A group that comes again right behind itself is seen by
-/// its first member.
-void check_pairs(const xp::Batch& batch) {
-  const auto groups = batch.group_id.cpu().contiguous(), samples = batch.sample_id.cpu().contiguous();
-  const auto *group = groups.const_data_ptr<std::int64_t>(), *sample = samples.const_data_ptr<std::int64_t>();
-  for (std::int64_t at = 0, size = 1; at < batch.items(); at += size) {
-    for (size = 1; at + size < batch.items() && group[at + size] == group[at] && sample[at + size] != sample[at];)
-      ++size;
-    if (size != 2)
-      throw xp::Error("ranking reads pairs, and group " + std::to_string(group[at]) + " of the data has " +
-                      xp::count(static_cast<std::size_t>(size), "text"));
-  }
-}
 
 /// max(0, margin - (score of the better - score of the other)), with a linear score of the pooled text (the
 /// pairwise hinge loss of PROP, Ma et al. 2021). Counted at the better text; a pair of equal labels asks for nothing.
@@ -75,7 +62,7 @@ class MarginRank final : public xp::Objective {
     const auto& field = batch.dense("better");
     if (field.dim() != 1)
       throw xp::Error("field `better` has " + std::to_string(field.dim()) + " axes; ranking needs a number per text");
-    check_pairs(batch);
+    xp::check_pairs(batch, "ranking");
     return field.view({-1, 2});
   }
 

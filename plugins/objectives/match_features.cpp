@@ -47,7 +47,7 @@ class MatchFeatures final : public xp::Objective {
   }
 
   xp::Counts counts(const xp::Batch& batch) const override {
-    return {{"match", batch.sample_id.new_ones({batch.items()})}};
+    return {{"match", batch.dense("ids").new_ones({batch.items()})}};
   }
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {

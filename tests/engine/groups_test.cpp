@@ -55,6 +55,27 @@ constexpr const char* kMade =
 
 }  // namespace
 
+TEST_CASE("classes of annotations are a column over tokens, known by the training split's names") {
+  Pairs pairs;
+  const auto data = pairs.made(
+      R"({"id": "a", "text": "abc de", "annotations": [{"kind": "tag", "begin": 0, "end": 3, "value": "X"}, )"
+      R"({"kind": "other", "begin": 0, "end": 6, "value": "Q"}, {"kind": "tag", "begin": 4, "end": 6, "value": "New"}]}
+)");
+  const auto source = pairs.pool.examples(data, pairs.encoder, {.categorical = {"tag"}}, {{"tag", {"W", "X"}}});
+  const auto example = source->groups(0, 0, nullptr, RandomStreams(0)).at(0).at(0);
+  const auto& word = example.ints("word").data;
+  const auto& tag = example.ints("tag").data;
+  REQUIRE(tag.size() == word.size());
+  CHECK(tag.front() == -1);
+  CHECK(tag[1] == 1);
+  CHECK(tag[3] == 1);
+  CHECK(tag[tag.size() - 2] == -2);
+  CHECK(tag.back() == -1);
+  CHECK(categories_of(*pairs.pool.corpus(data), "tag") == Strings{"New", "X"});
+  CHECK_THROWS_WITH(categories_of(*pairs.pool.corpus(data), "pos"),
+                    Catch::Matchers::ContainsSubstring("there is `other` and `tag`"));
+}
+
 TEST_CASE("groups: two documents of one group are two examples of one group, in their order") {
   Pairs pairs;
   const auto data = pairs.shipped("test");

@@ -97,18 +97,14 @@ class FutureTokens final : public xp::Objective {
 };
 
 /// Scores text through the owned decoder, which evaluators need not know about.
-class FutureHandle final : public xp::Handle {
+class FutureHandle final : public xp::WrappedHandle {
  public:
   FutureHandle(const FutureTokens& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
-      : o_(objective), c_(std::move(context)), plain_(plain) {}
-  const xp::Encoder* tokenizer() const override { return plain_.tokenizer(); }
-  xp::ModelShape shape() const override { return plain_.shape(); }
+      : WrappedHandle(plain), o_(objective), c_(std::move(context)) {}
   bool can(std::string_view what) const override { return what == "score" || what == "encode" || what == "logits"; }
-  bool has(std::string_view capability) const override { return plain_.has(capability); }
   xp::ForwardOutput encode(const xp::Batch& b, const xp::ForwardRequest& want) override {
     return c_->forward("primary", {.ids = b.dense("ids"), .mask = b.dense("input.mask"), .causal = true}, want);
   }
-  Tensor logits(const Tensor& hidden) override { return plain_.logits(hidden); }
   std::vector<xp::Score> score(const xp::Batch& b) override {
     const auto nats = o_.nats(b, *c_, b.dense("input.mask")).select(1, 0);
     std::vector<xp::Score> all;
@@ -116,16 +112,10 @@ class FutureHandle final : public xp::Handle {
       all.push_back({nats[i].item<double>(), b.dense("input.mask")[i].sum().item<std::int64_t>() - 1, 0});
     return all;
   }
-  xp::Strings generate(const xp::Batch& b, const xp::Table& sampling, xp::RandomStream random) override {
-    return plain_.generate(b, sampling, random);
-  }
-  Tensor predict(const xp::Batch& b, std::string_view field) override { return plain_.predict(b, field); }
-  const xp::Strings& categories(std::string_view field) const override { return plain_.categories(field); }
 
  private:
   const FutureTokens& o_;
   std::shared_ptr<xp::StepContext> c_;
-  xp::Handle& plain_;
 };
 std::unique_ptr<xp::Handle> FutureTokens::handle(std::shared_ptr<xp::StepContext> c, xp::Handle& plain) {
   return std::make_unique<FutureHandle>(*this, std::move(c), plain);

@@ -16,7 +16,7 @@ class Setup(ScratchTest):
         return self.run_tool(TOOLS / "setup", "--print-prefix", env=env)
 
     def test_order_of_places(self):
-        first, second = self.torch("a b", "2.13.0"), self.torch("c", "2.6.0+cpu")
+        first, second = self.torch("a b", "2.13.0"), self.torch("c", "2.11.0+cpu")
         self.assertEqual(self.prefix(LIBTORCH=first, CMAKE_PREFIX_PATH=second)[:2], (0, f"{first}\n"))
         self.assertEqual(self.prefix(CMAKE_PREFIX_PATH=f"{self.scratch}:{second}")[:2], (0, f"{second}\n"))
         # what torch.utils.cmake_prefix_path names
@@ -29,7 +29,7 @@ class Setup(ScratchTest):
         status, out, err = self.prefix(LIBTORCH=self.torch("old", "2.5.1"))
         self.assertEqual((status, out), (3, ""))
         self.assertIn("LIBTORCH names LibTorch 2.5.1", err)
-        self.assertIn("at least 2.6 is needed", err)
+        self.assertIn("at least 2.11 is needed", err)
 
     def test_own_environment_counts_when_stamped(self):
         status, out, err = self.prefix()

@@ -67,21 +67,14 @@ struct Question {
 };
 
 /// Scores and generates as the model was trained: a text's missing part behind its sentinel.
-class DenoiseHandle final : public Handle {
+class DenoiseHandle final : public WrappedHandle {
  public:
   DenoiseHandle(std::shared_ptr<StepContext> context, Handle& plain, Reserved reserved)
-      : context_(std::move(context)), plain_(plain), reserved_(std::move(reserved)) {}
+      : WrappedHandle(plain), context_(std::move(context)), reserved_(std::move(reserved)) {}
 
-  const Encoder* tokenizer() const override { return plain_.tokenizer(); }
-  ModelShape shape() const override { return plain_.shape(); }
   bool can(std::string_view what) const override {
     return what == "score" || (what == "generate" && plain_.tokenizer()) || plain_.can(what);
   }
-  bool has(std::string_view capability) const override { return plain_.has(capability); }
-  ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override { return plain_.encode(batch, want); }
-  at::Tensor logits(const at::Tensor& hidden) override { return plain_.logits(hidden); }
-  at::Tensor predict(const Batch& batch, std::string_view field) override { return plain_.predict(batch, field); }
-  const Strings& categories(std::string_view field) const override { return plain_.categories(field); }
 
   std::vector<Score> score(const Batch& batch) override {
     const at::NoGradGuard quiet;
@@ -196,7 +189,6 @@ class DenoiseHandle final : public Handle {
   }
 
   std::shared_ptr<StepContext> context_;
-  Handle& plain_;
   Reserved reserved_;
 };
 

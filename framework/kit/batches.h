@@ -1,0 +1,16 @@
+#pragma once
+#include <string_view>
+
+#include "api/batch.h"
+#include "base/export.h"
+
+namespace xp {
+
+/// Throws Error, which says what `reader` reads, unless the batch is made of groups of two texts. A group that comes
+/// again right behind itself is seen by its first member.
+XP_API void check_pairs(const Batch& batch, std::string_view reader);
+
+/// True at the first token of each word, bool [items, time]; `word` (int64 [items, time]) is -1 where there is none.
+XP_API at::Tensor first_of_words(const at::Tensor& word);
+
+}  // namespace xp

@@ -1,0 +1,106 @@
+// A class for each word, by a head on its first token.
+#include "api/evaluator.h"
+#include "api/objective.h"
+#include "api/ops.h"
+#include "base/text.h"
+#include "kit/batches.h"
+#include "kit/torch_losses.h"
+#include "kit/torch_operators.h"
+#include "plugin/plugin.h"
+
+namespace {
+
+/// Token classification as in BERT (Devlin et al. 2019, section 5.3): the output at a word's first token through one
+/// linear layer; further tokens of the word, and words without a tag, cost nothing.
+class Tagging final : public xp::Objective {
+ public:
+  struct Params {
+    std::string field = "tag";
+
+    static void describe(xp::Fields<Params>& f) {
+      f.add(&Params::field, "field", "Kind of the documents' annotations that hold the tags.");
+      f.needs("field", "ids");
+      f.needs("field", "word");
+      f.needs("field", "tag", {{"field", {"tag"}}});
+      f.gives("metric", "accuracy", "share");
+    }
+  };
+  explicit Tagging(Params p) : p_(std::move(p)) {}
+
+  const std::string& field() const { return p_.field; }
+
+  void build(xp::BuildContext& context) override {
+    const auto classes = std::ssize(context.categories(p_.field));
+    if (classes < 2)
+      throw xp::Error("annotations of kind " + xp::backquoted(p_.field) + " have " +
+                      xp::count(static_cast<std::size_t>(classes), "value") +
+                      " in the training split; at least two are needed to tell them apart");
+    out_ = context.add({"output", "head"}, {classes, context.model("primary").shape().width});
+    out_bias_ = context.add({"output.bias", "head"}, {classes}, {0, 0});
+  }
+
+  xp::Counts counts(const xp::Batch& batch) const override { return {{"tagging", labels(batch).ge(0).sum(1)}}; }
+
+  xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
+    const auto picked = xp::labelled(labels(batch));
+    const xp::ForwardInput in{
+        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const auto scores = head(context.forward("primary", in, {.at = picked.at}).picked, context);
+    const auto right = scores.detach().argmax(-1).eq(picked.labels).to(at::kLong);
+    return {.terms = {{"tagging", xp::cross_entropy_by_item(scores, picked, batch.items())}},
+            .metrics = {{"accuracy", right.sum(), right.new_ones({}) * right.numel()}}};
+  }
+
+  /// Scores of the classes at every token, [items, time, classes].
+  at::Tensor predict(const xp::Batch& batch, xp::StepContext& context) const {
+    const xp::ForwardInput in{
+        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    return head(context.forward("primary", in, {.tokens = true}).tokens, context);
+  }
+
+  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override;
+
+ private:
+  at::Tensor head(const at::Tensor& x, xp::StepContext& context) const {
+    const auto& weight = context.weight(out_);
+    return xp::ops::linear(x.to(weight.scalar_type()), weight.narrow(1, 0, x.size(-1)), context.weight(out_bias_));
+  }
+
+  /// [items, time]: the class at the first token of each tagged word, else negative.
+  at::Tensor labels(const xp::Batch& batch) const {
+    const auto& tags = batch.dense(p_.field);
+    if (tags.dim() != 2)
+      throw xp::Error("field " + xp::backquoted(p_.field) + " has one class per item; tagging needs one per token, so name a kind of annotation");
+    return tags.masked_fill(xp::first_of_words(batch.dense("word")).logical_not(), -1);
+  }
+
+  Params p_;
+  xp::Param out_ = 0, out_bias_ = 0;
+};
+
+/// The plain handle, and predict() through the head.
+class TaggingHandle final : public xp::WrappedHandle {
+ public:
+  TaggingHandle(const Tagging& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
+      : WrappedHandle(plain), objective_(objective), context_(std::move(context)) {}
+
+  bool can(std::string_view what) const override { return what == "predict" || plain_.can(what); }
+  at::Tensor predict(const xp::Batch& batch, std::string_view field) override {
+    if (field != objective_.field())
+      throw xp::Error("the model tags by " + xp::backquoted(objective_.field()) + ", not by " +
+                      xp::backquoted(field));
+    return objective_.predict(batch, *context_);
+  }
+
+ private:
+  const Tagging& objective_;
+  std::shared_ptr<xp::StepContext> context_;
+};
+
+std::unique_ptr<xp::Handle> Tagging::handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) {
+  return std::make_unique<TaggingHandle>(*this, std::move(context), plain);
+}
+
+}  // namespace
+
+XP_PLUGIN(tagging) { registry.add<Tagging>("tagging", "A class for each word, by a head on its first token."); }
