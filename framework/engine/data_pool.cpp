@@ -78,7 +78,7 @@ class Context final : public EvaluationContext {
   DataPool& pool_;
   std::int64_t time_;
   std::shared_ptr<const Encoder> encoder_;
-  const std::map<std::string, Strings>& categories_;
+  std::map<std::string, Strings> categories_;
   RandomStreams random_;
   Recorder& recorder_;
 };
