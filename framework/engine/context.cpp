@@ -74,6 +74,7 @@ StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesyste
 StageRun::~StageRun() = default;
 
 int StageRun::threads() const { return pool_.threads(); }
+at::Device StageRun::device() const { return device_of(shared_.plan, shared_.processes.rank()); }
 
 std::filesystem::path StageRun::input(const Reference& artifact) const {
   if (artifact.node.empty()) return artifact.path;
@@ -177,14 +178,11 @@ void StageRun::train(TrainRequest request) {
                         [this](double done, double total, std::string_view what) {
                           shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
                         },
-                    .checkpoint =
-                        [this](const Reference& r) {
-                          return on_device(checkpoint(r), device_of(shared_.plan, shared_.processes.rank()));
-                        },
+                    .checkpoint = [this](const Reference& r) { return checkpoint(r); },
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
                     .precision = precision_of(shared_.plan),
-                    .device = device_of(shared_.plan, shared_.processes.rank()),
+                    .device = device(),
                     .threads = threads(),
                     .processes = shared_.processes};
   const auto trained = xp::train(std::move(request), std::move(host));
@@ -201,7 +199,7 @@ std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) 
   resources.artifact = [this](std::string_view name) -> const State& { return artifact(name); };
   auto session =
       std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan),
-                                device_of(shared_.plan, shared_.processes.rank()));
+                                device());
   session->seal_categories(from.categories);
   session->add_own_model(from.role, {}, &from, {});
   for (const auto& tower : from.towers) session->add_own_model(tower.role, {}, &tower, {});

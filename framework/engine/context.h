@@ -59,6 +59,7 @@ class StageRun final : public StageContext {
 
  private:
   const State& artifact(std::string_view name);
+  at::Device device() const;
 
   RunShared shared_;
   const PlanNode& node_;

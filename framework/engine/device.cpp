@@ -14,8 +14,8 @@ at::Device device_of(const Plan& plan, int rank) {
   if (plan.setting.device == "cpu") return at::kCPU;
   if (plan.setting.device == "cuda" && at::hasCUDA())
     return {at::kCUDA, static_cast<at::DeviceIndex>(rank % at::detail::getCUDAHooks().deviceCount())};
-  throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch has cpu" +
-                  (at::hasCUDA() ? " and cuda" : " only"),
+  throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch finds the CPU only: set " +
+                  "`device = \"cpu\"`, or build with a LibTorch for it in LIBTORCH",
               Exit::usage);
 }
 

@@ -73,7 +73,7 @@ class Graph {
       if (status_[i] != Status::waiting) continue;
       const auto& inputs = shared_.plan.nodes[i].inputs;
       if (std::any_of(inputs.begin(), inputs.end(), [&](auto in) { return status_[in] == Status::failed; })) {
-        fail(i, "an input failed", Exit::ok);
+        status_[i] = Status::failed, ++outcome_.failed, ++outcome_.held_back;
         continue;
       }
       finished = false;
@@ -174,18 +174,15 @@ class Graph {
     return label;
   }
 
-  void fail(std::size_t index, const std::string& why, Exit exit) {
+  void report_failure(std::size_t index, const std::string& why, Exit exit, Clock::time_point started) {
+    log_.stage(shared_.plan.nodes[index].digest, "failed: " + why);
+    const bool wrong = exit != Exit::stopped && exit != Exit::interrupted && exit != Exit::terminated;
+    reporter_.finished(shared_.plan.nodes[index].digest, (wrong ? "failed: " : "") + why, seconds_since(started));
+    const std::lock_guard lock(guard_);
     status_[index] = Status::failed;
     ++outcome_.failed;
     outcome_.failures[label_of(index)] = why;
-    if (exit != Exit::ok && outcome_.exit == Exit::ok) outcome_.exit = exit;
-  }
-
-  void report_failure(std::size_t index, const std::string& why, Exit exit, Clock::time_point started) {
-    log_.stage(shared_.plan.nodes[index].digest, "failed: " + why);
-    reporter_.finished(shared_.plan.nodes[index].digest, why, seconds_since(started));
-    const std::lock_guard lock(guard_);
-    fail(index, why, exit);
+    if (outcome_.exit == Exit::ok) outcome_.exit = exit;
   }
 
   static double seconds_since(Clock::time_point start) {

@@ -12,6 +12,7 @@ namespace xp {
 
 struct GraphOutcome {
   std::size_t executed = 0, cached = 0, failed = 0;
+  std::size_t held_back = 0;                    ///< of `failed`: not run, since an input failed
   std::map<std::string, std::string> failures;  ///< node name -> what was wrong
   Exit exit = Exit::ok;                         ///< of the first failure, or why it stopped
 };

@@ -10,14 +10,10 @@ class HostHandle : public WrappedHandle {
   HostHandle(Handle& plain, at::Device device) : WrappedHandle(plain), device_(device) {}
 
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override;
-  at::Tensor logits(const at::Tensor& hidden) override { return plain_.logits(hidden.to(device_)).cpu(); }
-  std::vector<Score> score(const Batch& batch) override { return plain_.score(batch.on(device_)); }
-  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override {
-    return plain_.generate(batch.on(device_), sampling, random);
-  }
-  at::Tensor predict(const Batch& batch, std::string_view field) override {
-    return plain_.predict(batch.on(device_), field).cpu();
-  }
+  at::Tensor logits(const at::Tensor& hidden) override;
+  std::vector<Score> score(const Batch& batch) override;
+  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override;
+  at::Tensor predict(const Batch& batch, std::string_view field) override;
 
  private:
   at::Device device_;

@@ -208,7 +208,9 @@ std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& grou
   std::vector<const Example*> items;
   std::int64_t widest = 0;
   const auto flush = [&] {
-    if (!items.empty()) out.push_back(collate(items, fields_).on(settings_.device));
+    if (items.empty()) return;
+    out.push_back(collate(items, fields_));
+    if (!settings_.device.is_cpu()) out.back() = out.back().on(settings_.device);
     items.clear(), widest = 0;
   };
   for (const auto g : order) {

@@ -101,14 +101,14 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
     const Exit exit = outcome.exit == Exit::stopped || out_of_time ? Exit::stopped
                       : signal == SIGTERM                          ? Exit::terminated
                                                                    : Exit::interrupted;
-    throw Error("stopped by " + std::string(out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt") +
-                    "; the same command goes on from here",
-                exit);
+    const char* by = out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt";
+    throw Error(std::string("stopped by ") + by + "; the same command goes on from here", exit);
   }
   if (outcome.failed > 0) {
     std::string text;
     for (const auto& [node, why] : outcome.failures)
       text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
+    if (outcome.held_back > 0) text += "\n" + count(outcome.held_back, "stage") + " behind it not run";
     throw Error(text, outcome.exit == Exit::ok ? Exit::failed : outcome.exit);
   }
   return summary;

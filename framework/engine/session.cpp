@@ -20,6 +20,9 @@ std::string within_layer(const std::string& name) {
   return rest == std::string::npos ? name : name.substr(rest + 1);
 }
 
+// Its numbers as they are now, on the CPU.
+at::Tensor copied(const at::Tensor& value) { return value.detach().to(at::TensorOptions(at::kCPU), false, true); }
+
 // Normal numbers two at a time (Box and Muller 1958), keyed by parameter name and element.
 void fill(at::Tensor& value, Init init, const RandomStreams& streams) {
   auto random = streams.stream();
@@ -326,7 +329,7 @@ Checkpoint Session::exported_model(const std::string& role) const {
     for (Param i = 0; i < built.own.size(); ++i) {
       if (built.own.info[i].lifetime != Lifetime::keep) continue;
       auto& clone = clones[built.own.values[i].unsafeGetTensorImpl()];
-      if (!clone.defined()) clone = built.own.values[i].detach().cpu().clone();
+      if (!clone.defined()) clone = copied(built.own.values[i]);
       out.parameters.info.push_back(built.own.info[i]);
       out.parameters.values.push_back(clone);
     }
@@ -349,7 +352,7 @@ Checkpoint Session::exported(const Objective* objective, StepContext* context) c
       if (part.info[i].lifetime == Lifetime::keep) {
         out.objective_parameters.info.push_back(part.info[i]);
         out.objective_parameters.info.back().name = path + "." + part.info[i].name;
-        out.objective_parameters.values.push_back(part.values[i].detach().cpu().clone());
+        out.objective_parameters.values.push_back(copied(part.values[i]));
       }
   return out;
 }

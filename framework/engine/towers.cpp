@@ -55,7 +55,7 @@ std::optional<Reference> tokenizer_of(const TrainRequest& request) {
   return inside.empty() ? std::nullopt : std::optional(*inside.front());
 }
 
-Towers::Towers(const TrainRequest& request, const Load& load) {
+Towers::Towers(const TrainRequest& request, const Load& load, at::Device device) {
   if (request.model) {
     if (const auto* from = std::get_if<Reference>(&*request.model))
       add_checkpoint(load(*from));
@@ -71,7 +71,7 @@ Towers::Towers(const TrainRequest& request, const Load& load) {
   for (const auto* reference : ingredients_of(request))
     if (std::none_of(ingredients_.begin(), ingredients_.end(),
                      [&](const auto& o) { return o.reference == *reference; }))
-      ingredients_.push_back({*reference, std::make_unique<Checkpoint>(load(*reference))});
+      ingredients_.push_back({*reference, std::make_unique<Checkpoint>(on_device(load(*reference), device))});
   if (all_.empty()) throw Error("a stage that trains needs `model` or `towers`");
   std::set<std::string> roles;
   for (const auto& one : all_)

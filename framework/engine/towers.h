@@ -19,8 +19,9 @@ class Towers {
  public:
   using Load = std::function<Checkpoint(const Reference&)>;
 
-  /// Reads the checkpoints that the request's models start from. Throws Error if it names no model, or a role twice.
-  Towers(const TrainRequest& request, const Load& load);
+  /// Reads the checkpoints that the request's models start from; those that models are made of go to `device`. Throws
+  /// Error if it names no model, or a role twice.
+  Towers(const TrainRequest& request, const Load& load, at::Device device);
 
   /// Builds the models; the first one stands for role "primary" where no model has it.
   void add_to(Session& session);

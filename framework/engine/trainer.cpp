@@ -162,13 +162,13 @@ class TrainerImpl final : public Trainer {
   }
 
   void build_session() {
-    towers_ = std::make_unique<Towers>(r_, h_.checkpoint);
+    towers_ = std::make_unique<Towers>(r_, h_.checkpoint, h_.device);
     SessionResources resources;
     if (const auto from = tokenizer_of(r_)) resources.encoder = h_.tokenizer(*from);
     encoder_ = resources.encoder;
     if (encoder_)
       for (const auto* start : towers_->starts()) check_same_ids(*start, *encoder_);
-    for (const auto& [role, reference] : r_.references) references_[role] = h_.checkpoint(reference);
+    for (const auto& [role, reference] : r_.references) references_[role] = on_device(h_.checkpoint(reference), h_.device);
     resources.checkpoints = [this](std::string_view pattern) {
       std::vector<const Checkpoint*> found;
       for (const auto& [role, checkpoint] : references_)

@@ -1,19 +1,15 @@
 #include <algorithm>
-#include <map>
 
 #include "api/batch.h"
 #include "api/evaluator.h"
 #include "base/text.h"
+#include "kit/class_counts.h"
 #include "plugin/plugin.h"
 
 namespace xp {
 namespace {
 
 constexpr std::int64_t kUnseen = -1;  ///< class of a label that training did not have
-
-struct Counts {
-  std::int64_t gold = 0, predicted = 0, right = 0;
-};
 
 /// Accuracy, macro F1 = mean over classes that occur or are predicted of 2 right / (gold + predicted), and the share
 /// of the most frequent class as the floor. Equal scores count against the model.
@@ -40,8 +36,7 @@ class Classification final : public Evaluator {
     if (!subject.can("predict")) throw Error("the model does not classify; fine-tune it with an objective that does");
     const auto& classes = subject.categories(p_.field);
     const auto reader = context.read(p_.data, {.max_time = p_.max_time, .windows = false, .most = p_.most});
-    std::map<std::int64_t, Counts> counts;
-    std::int64_t items = 0, right = 0;
+    ClassCounts counts;
     Batch batch;
     while (reader->next(batch)) {
       const auto scores = subject.predict(batch, p_.field).to(at::kDouble).contiguous();
@@ -52,30 +47,15 @@ class Classification final : public Evaluator {
       const auto& ids = batch.strings("id");
       for (std::size_t i = 0; i < labels.size(); ++i) {
         const auto* row = scores.const_data_ptr<double>() + static_cast<std::int64_t>(i) * scores.size(1);
-        const auto best = predicted({row, classes.size()}, labels[i]);
-        const bool hit = best == labels[i];
-        ++items, right += hit;
-        ++counts[labels[i]].gold, ++counts[best].predicted, counts[best].right += hit;
+        const bool hit = counts.add({row, classes.size()}, labels[i]);
         context.recorder().item("documents", ids[i], "accuracy", hit ? 1 : 0);
       }
     }
-    if (items == 0) throw Error(backquoted(p_.data.text) + " has no documents", Exit::data);
-    record(counts, items, right, context.recorder());
+    if (counts.items() == 0) throw Error(backquoted(p_.data.text) + " has no documents", Exit::data);
+    record(counts, context.recorder());
   }
 
  private:
-  /// The class with the largest score; one that is not the label, if several are not smaller than the label's.
-  static std::int64_t predicted(std::span<const double> scores, std::int64_t label) {
-    std::int64_t best = label;
-    for (std::int64_t c = 0; c < std::ssize(scores); ++c) {
-      if (c == label) continue;
-      // Not "greater or equal": a score that is no number must count against the model.
-      const auto at = static_cast<std::size_t>(c);
-      if (best == kUnseen || !(scores[at] < scores[static_cast<std::size_t>(best)])) best = c;
-    }
-    return best;
-  }
-
   std::vector<std::int64_t> gold(const Batch& batch, const Strings& classes) const {
     const auto column = batch.columns().find(p_.field);
     if (column != batch.columns().end() && std::holds_alternative<Strings>(column->second)) {
@@ -92,23 +72,14 @@ class Classification final : public Evaluator {
     return {from, from + labels.numel()};
   }
 
-  void record(const std::map<std::int64_t, Counts>& counts, std::int64_t items, std::int64_t right,
-              Recorder& recorder) const {
-    double f1 = 0;
-    std::int64_t most = 0;
-    for (const auto& [label, n] : counts) {
-      f1 += 2.0 * static_cast<double>(n.right) / static_cast<double>(n.gold + n.predicted);
-      most = std::max(most, n.gold);
-    }
+  void record(const ClassCounts& counts, Recorder& recorder) const {
     const MetricSignature what{"share", {}, p_.data.text, "1"};
-    const auto all = static_cast<double>(items);
-    recorder.metric("accuracy", static_cast<double>(right) / all, what);
-    recorder.metric("macro_f1", f1 / static_cast<double>(counts.size()), what);
-    recorder.metric("majority", static_cast<double>(most) / all, what);
-    const double room = static_cast<double>(items - most);
-    recorder.metric("normalised", room > 0 ? static_cast<double>(right - most) / room : 0.0, what);
-    if (const auto unseen = counts.find(kUnseen); unseen != counts.end())
-      recorder.note(count(static_cast<std::size_t>(unseen->second.gold), "document") + " of " +
+    recorder.metric("accuracy", counts.accuracy(), what);
+    recorder.metric("macro_f1", counts.macro_f1(), what);
+    recorder.metric("majority", counts.majority(), what);
+    recorder.metric("normalised", counts.normalised(), what);
+    if (const auto unseen = counts.items_of(kUnseen); unseen > 0)
+      recorder.note(count(static_cast<std::size_t>(unseen), "document") + " of " +
                     backquoted(p_.data.text) + " have a label that training did not have; they count as wrong");
   }
 

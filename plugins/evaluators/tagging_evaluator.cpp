@@ -1,10 +1,8 @@
-#include <algorithm>
-#include <map>
-
 #include "api/batch.h"
 #include "api/evaluator.h"
 #include "base/text.h"
 #include "kit/batches.h"
+#include "kit/class_counts.h"
 #include "plugin/plugin.h"
 
 namespace xp {
@@ -12,13 +10,7 @@ namespace {
 
 constexpr std::int64_t kNone = -1;  ///< class of a token without a tag; below it: a tag that training did not have
 
-struct Counts {
-  std::int64_t gold = 0, predicted = 0, right = 0;
-};
-
-/// Share of words whose first token gets the right tag, macro F1 = mean over tags that occur or are predicted of
-/// 2 right / (gold + predicted), and the share of the most frequent tag as the floor. Equal scores count against the
-/// model, as do words with a tag that training did not have.
+/// Share of words whose first token gets the right tag, macro F1 and the share of the most frequent tag as the floor.
 class Tagging final : public Evaluator {
  public:
   struct Params {
@@ -41,7 +33,7 @@ class Tagging final : public Evaluator {
   void evaluate(Handle& subject, EvaluationContext& context) override {
     if (!subject.can("predict")) throw Error("the model does not tag; fine-tune it with an objective that does");
     classes_ = std::ssize(subject.categories(p_.field));
-    counts_.clear();
+    counts_ = {};
     const auto reader = context.read(p_.data, {.max_time = p_.max_time, .windows = false, .most = p_.most});
     Batch batch;
     while (reader->next(batch)) add(batch, subject.predict(batch, p_.field), context.recorder());
@@ -62,9 +54,8 @@ class Tagging final : public Evaluator {
       for (auto at = item * time; at < (item + 1) * time; ++at) {
         const auto tag = gold.const_data_ptr<std::int64_t>()[at];
         if (!first.const_data_ptr<bool>()[at] || tag == kNone) continue;
-        const auto best = predicted(scores.const_data_ptr<double>() + at * classes_, tag);
-        ++words, hits += best == tag;
-        ++counts_[tag].gold, ++counts_[best].predicted, counts_[best].right += best == tag;
+        const std::span row(scores.const_data_ptr<double>() + at * classes_, static_cast<std::size_t>(classes_));
+        ++words, hits += counts_.add(row, tag);
       }
       if (words > 0)
         recorder.item("documents", batch.strings("id").at(static_cast<std::size_t>(item)), "accuracy",
@@ -72,34 +63,17 @@ class Tagging final : public Evaluator {
     }
   }
 
-  /// The class with the largest score; one that is not the tag, if several are not smaller than the tag's.
-  std::int64_t predicted(const double* scores, std::int64_t tag) const {
-    std::int64_t best = tag;
-    for (std::int64_t c = 0; c < classes_; ++c) {
-      if (c == tag) continue;
-      // Not "greater or equal": a score that is no number must count against the model.
-      if (best < 0 || !(scores[c] < scores[best])) best = c;
-    }
-    return best;
-  }
-
   void record(Recorder& recorder) const {
-    double f1 = 0;
-    std::int64_t most = 0, words = 0, right = 0;
-    for (const auto& [tag, n] : counts_) {
-      f1 += 2.0 * static_cast<double>(n.right) / static_cast<double>(n.gold + n.predicted);
-      most = std::max(most, n.gold), words += n.gold, right += n.right;
-    }
-    if (words == 0) throw Error(backquoted(p_.data.text) + " has no word with a " + p_.field, Exit::data);
+    if (counts_.items() == 0) throw Error(backquoted(p_.data.text) + " has no word with a " + p_.field, Exit::data);
     const MetricSignature what{"share", {}, p_.data.text, "1"};
-    recorder.metric("accuracy", static_cast<double>(right) / static_cast<double>(words), what);
-    recorder.metric("macro_f1", f1 / static_cast<double>(counts_.size()), what);
-    recorder.metric("majority", static_cast<double>(most) / static_cast<double>(words), what);
+    recorder.metric("accuracy", counts_.accuracy(), what);
+    recorder.metric("macro_f1", counts_.macro_f1(), what);
+    recorder.metric("majority", counts_.majority(), what);
   }
 
   Params p_;
   std::int64_t classes_ = 0;
-  std::map<std::int64_t, Counts> counts_;
+  ClassCounts counts_;
 };
 
 }  // namespace

@@ -1,10 +1,10 @@
 // Classification of whole items by a head on the pooled output.
 #include <c10/core/GradMode.h>
 
-#include "api/evaluator.h"
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/head_handle.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
@@ -85,7 +85,9 @@ class Classification final : public xp::Objective {
     return xp::ops::linear(x, weight.narrow(1, 0, x.size(1)), context.weight(out_bias_));
   }
 
-  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override;
+  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override {
+    return std::make_unique<xp::HeadHandle<Classification>>(*this, "classifies", std::move(context), plain);
+  }
 
  private:
   const at::Tensor& label(const xp::Batch& batch) const {
@@ -100,29 +102,6 @@ class Classification final : public xp::Objective {
   std::optional<xp::Param> dense_;
   xp::Param dense_bias_ = 0, out_ = 0, out_bias_ = 0;
 };
-
-/// The plain handle, and predict() through the head.
-class ClassificationHandle final : public xp::WrappedHandle {
- public:
-  ClassificationHandle(const Classification& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
-      : WrappedHandle(plain), objective_(objective), context_(std::move(context)) {}
-
-  bool can(std::string_view what) const override { return what == "predict" || plain_.can(what); }
-  at::Tensor predict(const xp::Batch& batch, std::string_view field) override {
-    if (field != objective_.field())
-      throw xp::Error("the model classifies by " + xp::backquoted(objective_.field()) + ", not by " +
-                      xp::backquoted(field));
-    return objective_.predict(batch, *context_);
-  }
-
- private:
-  const Classification& objective_;
-  std::shared_ptr<xp::StepContext> context_;
-};
-
-std::unique_ptr<xp::Handle> Classification::handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) {
-  return std::make_unique<ClassificationHandle>(*this, std::move(context), plain);
-}
 
 }  // namespace
 

@@ -1,9 +1,9 @@
 // A class for each word, by a head on its first token.
-#include "api/evaluator.h"
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
 #include "kit/batches.h"
+#include "kit/head_handle.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
@@ -58,7 +58,9 @@ class Tagging final : public xp::Objective {
     return head(context.forward("primary", in, {.tokens = true}).tokens, context);
   }
 
-  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override;
+  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override {
+    return std::make_unique<xp::HeadHandle<Tagging>>(*this, "tags", std::move(context), plain);
+  }
 
  private:
   at::Tensor head(const at::Tensor& x, xp::StepContext& context) const {
@@ -77,29 +79,6 @@ class Tagging final : public xp::Objective {
   Params p_;
   xp::Param out_ = 0, out_bias_ = 0;
 };
-
-/// The plain handle, and predict() through the head.
-class TaggingHandle final : public xp::WrappedHandle {
- public:
-  TaggingHandle(const Tagging& objective, std::shared_ptr<xp::StepContext> context, xp::Handle& plain)
-      : WrappedHandle(plain), objective_(objective), context_(std::move(context)) {}
-
-  bool can(std::string_view what) const override { return what == "predict" || plain_.can(what); }
-  at::Tensor predict(const xp::Batch& batch, std::string_view field) override {
-    if (field != objective_.field())
-      throw xp::Error("the model tags by " + xp::backquoted(objective_.field()) + ", not by " +
-                      xp::backquoted(field));
-    return objective_.predict(batch, *context_);
-  }
-
- private:
-  const Tagging& objective_;
-  std::shared_ptr<xp::StepContext> context_;
-};
-
-std::unique_ptr<xp::Handle> Tagging::handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) {
-  return std::make_unique<TaggingHandle>(*this, std::move(context), plain);
-}
 
 }  // namespace
 

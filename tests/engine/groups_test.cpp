@@ -1,4 +1,5 @@
 // Documents of one group that follow each other, as text_pairs gives them and as stages make them.
+#include "api/ops.h"
 #include "base/file.h"
 #include "engine/data_pool.h"
 #include "engine/loader.h"
@@ -54,6 +55,21 @@ constexpr const char* kMade =
 )";
 
 }  // namespace
+
+TEST_CASE("a batch goes to a device with its numbers; ids and texts stay") {
+  Batch batch;
+  batch.sample_id = ops::arange(2, at::kLong), batch.group_id = ops::arange(2, at::kLong);
+  batch.set("ids", ops::zeros({2, 3}, at::kLong)), batch.set("text", Strings{"a", "b"});
+  batch.set("set", Ragged{ops::zeros({4}), ops::arange(3, at::kLong)});
+  const auto there = batch.on(at::kMeta);  // a device without numbers
+  CHECK(there.dense("ids").is_meta());
+  CHECK(there.ragged("set").values.is_meta());
+  CHECK(there.ragged("set").offsets.is_meta());
+  CHECK(there.strings("text") == Strings{"a", "b"});
+  CHECK(there.sample_id.is_cpu());
+  CHECK(there.group_id.is_cpu());
+  CHECK(batch.dense("ids").is_cpu());
+}
 
 TEST_CASE("classes of annotations are a column over tokens, known by the training split's names") {
   Pairs pairs;

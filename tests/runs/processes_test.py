@@ -1,76 +1,26 @@
 #!/usr/bin/env python3
 """Several processes that train one model: the weights of one process, launchers, and what happens when one dies."""
-import json
 import os
 import pathlib
-import random
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
+from training import difference, weights, write_project
+
 XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
-RECIPE = """
-recipe  = 1
-name    = "shared"
-threads = 1
-
-[dataset.english]
-type  = "text"
-files = ["en.txt"]
-
-[stage.tokens]
-type   = "train_tokenizer"
-method = { type = "wordpiece", vocab_size = 200 }
-corpus = "english"
-
-[stage.pretrain]
-type      = "train"
-model     = { type = "transformer", layers = 2, width = 32, heads = 2, max_time = 32, dropout = 0.1 }
-tokenizer = "tokens"
-data      = "english"
-objective = { type = "mlm", mask_rate = 0.3 }
-optimizer = { type = "adamw", lr = 1e-3, epsilon = 1e-4 }
-batch     = { tokens = 512 }
-stop      = "30 steps"
-"""
-
-
-def weights(folder):
-    """Numbers by name of the one trained model in a results folder."""
-    files = sorted((folder / "cache").glob("[0-9a-f]*/*/model.safetensors"))
-    assert len(files) == 1, files
-    data = files[0].read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    head = json.loads(data[8:8 + size])
-    out = {}
-    for name, entry in head.items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            out[name] = struct.unpack(f"<{(end - begin) // 4}f", data[8 + size + begin:8 + size + end])
-    return out
-
-
-def difference(a, b):
-    assert a.keys() == b.keys()
-    return max(abs(x - y) for name in a for x, y in zip(a[name], b[name], strict=True))
 
 
 class Processes(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-processes-"))
         self.addCleanup(shutil.rmtree, self.folder, True)
-        (self.folder / "xp.toml").write_text("")
-        draw = random.Random(1)
-        words = "ship wave sail port cow field barn milk".split()
-        lines = [f"::id {n}\n" + " ".join(draw.choice(words) for _ in range(draw.randrange(5, 60))) + ".\n" for n in range(200)]
-        (self.folder / "en.txt").write_text("\n".join(lines) + "\n")
-        (self.folder / "shared.toml").write_text(RECIPE)
+        write_project(self.folder)
 
     def start(self, *arguments, **environment):
         return subprocess.Popen([XP, "run", "shared.toml", *arguments], cwd=self.folder, stdout=subprocess.PIPE,

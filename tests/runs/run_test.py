@@ -51,6 +51,38 @@ class Runs(unittest.TestCase):
     def numbers(self, done):
         return [line for line in done.stdout.splitlines() if line]
 
+    def test_what_failed_is_said_once_and_not_what_follows(self):
+        (self.folder / "bad.txt").write_text("a/DT bare\n")
+        (self.folder / "bad.toml").write_text("""
+recipe = 1
+name   = "bad"
+[dataset.tagged]
+type  = "tagged_text"
+files = ["bad.txt"]
+[stage.tokens]
+type   = "train_tokenizer"
+method = { type = "wordpiece", vocab_size = 200 }
+corpus = "tagged"
+[stage.pretrain]
+type      = "train"
+model     = { type = "transformer", layers = 1, width = 16, heads = 2, max_time = 32 }
+tokenizer = "tokens"
+data      = "tagged"
+objective = { type = "tagging" }
+stop      = "2 steps"
+""")
+        told = self.xp("run", "bad.toml", code=4).stderr
+        self.assertIn("tokens: failed: bad.txt:1: `bare` is no word with a tag", told)
+        self.assertIn("error: stage tokens: bad.txt:1: `bare` is no word with a tag; expected WORD/TAG\n"
+                      "1 stage behind it not run\n", told)
+        self.assertNotIn("stage pretrain", told)
+
+    def test_out_of_time_is_75_between_stages_too_and_the_same_command_goes_on(self):
+        stopped = self.xp("run", "tiny.toml", "--max-time", "0.01 s", code=75)
+        self.assertIn("stopped by --max-time; the same command goes on from here", stopped.stderr)
+        whole = self.xp("run", "tiny.toml").stdout
+        self.assertEqual(whole, self.xp("run", "tiny.toml", "--results", "unbroken").stdout)
+
     def test_again_changed_and_without_results(self):
         first = self.xp("run", "tiny.toml")
         again = self.xp("run", "tiny.toml")

@@ -1,0 +1,59 @@
+"""One small training stage, and what comes out of it; shared by the tests of this folder."""
+import json
+import random
+import struct
+
+RECIPE = """
+recipe  = 1
+name    = "shared"
+threads = 1
+
+[dataset.english]
+type  = "text"
+files = ["en.txt"]
+
+[stage.tokens]
+type   = "train_tokenizer"
+method = { type = "wordpiece", vocab_size = 200 }
+corpus = "english"
+
+[stage.pretrain]
+type      = "train"
+model     = { type = "transformer", layers = 2, width = 32, heads = 2, max_time = 32, dropout = 0.1 }
+tokenizer = "tokens"
+data      = "english"
+objective = { type = "mlm", mask_rate = 0.3 }
+optimizer = { type = "adamw", lr = 1e-3, epsilon = 1e-4 }
+batch     = { tokens = 512 }
+stop      = "30 steps"
+"""
+
+
+def write_project(folder, recipe=RECIPE):
+    """A project with shared.toml and the text it reads."""
+    (folder / "xp.toml").write_text("")
+    draw = random.Random(1)
+    words = "ship wave sail port cow field barn milk".split()
+    texts = [" ".join(draw.choice(words) for _ in range(draw.randrange(5, 60))) for _ in range(200)]
+    (folder / "en.txt").write_text("".join(f"::id {n}\n{text}.\n\n" for n, text in enumerate(texts)))
+    (folder / "shared.toml").write_text(recipe)
+
+
+def weights(folder):
+    """Numbers by name of the one trained model in a results folder."""
+    files = sorted((folder / "cache").glob("[0-9a-f]*/*/model.safetensors"))
+    assert len(files) == 1, files
+    data = files[0].read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8:8 + size])
+    out = {}
+    for name, entry in head.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            out[name] = struct.unpack(f"<{(end - begin) // 4}f", data[8 + size + begin:8 + size + end])
+    return out
+
+
+def difference(a, b):
+    assert a.keys() == b.keys()
+    return max(abs(x - y) for name in a for x, y in zip(a[name], b[name], strict=True))
