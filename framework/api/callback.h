@@ -17,6 +17,8 @@ struct StepReport {
   double gradient_norm = 0;                                 ///< before clipping; not finite: the step was skipped
   std::map<std::string, double, std::less<>> terms = {};    ///< of this step, by name
   std::map<std::string, double, std::less<>> metrics = {};  ///< of this step, by name
+  std::map<std::string, double, std::less<>> by_source =
+      {};  ///< loss of each source's items; of several sources only
 };
 
 /// "callback".

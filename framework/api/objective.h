@@ -67,6 +67,10 @@ class XP_API StepContext {
   /// their own.
   virtual at::Tensor gather(const at::Tensor& rows) = 0;
 
+  /// Scores of classes by a reference's own head, [items, classes] in the order of Resources::categories; no
+  /// gradient. A reference of which only predictions are stored answers from them, by sample_id.
+  virtual at::Tensor predict(std::string_view role, const Batch& batch, std::string_view field) = 0;
+
   virtual std::int64_t step() const = 0;
   /// A nested component's context. Its passes, and those below it, go through `pass` if there is one.
   virtual std::unique_ptr<StepContext> child(std::string_view name, Pass pass = {}) = 0;

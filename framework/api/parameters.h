@@ -48,7 +48,7 @@ struct Checkpoint {
   Table objective = {};                  ///< with `type`: how evaluators use the model; empty: the model alone
   Parameters objective_parameters = {};  ///< the objective's own that outlive training
   std::map<std::string, Strings> categories = {};  ///< field -> names of its classes, in the order of the head's rows
-  State state = {};                                ///< training state; a stage that starts fresh does not read it
+  State state = {};                                ///< training state to keep; loading leaves it on disk
   std::string role = "primary";                    ///< of this model in the stage that made it
   std::vector<Checkpoint> towers = {};             ///< the stage's other models, each with its role
 };

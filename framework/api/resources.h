@@ -18,7 +18,8 @@ class XP_API Resources {
   /// True if the id stands for text, false for reserved ones ("mask", "pad", ...).
   virtual bool is_text(std::int64_t token) const = 0;
   virtual const State& artifact(std::string_view name) const = 0;  ///< output of a fit stage; name as in the recipe
-  /// Distinct values of a categorical field of the training split, sorted: their index is the class.
+  /// Names of the classes of a field; their index is the class. Those of a reference that predicts the field, else
+  /// the distinct values of the training split, sorted.
   virtual Strings categories(std::string_view field) const = 0;
   virtual const Encoder* tokenizer() const = 0;  ///< null without one
 };

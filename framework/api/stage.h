@@ -26,6 +26,7 @@ using NamedEvaluator = Named<Evaluator>;
 struct BatchSize {
   std::int64_t tokens = 0, items = 0;
   std::int64_t length = 0;  ///< tokens per item; 0: the model's max_time, or 128 if it has none
+  bool pack = false;        ///< several texts share a row of `length` tokens, and none reads another
 };
 
 /// One of several models of a stage.
@@ -36,6 +37,14 @@ struct TowerRequest {
   double lr_mult = 1;        ///< factor of the learning rate
   std::string ema_of = {};   ///< role whose moving average this model is; empty: it is trained itself
   double ema_decay = 0.996;  ///< share of the average that a step keeps
+};
+
+/// What a stage takes over from the stage whose checkpoint it starts from, beside the weights.
+struct Continuation {
+  bool optimizer = false;  ///< its moments; else they start at zero
+  bool schedule = false;   ///< the learning rate's progress counts from that stage's start; else from this one's
+  bool random = false;     ///< draws and the order of data go on; else they start again
+  bool any() const { return optimizer || schedule || random; }
 };
 
 /// Everything that one training run needs. References are frozen models by role.
@@ -52,13 +61,16 @@ struct TrainRequest {
   std::vector<std::unique_ptr<Constraint>> constraints = {};
   std::vector<std::unique_ptr<Callback>> callbacks = {};
   std::vector<std::unique_ptr<Transform>> transforms = {};  ///< before the objective's own
-  std::map<std::string, Reference> references = {};
+  std::map<std::string, Reference> references = {};         ///< checkpoints, or predictions
   Quantity stop = {};
   BatchSize batch = {};
   std::int64_t micro_batch = 0;  ///< items per pass; 0: as many as fit the default of the loader
   double clip = 1.0;             ///< largest gradient norm; 0: none
   std::optional<Quantity> evaluate_every = {};
   std::vector<NamedEvaluator> evaluators = {};
+  std::optional<Quantity> schedule_length = {};  ///< where the learning rate's schedule ends; none: at `stop`
+  Continuation continues = {};                   ///< needs a checkpoint that was kept with its training state
+  bool keep_state = false;                       ///< the checkpoint is kept with what a stage may continue
   std::optional<Quantity> checkpoint_every = {};
   std::int64_t keep_best = 0;  ///< 1: the best checkpoint by `keep_by` is the output instead of the last
   std::string keep_by = {};    ///< "dev.accuracy"

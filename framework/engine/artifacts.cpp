@@ -70,6 +70,7 @@ void write_tensors(const std::filesystem::path& file, const std::map<std::string
   write_safetensors(file, bytes, {{"format", "pt"}});
 }
 
+constexpr const char* kKept = "training";  // stem of a checkpoint's training state
 constexpr const char* kTowers = "towers";  // folder of a stage's other models, each a model directory by role
 
 const char* lifetime_name(Lifetime lifetime) { return lifetime == Lifetime::keep ? "keep" : "pretrain_only"; }
@@ -158,7 +159,16 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
     about["towers"].push_back(tower.role);
     save_checkpoint(folder / kTowers / tower.role, tower);
   }
+  if (!checkpoint.state.child_names().empty()) save_state(folder, checkpoint.state, kKept);
   write_file(folder / "xp.json", about.dump(1) + "\n");
+}
+
+State load_kept_state(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / (std::string(kKept) + ".json")))
+    throw Error(
+        "the checkpoint was kept without its training state, which `continues` takes over; write "
+        "keep_state = true in the stage that trains it");
+  return load_state(folder, kKept);
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& folder) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "base/text.h"
 #include "engine/artifacts.h"
@@ -14,7 +15,6 @@
 #include "kit/tokenizer_files.h"
 
 namespace xp {
-namespace {
 
 /// A session with its handles.
 struct Subject {
@@ -36,9 +36,12 @@ class OwnedHandle final : Subject, public HostHandle {
   explicit OwnedHandle(Subject subject)
       : Subject(std::move(subject)), HostHandle(own ? *own : *plain, Subject::session->device()) {}
 
+  Session& session() { return *Subject::session; }
   const Session& session() const { return *Subject::session; }
   const std::shared_ptr<const Encoder>& encoder() const { return Subject::encoder; }
 };
+
+namespace {
 
 void collect(const Value& value, std::vector<const Reference*>& out) {
   if (const auto* reference = value.as<Reference>()) out.push_back(reference);
@@ -179,6 +182,9 @@ void StageRun::train(TrainRequest request) {
                           shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
                         },
                     .checkpoint = [this](const Reference& r) { return checkpoint(r); },
+                    .predictions = [this](const Reference& r) { return state(r); },
+                    .open = [this](const Reference& r) { return open(r); },
+                    .kept_state = [this](const Reference& r) { return load_kept_state(input(r)); },
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
                     .precision = precision_of(shared_.plan),
@@ -191,15 +197,22 @@ void StageRun::train(TrainRequest request) {
   if (shared_.processes.first()) std::filesystem::remove_all(training_);
 }
 
-std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) {
+std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) { return subject(reference, view); }
+
+FrozenModel StageRun::open(const Reference& reference) {
+  auto made = subject(reference, {});
+  auto& session = made->session();
+  return {std::move(made), [&session] { return std::exchange(session.flops, 0); }};
+}
+
+std::unique_ptr<OwnedHandle> StageRun::subject(const Reference& reference, View view) {
   const auto from = checkpoint(reference);
   auto encoder = tokenizer(reference);
   SessionResources resources;
   resources.encoder = encoder;
   resources.artifact = [this](std::string_view name) -> const State& { return artifact(name); };
-  auto session =
-      std::make_unique<Session>(shared_.registry, random_, std::move(resources), precision_of(shared_.plan),
-                                device());
+  auto session = std::make_unique<Session>(shared_.registry, random_, std::move(resources),
+                                           precision_of(shared_.plan), device());
   session->seal_categories(from.categories);
   session->add_own_model(from.role, {}, &from, {});
   for (const auto& tower : from.towers) session->add_own_model(tower.role, {}, &tower, {});

@@ -10,12 +10,15 @@
 #include "api/stage.h"
 #include "engine/data_pool.h"
 #include "engine/processes.h"
+#include "engine/references.h"
 #include "engine/session.h"
 #include "recipe/plan.h"
 #include "results/cache.h"
 #include "results/journal.h"
 
 namespace xp {
+
+class OwnedHandle;
 
 /// What all stages of a run share.
 struct RunShared {
@@ -59,6 +62,8 @@ class StageRun final : public StageContext {
 
  private:
   const State& artifact(std::string_view name);
+  std::unique_ptr<OwnedHandle> subject(const Reference& reference, View view);
+  FrozenModel open(const Reference& reference);
   at::Device device() const;
 
   RunShared shared_;

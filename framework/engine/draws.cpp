@@ -31,8 +31,7 @@ at::Tensor uniform_rows(const std::vector<RandomStream>& streams, std::int64_t p
   auto out = ops::empty({std::ssize(streams), per_item}, at::kFloat);
   auto* data = out.mutable_data_ptr<float>();
   for (auto random : streams)
-    for (std::int64_t k = 0; k < per_item; ++k)
-      *data++ = std::min(static_cast<float>(random.uniform()), kBelowOne);
+    for (std::int64_t k = 0; k < per_item; ++k) *data++ = std::min(static_cast<float>(random.uniform()), kBelowOne);
   return out;
 }
 

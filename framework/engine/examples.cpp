@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <cmath>
 #include <exception>
 #include <mutex>
 #include <numeric>
@@ -29,8 +30,12 @@ std::vector<std::size_t> shuffled(std::vector<std::size_t> units, const std::vec
 std::optional<float> number_in(const std::string& text) {
   double value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (failure != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
   return static_cast<float>(value);
+}
+
+const std::string& source_of(const Document& document) {
+  return document.language.empty() ? document.source : document.language;
 }
 
 class TextExamples final : public ExampleSource {
@@ -56,12 +61,17 @@ class TextExamples final : public ExampleSource {
                        [&](const auto& d) { return d.fields.contains(field); }))
         marks_.insert(field);
     for (const auto& name : text_fields())
-      if (rule_.groups && !rule_.offsets && name != "text_b" && all_numbers(name)) numbers_.push_back(name);
+      if (!rule_.offsets && name != "text_b" && all_numbers(name)) numbers_.push_back(name);
     masks_ = std::any_of(corpus_->documents.begin(), corpus_->documents.end(),
                          [](const auto& d) { return d.fields.contains("maskable"); });
   }
 
   const std::string& name() const override { return corpus_->name; }
+  Strings sources() const override {
+    std::set<std::string> out;
+    for (const auto& document : corpus_->documents) out.insert(source_of(document));
+    return {out.begin(), out.end()};
+  }
   std::size_t units() const override { return first_.size(); }
 
   std::vector<std::size_t> order(std::int64_t epoch, const RandomStreams& random) const override {
@@ -157,7 +167,7 @@ class TextExamples final : public ExampleSource {
     const auto& pieces = documents_[unit];
     Example example{.sample_id = id,
                     .group_id = key_of(document.group.empty() ? document.id : document.group),
-                    .source = document.language.empty() ? document.source : document.language};
+                    .source = source_of(document)};
     Ints ids, word, begin, end, segment;
     const auto special = [&](const std::optional<TokenId>& token, std::int64_t part) {
       if (!token) return;
@@ -241,7 +251,7 @@ class TextExamples final : public ExampleSource {
   std::map<std::string, Strings> categories_;
   std::vector<TokenizedDocument> documents_;
   std::vector<std::size_t> first_;  ///< document that each unit begins with
-  Strings numbers_;                 ///< of groups: fields that hold a number in every document
+  Strings numbers_;                 ///< fields that hold a number in every document
   std::set<std::string> marks_;     ///< categorical ones that are annotations
   bool masks_ = false;              ///< some document names the text that may be masked
   std::optional<TokenId> begin_, end_;
@@ -324,9 +334,8 @@ std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& enc
 }
 
 bool has_class(const Document& document, std::string_view field) {
-  return document.fields.contains(field) ||
-         std::any_of(document.annotations.begin(), document.annotations.end(),
-                     [&](const auto& mark) { return mark.kind == field; });
+  return document.fields.contains(field) || std::any_of(document.annotations.begin(), document.annotations.end(),
+                                                        [&](const auto& mark) { return mark.kind == field; });
 }
 
 Strings categories_of(const Corpus& corpus, std::string_view field) {

@@ -22,8 +22,8 @@ struct CutRule {
   /// Fields that become an int64 column by their class, one per item; kinds of annotations one per token: -1 where
   /// there is none, -2 for a class that training did not have.
   Strings categorical = {};
-  bool offsets = false;       ///< also `begin`, `end`, and the texts as strings
-  bool groups = false;        ///< adjacent documents of one group are one group of examples, each cut to the length
+  bool offsets = false;  ///< also `begin`, `end`, and the texts as strings
+  bool groups = false;   ///< adjacent documents of one group are one group of examples, each cut to the length
 };
 
 /// Groups of examples by position. The engine reads text through TextExamples and other data through DatasetExamples.
@@ -39,6 +39,7 @@ class ExampleSource {
   virtual std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t epoch, const Transform* transform,
                                                    const RandomStreams& input) const = 0;
   virtual std::vector<FieldSpec> fields() const = 0;
+  virtual Strings sources() const { return {}; }  ///< that examples name, sorted; empty: not known
 };
 
 /// Tokenizes with `threads` threads; the result does not depend on how many.

@@ -2,26 +2,58 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "base/text.h"
 #include "engine/collate.h"
+#include "engine/packing.h"
 
 namespace xp {
+
+namespace {
+
+bool has(const std::vector<FieldSpec>& fields, const std::string& name) {
+  return std::any_of(fields.begin(), fields.end(), [&](const auto& known) { return known.name == name; });
+}
+
+// Fields that all parts have. Only numbers of an item may be missing somewhere: documents carry more than is read.
+std::vector<FieldSpec> common_fields(const std::vector<Loader::Part>& parts) {
+  auto all = parts.front().source->fields();
+  for (const auto& part : parts) {
+    const auto own = part.source->fields();
+    const auto missing = [&](const FieldSpec& spec, const std::vector<FieldSpec>& there) {
+      if (has(there, spec.name)) return false;
+      if (spec.axis.empty()) return true;
+      throw Error("data parts " + backquoted(parts.front().source->name()) + " and " +
+                  backquoted(part.source->name()) + " differ in their fields: " + backquoted(spec.name));
+    };
+    for (const auto& spec : own) missing(spec, all);
+    std::erase_if(all, [&](const FieldSpec& spec) { return missing(spec, own); });
+  }
+  return all;
+}
+
+// "english" of "english:train".
+std::string source_name(const Loader::Part& part) {
+  return part.source->name().substr(0, part.source->name().find(':'));
+}
+
+}  // namespace
 
 Loader::Loader(std::vector<Part> parts, const Transform* transform, const RandomStreams& random,
                LoaderSettings settings)
     : parts_(std::move(parts)), transform_(transform), random_(random), settings_(std::move(settings)) {
   if (parts_.empty()) throw Error("training needs data");
-  fields_ = parts_.front().source->fields();
-  for (const auto& part : parts_)
-    for (const auto& spec : part.source->fields())
-      if (std::none_of(fields_.begin(), fields_.end(), [&](const auto& known) { return known.name == spec.name; }))
-        throw Error("data parts " + backquoted(parts_.front().source->name()) + " and " +
-                    backquoted(part.source->name()) + " differ in their fields: " + backquoted(spec.name));
+  fields_ = common_fields(parts_);
   if (settings_.size.items == 0 &&
       std::none_of(fields_.begin(), fields_.end(), [](const auto& spec) { return spec.axis == "input"; }))
     throw Error("a batch is counted in tokens, but data " + backquoted(parts_.front().source->name()) +
                 " have none; count items: batch = { items = 32 }");
+  add_written();
+  if (settings_.pack > 0) fields_ = packed_fields(fields_, settings_.read);
+}
+
+void Loader::add_written() {
   if (!transform_) return;
   const auto use = transform_->fields();
   for (const auto& name : use.reads)
@@ -49,6 +81,7 @@ void Loader::start(const LoaderPosition& at, const Counters& counters) {
   cursors_.assign(n, {});
   for (std::size_t p = 0; p < n; ++p) {
     cursors_[p].order = parts_[p].source->order(at_.epoch[p], random_.child(parts_[p].source->name()));
+    if (at_epoch_end(p)) at_.group[p] = 0;
     if (at_.group[p] > 0)
       cursors_[p].groups = parts_[p].source->groups(cursors_[p].order.at(static_cast<std::size_t>(at_.unit[p])),
                                                     at_.epoch[p], transform_, random_.child("input"));
@@ -128,6 +161,13 @@ std::vector<Example> Loader::take(std::size_t p) {
   }
 }
 
+Strings Loader::sources() const {
+  if (parts_.size() == 1) return parts_.front().source->sources();
+  std::set<std::string> names;
+  for (const auto& part : parts_) names.insert(source_name(part));
+  return {names.begin(), names.end()};
+}
+
 double Loader::epochs() const {
   double done = 0, all = 0;
   for (std::size_t p = 0; p < parts_.size(); ++p) {
@@ -163,7 +203,8 @@ LogicalBatch Loader::make() {
     auto group = take(p);
     std::int64_t own = 0;
     const auto& declared = parts_[p].source->fields();
-    for (const auto& example : group) {
+    for (auto& example : group) {
+      if (parts_.size() > 1) example.source = source_name(parts_[p]);
       own += length_of(example, declared);
       if (const auto bytes = example.fields.find("bytes"); bytes != example.fields.end())
         counters_.bytes += std::get<Ints>(bytes->second).data.at(0);
@@ -185,6 +226,7 @@ LogicalBatch Loader::make() {
   counters_.steps = at_.batches, counters_.input_tokens += tokens, counters_.items += items,
   counters_.epochs = epochs();
   LogicalBatch out;
+  if (settings_.pack > 0) groups = packed(groups, fields_, settings_.pack);
   out.micro = micro_batches(groups);
   out.counters = counters_, out.after = at_;
   return out;

@@ -33,6 +33,8 @@ struct LoaderSettings {
   BatchSize size;
   std::int64_t micro_items = 0;  ///< 0: micro-batches of about `micro_tokens` padded tokens
   std::int64_t micro_tokens = 8192;
+  std::int64_t pack = 0;      ///< tokens of a row that several texts share; 0: a text has its row
+  Strings read = {};          ///< fields that the objective asked for by name
   bool whole = false;         ///< the objective compares items: one micro-batch
   bool end_at_epoch = false;  ///< with one part: a batch never crosses the end of an epoch
   int threads = 1;
@@ -59,8 +61,10 @@ class Loader {
 
   const std::vector<FieldSpec>& fields() const { return fields_; }
   double units_per_epoch() const;
+  Strings sources() const;  ///< by which examples name where they come from: parts, of a single one its own
 
  private:
+  void add_written();
   LogicalBatch make();
   void keep_own_share(std::vector<std::vector<Example>>& groups, std::vector<std::int64_t>& epochs_of) const;
   std::vector<Example> take(std::size_t part);

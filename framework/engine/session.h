@@ -15,6 +15,7 @@
 
 namespace xp {
 
+class PassCache;
 class Processes;
 
 /// Where a stage's resources come from; empty functions mean that there is none.
@@ -23,6 +24,8 @@ struct SessionResources {
   std::function<const State&(std::string_view)> artifact;
   std::function<std::vector<const Checkpoint*>(std::string_view)> checkpoints;  ///< pattern over references
   std::function<Strings(std::string_view)> categories;
+  /// Scores of a reference's classes; adds what they cost to `flops`.
+  std::function<at::Tensor(std::string_view role, const Batch& batch, std::string_view field, double& flops)> predict;
 };
 
 struct BuiltModel {
@@ -77,7 +80,9 @@ class Session {
   std::int64_t step = 0;
   double flops = 0;
   at::Device device() const { return device_; }
-  Processes* processes = nullptr;  ///< that share each batch; null: this one has it whole
+  const Batch* packed = nullptr;    ///< the batch at work, if its rows hold several texts
+  PassCache* pass_cache = nullptr;  ///< passes with gradients go through it; null: they run whole
+  Processes* processes = nullptr;   ///< that share each batch; null: this one has it whole
 
  private:
   friend class Builder;

@@ -5,6 +5,8 @@
 #include "api/ops.h"
 #include "base/text.h"
 #include "engine/draws.h"
+#include "engine/packing.h"
+#include "engine/pass_cache.h"
 #include "engine/processes.h"
 
 namespace xp {
@@ -13,6 +15,23 @@ namespace {
 // A key of an item by the bits of its id, so that splitting a batch changes no draw.
 std::uint64_t item_key(const at::Tensor& sample_id, std::int64_t row) {
   return static_cast<std::uint64_t>(sample_id.const_data_ptr<std::int64_t>()[row]);
+}
+
+/// [items, per_item] in (0, 1), keyed by step and item.
+at::Tensor draws(const RandomStreams& random, std::int64_t step, const at::Tensor& sample_id, std::int64_t per_item,
+                 at::Device device) {
+  std::vector<RandomStream> by_item;
+  for (std::int64_t i = 0; i < sample_id.size(0); ++i) by_item.push_back(random.stream(step, item_key(sample_id, i)));
+  return uniform_rows(by_item, per_item, device);
+}
+
+at::Tensor drop(const at::Tensor& x, double rate, const RandomStreams& random, std::int64_t step,
+                const at::Tensor& sample_id) {
+  if (rate <= 0) return x;
+  if (!sample_id.defined()) throw Error("a model drops out in training, so the pass must give `sample_id`");
+  const auto per_item = x.numel() / std::max<std::int64_t>(x.size(0), 1);
+  const auto keep = draws(random, step, sample_id, per_item, x.device()).ge(rate).to(x.scalar_type());
+  return x.mul(keep.view(x.sizes())).mul(1.0 / (1.0 - rate));
 }
 
 }  // namespace
@@ -28,8 +47,9 @@ class Step final : public StepContext {
     return built.model->embed(built.active, ids);
   }
 
-  ForwardOutput forward(std::string_view role, const ForwardInput& in, const ForwardRequest& want) override {
-    if (pass_) return pass_(role, in, want);
+  ForwardOutput forward(std::string_view role, const ForwardInput& asked, const ForwardRequest& want) override {
+    if (pass_) return pass_(role, asked, want);
+    const auto in = s_.packed ? within_texts(asked, want, *s_.packed) : asked;
     auto& built = s_.model(role);
     ++built.passes;
     const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
@@ -37,11 +57,18 @@ class Step final : public StepContext {
     s_.flops += built.model->flops(in, want) * (grad_on ? 3 : 1);
     at::AutoGradMode grad(grad_on);
     if (!training_ || built.frozen) return built.model->forward(built.active, in, want);
-    ForwardRequest asked = want;
-    std::int64_t use = 0;
-    const std::string name = std::string(role) + "." + std::to_string(built.passes);
-    asked.dropout = [&](const at::Tensor& x, double rate) { return drop(x, rate, in.sample_id, name, use++); };
-    return built.model->forward(built.active, in, asked);
+    const std::string pass = std::string(role) + "." + std::to_string(built.passes) + ".dropout.";
+    const auto run = [&built, pass, random = streams(), step = s_.step](const ForwardInput& part,
+                                                                        ForwardRequest wanted) {
+      std::int64_t use = 0;
+      wanted.dropout = [&](const at::Tensor& x, double rate) {
+        return drop(x, rate, random.child(pass + std::to_string(use++)), step, part.sample_id);
+      };
+      return built.model->forward(built.active, part, wanted);
+    };
+    if (!s_.pass_cache || !grad_on) return run(in, want);
+    s_.flops += built.model->flops(in, want);  // the parts run once more
+    return s_.pass_cache->forward(in, want, run);
   }
 
   at::Tensor logits(std::string_view role, const at::Tensor& hidden) override {
@@ -57,10 +84,15 @@ class Step final : public StepContext {
   const at::Tensor& weight(Param own) const override { return s_.active_parts_.at(path_).at(own); }
 
   at::Tensor uniform(const Batch& batch, std::int64_t per_item, std::string_view what) override {
-    return draws(batch.sample_id, per_item, what, s_.device());
+    return draws(streams().child(what), s_.step, batch.sample_id, per_item, s_.device());
   }
 
   at::Tensor gather(const at::Tensor& rows) override { return s_.processes ? s_.processes->gather(rows) : rows; }
+  at::Tensor predict(std::string_view role, const Batch& batch, std::string_view field) override {
+    if (!s_.resources_.predict)
+      throw Error("nothing predicts " + backquoted(field) + ": the stage has no reference " + backquoted(role));
+    return s_.resources_.predict(role, batch, field, s_.flops);
+  }
   std::int64_t step() const override { return s_.step; }
 
   std::unique_ptr<StepContext> child(std::string_view name, Pass pass) override {
@@ -68,24 +100,7 @@ class Step final : public StepContext {
   }
 
  private:
-  at::Tensor draws(const at::Tensor& sample_id, std::int64_t per_item, std::string_view what,
-                   at::Device device) const {
-    const auto streams = s_.random_.child("step").child(s_.streams_.at(path_)).child(what);
-    std::vector<RandomStream> by_item;
-    for (std::int64_t i = 0; i < sample_id.size(0); ++i)
-      by_item.push_back(streams.stream(s_.step, item_key(sample_id, i)));
-    return uniform_rows(by_item, per_item, device);
-  }
-
-  at::Tensor drop(const at::Tensor& x, double rate, const at::Tensor& sample_id, const std::string& pass,
-                  std::int64_t use) const {
-    if (rate <= 0) return x;
-    if (!sample_id.defined()) throw Error("a model drops out in training, so the pass must give `sample_id`");
-    const auto per_item = x.numel() / std::max<std::int64_t>(x.size(0), 1);
-    const auto u = draws(sample_id, per_item, pass + ".dropout." + std::to_string(use), x.device());
-    const auto keep = u.ge(rate).to(x.scalar_type()).view(x.sizes());
-    return x.mul(keep).mul(1.0 / (1.0 - rate));
-  }
+  RandomStreams streams() const { return s_.random_.child("step").child(s_.streams_.at(path_)); }
 
   Session& s_;
   std::string path_;

@@ -10,11 +10,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
+#include "engine/continuation.h"
 #include "engine/device.h"
 #include "engine/gradients.h"
 #include "engine/host_handle.h"
 #include "engine/keeping.h"
+#include "engine/pass_cache.h"
 #include "engine/point_recorder.h"
+#include "engine/references.h"
 #include "engine/step_sums.h"
 #include "engine/towers.h"
 #include "engine/training_state.h"
@@ -32,17 +35,10 @@ constexpr std::int64_t kDefaultLength = 128;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> parts) {
-  if (parts.empty()) return nullptr;
-  if (parts.size() == 1) return std::move(parts.front());
-  auto chain = std::make_unique<Chain>();
-  for (auto& part : parts) chain->add({}, std::move(part));
-  return chain;
-}
-
 class TrainerImpl final : public Trainer {
  public:
-  TrainerImpl(TrainRequest request, TrainingHost host) : r_(std::move(request)), h_(std::move(host)) {
+  TrainerImpl(TrainRequest request, TrainingHost host)
+      : r_(std::move(request)), h_(std::move(host)), continued_(r_, h_) {
     build_session();
     build_data();
     policy_ = r_.optimizer->policy();
@@ -83,16 +79,15 @@ class TrainerImpl final : public Trainer {
     for (const auto& [name, ramp] : ramps_)
       r_.objective->set(name, ramp.at(ramp_progress(ramp, r_.stop, state_.counters)));
     report_ = {};
-    session_->step = state_.counters.steps;
-    StepSums sums;
+    session_->step = continued_.first_step() + state_.counters.steps;
+    StepSums sums(sources_);
     sums.count(*r_.objective, micro, h_.processes);
     for (const auto& batch : micro) pass(batch, sums);
     sums.flops = std::exchange(session_->flops, 0);
     sums.exchange(h_.processes, all_, distinct_);
     sums.report(report_);
     step_flops_ = sums.flops;
-    if (!sums.counts.empty())
-      state_.counters.supervised_tokens += static_cast<std::int64_t>(sums.counts.begin()->second);
+    state_.counters.supervised_tokens += static_cast<std::int64_t>(sums.supervised());
     for (const auto& constraint : r_.constraints) constraint->after_backward(all_);
     state_.counters.seconds += seconds_since(started);
     return report_;
@@ -100,8 +95,7 @@ class TrainerImpl final : public Trainer {
 
   bool update() override {
     const auto started = Clock::now();
-    const double progress = std::min(progress_of(r_.stop, state_.counters), 1.0);
-    report_.lr = policy_.lr * (r_.schedule ? r_.schedule->at(progress) : 1.0);
+    report_.lr = policy_.lr * (r_.schedule ? r_.schedule->at(continued_.schedule(r_, state_.counters)) : 1.0);
     report_.gradient_norm = clip_gradients(all_, distinct_, r_.clip);
     const bool good = std::isfinite(report_.gradient_norm);
     if (good) {
@@ -118,7 +112,7 @@ class TrainerImpl final : public Trainer {
     }
     take_counters();
     state_.counters.seconds += seconds_since(started);
-    record_step();
+    record();
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_step(report_); wish != Next::go_on) steer(wish);
     h_.progress(std::min(progress_of(r_.stop, state_.counters), 1.0), 1.0,
@@ -168,20 +162,23 @@ class TrainerImpl final : public Trainer {
     encoder_ = resources.encoder;
     if (encoder_)
       for (const auto* start : towers_->starts()) check_same_ids(*start, *encoder_);
-    for (const auto& [role, reference] : r_.references) references_[role] = on_device(h_.checkpoint(reference), h_.device);
+    references_ = std::make_unique<References>(r_.references,
+                                               References::Host{h_.checkpoint, h_.predictions, h_.open, h_.device});
     resources.checkpoints = [this](std::string_view pattern) {
-      std::vector<const Checkpoint*> found;
-      for (const auto& [role, checkpoint] : references_)
-        if (fits(role, pattern)) found.push_back(&checkpoint);
+      const auto found = references_->fitting(pattern);
       return found.empty() ? towers_->ingredients(pattern) : found;
     };
     resources.artifact = h_.artifact;
     resources.categories = [this](std::string_view field) {
-      return categories_of(*h_.pool.corpus(r_.data.front().dataset), field);
+      auto known = references_->categories(field);
+      return known.empty() ? categories_of(*h_.pool.corpus(r_.data.front().dataset), field) : known;
+    };
+    resources.predict = [this](std::string_view role, const Batch& batch, std::string_view field, double& flops) {
+      return references_->predict(role, batch, field, flops);
     };
     session_ = std::make_unique<Session>(h_.registry, h_.random, std::move(resources), h_.precision, h_.device);
     towers_->add_to(*session_);
-    for (const auto& [role, checkpoint] : references_) session_->add_model(role, {}, &checkpoint, true);
+    references_->add_to(*session_);
     session_->build(*r_.objective);
     session_->processes = &h_.processes;
     context_ = session_->context(true);
@@ -191,9 +188,7 @@ class TrainerImpl final : public Trainer {
   }
 
   void build_data() {
-    auto parts = std::move(r_.transforms);
-    if (auto own = r_.objective->input_transform()) parts.push_back(std::move(own));
-    transform_ = chained(std::move(parts));
+    transform_ = chained(std::move(r_.transforms), r_.objective->input_transform());
     if (transform_) transform_->start(session_->resources());
     std::int64_t most = 0;  // tokens that every model of the stage takes
     for (const auto& role : session_->own_roles())
@@ -212,6 +207,8 @@ class TrainerImpl final : public Trainer {
     LoaderSettings settings;
     settings.size = r_.batch;
     if (settings.size.tokens == 0 && settings.size.items == 0) settings.size.tokens = kDefaultBatchTokens;
+    if (r_.batch.pack) check_packing(*session_, *r_.objective, h_.registry), settings.pack = rule.length;
+    settings.read = rule.categorical;
     settings.micro_items = r_.micro_batch, settings.whole = r_.objective->batch_coupled();
     settings.end_at_epoch = r_.stop.unit == Unit::epochs;
     settings.threads = h_.threads, settings.device = h_.device;
@@ -227,53 +224,49 @@ class TrainerImpl final : public Trainer {
     settings.before_batch = [this](const Counters& counters) { before_batch(counters); };
     loader_ =
         std::make_unique<Loader>(std::move(sources), transform_.get(), h_.random.child("data"), std::move(settings));
+    if (!r_.batch.pack) sources_ = loader_->sources();  // a row may hold texts of several
   }
 
   void before_batch(const Counters& counters) {
     if (!transform_) return;
     // In advance only data counters are known; stop rules in others make batches on demand, when the trainer's are
     // right.
-    const auto& known =
-        r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised
-            ? state_.counters
-            : counters;
+    auto known = counters;
+    known.epochs = continued_.own_epochs(counters.epochs);
+    if (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised)
+      known = state_.counters;
     for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, r_.stop, known)));
-    for (const auto& wish : transform_->subscriptions())
-      std::erase_if(undelivered_, [&](const Feedback& message) {
-        if (message.topic != wish.topic || message.step + wish.delay > counters.steps) return false;
-        transform_->receive(message);
-        return true;
-      });
+    deliver(undelivered_, *transform_, counters.steps);
   }
 
   void pass(const Batch& batch, StepSums& sums) {
     session_->refresh();
+    session_->packed = r_.batch.pack ? &batch : nullptr;
+    std::optional<PassCache> cache;
+    if (r_.objective->batch_coupled() && r_.micro_batch > 0) cache.emplace(r_.micro_batch);
+    session_->pass_cache = cache ? &*cache : nullptr;
     const auto result = r_.objective->step(batch, *context_);
-    if (const auto sum = sums.add(result, r_.objective->type()); sum.defined()) sum.backward();
-    if (transform_) add_feedback(result, batch, session_->step, transform_->subscriptions(), undelivered_);
+    if (const auto sum = sums.add(result, batch, r_.objective->type()); sum.defined()) sum.backward();
+    if (cache) cache->backward([this] { session_->refresh(); });
+    session_->pass_cache = nullptr, session_->packed = nullptr;
+    if (transform_) add_feedback(result, batch, state_.counters.steps, transform_->subscriptions(), undelivered_);
   }
 
   void take_counters() {
     auto& c = state_.counters;
     c.steps = batch_.counters.steps, c.input_tokens = batch_.counters.input_tokens, c.items = batch_.counters.items;
-    c.bytes = batch_.counters.bytes, c.epochs = batch_.counters.epochs;
+    c.bytes = batch_.counters.bytes, c.epochs = continued_.own_epochs(batch_.counters.epochs);
     c.flops += step_flops_, c.flops_effective += step_flops_ * density(all_, distinct_, r_.constraints);
     c.memory = peak_memory(h_.device);
     state_.position = batch_.after;
     report_.counters = c;
   }
 
-  void record_step() {
+  void record() {
     const auto& c = state_.counters;
-    h_.recorder.point("loss", report_.loss, c,
-                      {.unit = "nats", .tokenizer = {}, .split = r_.data.front().dataset.text, .version = "1"});
-    if (report_.terms.size() > 1)
-      for (const auto& [name, value] : report_.terms) h_.recorder.point("term." + name, value, c, {.unit = "nats"});
-    for (const auto& [name, value] : report_.metrics) h_.recorder.point("train." + name, value, c);
-    h_.recorder.point("lr", report_.lr, c);
-    h_.recorder.point("gradient_norm", report_.gradient_norm, c);
-    for (const auto& [name, ramp] : ramps_)
-      h_.recorder.point("knob." + name, ramp.at(ramp_progress(ramp, r_.stop, c)), c);
+    std::map<std::string, double> knobs;
+    for (const auto& [name, ramp] : ramps_) knobs[name] = ramp.at(ramp_progress(ramp, r_.stop, c));
+    record_step(h_.recorder, report_, c, knobs, r_.data.front().dataset.text);
   }
 
   void evaluate() {
@@ -336,7 +329,8 @@ class TrainerImpl final : public Trainer {
     auto saved = read_training_state(h_.work);
     if (!saved) {
       h_.rewind(-1);
-      loader_->start({}, {});
+      continued_.start(*r_.optimizer);
+      loader_->start(continued_.position(r_.data.size()), {});
       return;
     }
     state_.load(*saved);
@@ -363,18 +357,22 @@ class TrainerImpl final : public Trainer {
         parameters += static_cast<double>(own.values[i].numel());
     h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
-    return {session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
+    Trained out{session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
+    if (r_.keep_state) continued_.keep(state_, *r_.optimizer, out.checkpoint.state);
+    return out;
   }
 
   TrainRequest r_;
   TrainingHost h_;
+  Continued continued_;
   std::shared_ptr<const Encoder> encoder_;
-  std::map<std::string, Checkpoint> references_;
+  std::unique_ptr<References> references_;
   std::unique_ptr<Towers> towers_;
   std::unique_ptr<Session> session_;
   std::shared_ptr<StepContext> context_;
   std::unique_ptr<Transform> transform_;
   std::unique_ptr<Loader> loader_;
+  Strings sources_;
   Parameters all_;
   std::vector<Param> distinct_;
   OptimizerPolicy policy_;

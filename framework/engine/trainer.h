@@ -12,6 +12,7 @@
 #include "engine/data_pool.h"
 #include "engine/loader.h"
 #include "engine/processes.h"
+#include "engine/references.h"
 #include "engine/session.h"
 
 namespace xp {
@@ -28,6 +29,9 @@ struct TrainingHost {
   std::function<bool()> stop_requested;
   std::function<void(double done, double total, std::string_view what)> progress;
   std::function<Checkpoint(const Reference&)> checkpoint;
+  std::function<State(const Reference&)> predictions;
+  std::function<FrozenModel(const Reference&)> open;  ///< a checkpoint with its own way to be used
+  std::function<State(const Reference&)> kept_state;  ///< of a checkpoint that was kept with it
   std::function<std::shared_ptr<const Encoder>(const Reference&)> tokenizer;
   std::function<const State&(std::string_view)> artifact;
   at::ScalarType precision;

@@ -73,6 +73,15 @@ void TrainingState::load(const State& in) {
   for (const auto x : in.ints("served").data) position.served.push_back(from_bits(x));
 }
 
+void deliver(std::vector<Feedback>& messages, Transform& transform, std::int64_t step) {
+  for (const auto& wish : transform.subscriptions())
+    std::erase_if(messages, [&](const Feedback& message) {
+      if (message.topic != wish.topic || message.step + wish.delay > step) return false;
+      transform.receive(message);
+      return true;
+    });
+}
+
 void save_feedback(const std::vector<Feedback>& messages, State& out) {
   out.set("count", Ints{{std::ssize(messages)}});
   for (std::size_t i = 0; i < messages.size(); ++i) {

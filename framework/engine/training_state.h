@@ -20,6 +20,8 @@ struct TrainingState {
   void load(const State& in);
 };
 
+/// Hands the transform what it subscribed to and is due before this step; what it took is removed.
+void deliver(std::vector<Feedback>& messages, Transform& transform, std::int64_t step);
 void save_feedback(const std::vector<Feedback>& messages, State& out);
 std::vector<Feedback> load_feedback(const State& in);
 

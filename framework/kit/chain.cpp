@@ -76,7 +76,10 @@ void Chain::receive(const Feedback& feedback) {
 
 void Chain::set(std::string_view parameter, double value) {
   for (auto& part : parts_)
-    if (parameter.starts_with(part.name + ".")) part.transform->set(parameter.substr(part.name.size() + 1), value);
+    if (part.name.empty())
+      part.transform->set(parameter, value);
+    else if (parameter.starts_with(part.name + "."))
+      part.transform->set(parameter.substr(part.name.size() + 1), value);
 }
 
 void Chain::save(State& state) const {
@@ -85,6 +88,14 @@ void Chain::save(State& state) const {
 
 void Chain::load(const State& state) {
   for (auto& part : parts_) part.transform->load(state.child(part.name));
+}
+
+std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> before, std::unique_ptr<Transform> own) {
+  if (before.empty()) return own;
+  auto chain = std::make_unique<Chain>();
+  for (std::size_t i = 0; i < before.size(); ++i) chain->add("transform_" + std::to_string(i), std::move(before[i]));
+  if (own) chain->add({}, std::move(own));
+  return chain;
 }
 
 }  // namespace xp

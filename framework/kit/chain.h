@@ -7,7 +7,7 @@
 namespace xp {
 
 /// Runs its parts in order. Each draws from a stream of its own: the first inherits ours, so that a chain of one
-/// changes no draw; `part.parameter` reaches the part of that name.
+/// changes no draw; `part.parameter` reaches the part of that name, any parameter the part without one.
 class XP_API Chain final : public Transform {
  public:
   void add(std::string name, std::unique_ptr<Transform> part);
@@ -30,5 +30,10 @@ class XP_API Chain final : public Transform {
   };
   std::vector<Part> parts_;
 };
+
+/// What a stage does to examples: its transforms, then the objective's own, which may be null and needs no name in
+/// front of its parameters. Null if there is none.
+XP_API std::unique_ptr<Transform> chained(std::vector<std::unique_ptr<Transform>> before,
+                                          std::unique_ptr<Transform> own);
 
 }  // namespace xp

@@ -47,9 +47,19 @@ std::optional<Written> parse(const std::string& text) {
   return left.empty() ? std::optional(out) : std::nullopt;
 }
 
+// A field may take several kinds: "checkpoint or predictions".
+constexpr std::string_view kOr = " or ";
+
 bool kind_fits(const std::string& wanted, const std::string& made) {
+  if (const auto at = wanted.find(kOr); at != std::string::npos)
+    return kind_fits(wanted.substr(0, at), made) || kind_fits(wanted.substr(at + kOr.size()), made);
   // A checkpoint is a model directory, its tokenizer included.
   return wanted.empty() || wanted == made || (wanted == "tokenizer" && made == "checkpoint");
+}
+
+// What an artifact is whose maker does not say; the first kind where the field takes several.
+std::string kind_of(const FieldInfo& info) {
+  return info.interface.empty() ? "checkpoint" : info.interface.substr(0, info.interface.find(kOr));
 }
 
 std::string wanted_text(const FieldInfo& info) {
@@ -111,7 +121,7 @@ class References {
       r_.gathered_.unknown = true;
       return {};
     }
-    Reference out{.text = text_, .kind = info_.interface.empty() ? "checkpoint" : info_.interface};
+    Reference out{.text = text_, .kind = kind_of(info_)};
     out.digest = found->digest, out.path = found->path.string();
     return one(std::move(out));
   }
@@ -189,7 +199,7 @@ class References {
 
   std::optional<List> stage(const Written& written, bool many) {
     if (!r_.graph_)
-      return one(Reference{.text = text_, .kind = info_.interface});  // outside of any stage: the name is there
+      return one(Reference{.text = text_, .kind = kind_of(info_)});  // outside of any stage: the name is there
     const auto& members = r_.graph_->members(written.base);
     if (members.empty()) return r_.gathered_.unknown = true, std::nullopt;  // its `each` is wrong
     const bool fan = members.front() != written.base;
@@ -227,7 +237,7 @@ class References {
     if (!made) return r_.gathered_.unknown = true, std::nullopt;
     auto& inputs = r_.gathered_.inputs;
     if (std::find(inputs.begin(), inputs.end(), name) == inputs.end()) inputs.push_back(name);
-    Reference out{.text = text_, .kind = info_.interface};
+    Reference out{.text = text_, .kind = kind_of(info_)};
     out.node = name, out.output = written.output, out.split = written.split, out.column = written.column;
     if (!made->info || made->broken) return one(std::move(out));  // its outputs are not known
     const auto* output = choose(*made, written);

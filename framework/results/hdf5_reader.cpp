@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -25,17 +27,38 @@ struct Hdf5Reader::Impl {
                 Exit::data);
   }
 
+  // A file is replaced whole and never changed, so what was found once holds; thousands of small data sets lie side
+  // by side, and each search from the root would cost more than reading them.
+  mutable std::set<std::string> found;  ///< places that hard links lead to
+  mutable std::string open_folder;
+  mutable Handle open_group;
+
+  /// The group that a place lies in, which must be a found one, and its name there; not ok if it is no group.
+  std::pair<hid_t, std::string> within(const std::string& place) const {
+    const auto slash = place.find_last_of('/');
+    auto folder = place.substr(0, slash);
+    if (folder.empty()) return {file, place};
+    if (folder != open_folder) {
+      open_group = Handle(H5Gopen2(file, folder.c_str(), H5P_DEFAULT), H5Gclose);
+      open_folder = open_group.ok() ? std::move(folder) : std::string();
+    }
+    return {open_group, place.substr(slash + 1)};
+  }
+
   // True if each link on the way is a hard link; other kinds lead out of the file.
   bool exists(const std::string& place) const {
     for (std::size_t at = 1; at < place.size();) {
       auto end = place.find('/', at);
       if (end == std::string::npos) end = place.size();
-      const auto part = place.substr(0, end);
-      if (H5Lexists(file, part.c_str(), H5P_DEFAULT) <= 0) return false;
-      H5L_info_t info;
-      if (H5Lget_info(file, part.c_str(), &info, H5P_DEFAULT) < 0) fail(part, reason());
-      if (info.type != H5L_TYPE_HARD) fail(part, "it is a link to elsewhere; results have hard links only");
       at = end + 1;
+      const auto part = place.substr(0, end);
+      if (found.contains(part)) continue;
+      const auto [group, name] = within(part);
+      if (group < 0 || H5Lexists(group, name.c_str(), H5P_DEFAULT) <= 0) return false;
+      H5L_info_t info;
+      if (H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT) < 0) fail(part, reason());
+      if (info.type != H5L_TYPE_HARD) fail(part, "it is a link to elsewhere; results have hard links only");
+      found.insert(part);
     }
     return true;
   }
@@ -48,7 +71,8 @@ struct Hdf5Reader::Impl {
   Data open(const std::string& place, H5T_class_t wanted, std::string_view right, int rank) const {
     if (!exists(place)) fail(place, "it is missing");
     Data out;
-    out.set = Handle(H5Dopen2(file, place.c_str(), H5P_DEFAULT), H5Dclose);
+    const auto [group, name] = within(place);
+    out.set = Handle(H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose);
     if (!out.set.ok()) fail(place, reason());
     out.type = Handle(H5Dget_type(out.set), H5Tclose);
     const Handle space(H5Dget_space(out.set), H5Sclose);
@@ -197,7 +221,8 @@ std::string Hdf5Reader::text(const std::string& path) const {
 std::map<std::string, std::string> Hdf5Reader::text_attributes(const std::string& path) const {
   const Lock lock(library());
   if (!impl_->exists(path)) impl_->fail(path, "it is missing");
-  const Handle object(H5Oopen(impl_->file, path.c_str(), H5P_DEFAULT), H5Oclose);
+  const auto [group, own] = impl_->within(path);
+  const Handle object(H5Oopen(group, own.c_str(), H5P_DEFAULT), H5Oclose);
   H5O_info_t info;
   if (!object.ok() || H5Oget_info(object, &info) < 0) impl_->fail(path, reason());
   std::map<std::string, std::string> out;

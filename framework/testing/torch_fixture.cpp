@@ -143,6 +143,10 @@ class Fixture::Step final : public StepContext {
         .clamp(1e-7, 1 - 1e-7);
   }
   at::Tensor gather(const at::Tensor& rows) override { return rows; }  // one process
+  at::Tensor predict(std::string_view role, const Batch& batch, std::string_view field) override {
+    if (!f_.spec_.predictions) throw Error("no reference predicts " + backquoted(field));
+    return f_.spec_.predictions(role, batch, field);
+  }
   std::int64_t step() const override { return f_.step; }
   std::unique_ptr<StepContext> child(std::string_view name, Pass pass) override {
     return std::make_unique<Step>(f_, path_ + "/" + std::string(name), pass ? std::move(pass) : pass_);

@@ -1,5 +1,6 @@
 #pragma once
 // One training stage in memory, for tests of models, objectives, optimizers and constraints. Knows none by name.
+#include <functional>
 #include <set>
 
 #include "api/constraint.h"
@@ -21,6 +22,8 @@ struct FixtureSpec {
   std::map<std::string, const Checkpoint*> references = {};   ///< frozen models by role
   std::map<std::string, const Checkpoint*> checkpoints = {};  ///< what models and recipes name
   std::vector<FieldSpec> dataset_fields = {{"ids", "input", 0}};
+  /// What references predict: scores by role, batch and field; empty: nothing.
+  std::function<at::Tensor(std::string_view role, const Batch& batch, std::string_view field)> predictions = {};
   Table model = {};
   Table objective = {};
   Table optimizer = {};              ///< of update()

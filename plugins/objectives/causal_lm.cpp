@@ -15,6 +15,7 @@ class CausalLanguageModel final : public xp::Objective {
       f.add(&Params::loss_on, "loss_on",
             "Predict every token but the first, or those that the field `target` marks; without it, a second text's.",
             {{"all", LossOn::all}, {"target", LossOn::target}});
+      f.gives("layout", "packed");
       f.needs("field", "ids");
       f.needs("field", "segment", {{"loss_on", {"target"}}});
       f.needs("capability", "primary:causal");
@@ -47,6 +48,7 @@ class CausalLanguageModel final : public xp::Objective {
     const auto& mask = batch.dense("input.mask");
     const auto time = mask.size(1);
     auto both = mask.slice(1, 1).logical_and(mask.slice(1, 0, std::max<std::int64_t>(time - 1, 0)));
+    if (batch.has("packed.position")) both = both.logical_and(batch.dense("packed.position").slice(1, 1).gt(0));
     if (p_.loss_on == LossOn::target) {
       const auto& marks = batch.dense(batch.has("target") ? "target" : "segment");
       both = both.logical_and(marks.slice(1, 1).ne(0));

@@ -11,16 +11,30 @@
 
 namespace {
 
+/// Cross-entropy with the class of each item; or -T^2 sum_c p_c log q_c with p = softmax(reference / T), what a
+/// frozen reference predicts (Hinton et al. 2015, section 2; Turc et al. 2019 with T = 1).
 class Classification final : public xp::Objective {
  public:
+  enum class Targets : std::uint8_t { labels, reference };
   struct Params {
     std::string field = "label";
+    Targets targets = Targets::labels;
+    std::string reference = "teacher";
+    double temperature = 1;
     xp::Pooling pooling = xp::Pooling::mean;
     std::int64_t hidden = 0;
     double dropout = 0;
 
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::field, "field", "Field of the documents that holds the class.");
+      f.add(&Params::targets, "targets", "What the scores of the classes are compared with.",
+            {{"labels", Targets::labels}, {"reference", Targets::reference}});
+      f.add(&Params::reference, "reference",
+            "With targets = \"reference\": role of the frozen model, or of its predictions, in the stage's "
+            "`references`.");
+      f.add(&Params::temperature, "temperature", "Divides the scores of both, with targets = \"reference\".")
+          .above(0)
+          .schedulable();
       f.add(&Params::pooling, "pooling", "Which output stands for the item; `own` is the model's own way.",
             {{"first", xp::Pooling::first},
              {"mean", xp::Pooling::mean},
@@ -29,9 +43,10 @@ class Classification final : public xp::Objective {
       f.add(&Params::hidden, "hidden", "Width of a hidden layer of the head; 0: none.").min(0).max(1 << 20);
       f.add(&Params::dropout, "dropout", "Rate on the pooled output in training.").min(0).below(1);
       f.needs("field", "ids");
-      f.needs("field", "label", {{"field", {"label"}}});
+      f.needs("field", "label", {{"field", {"label"}}, {"targets", {"labels"}}});
       f.needs("capability", "primary:pooling", {{"pooling", {"own"}}});
-      f.gives("metric", "accuracy", "share");
+      f.gives("metric", "accuracy", "share", {{"targets", {"labels"}}});
+      f.gives("metric", "agreement", "share", {{"targets", {"reference"}}});
     }
   };
 
@@ -44,7 +59,7 @@ class Classification final : public xp::Objective {
     if (classes < 2)
       throw xp::Error("field " + xp::backquoted(p_.field) + " has " +
                       xp::count(static_cast<std::size_t>(classes), "value") +
-                      " in the training split; at least two are needed to tell them apart");
+                      " to train on; at least two are needed to tell them apart");
     auto width = context.model("primary").shape().width;
     if (p_.hidden) {
       dense_ = context.add({"dense", "head"}, {p_.hidden, width});
@@ -55,17 +70,40 @@ class Classification final : public xp::Objective {
     out_bias_ = context.add({"output.bias", "head"}, {classes}, {0, 0});
   }
 
+  void set(std::string_view parameter, double value) override {
+    if (parameter == "temperature") p_.temperature = value;
+  }
+
   xp::Counts counts(const xp::Batch& batch) const override {
+    if (p_.targets == Targets::reference) return {{"classification", batch.sample_id.new_ones({batch.items()})}};
     return {{"classification", label(batch).ge(0).to(at::kLong)}};
   }
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
+    return p_.targets == Targets::labels ? with_labels(batch, context) : with_reference(batch, context);
+  }
+
+  xp::StepResult with_labels(const xp::Batch& batch, xp::StepContext& context) const {
     const auto& labels = label(batch);
     const auto scores = predict(batch, context);
     const auto known = labels.ge(0);
     const auto right = scores.detach().argmax(-1).eq(labels).logical_and(known);
     return {.terms = {{"classification", xp::cross_entropy(scores, labels)}},
             .metrics = {{"accuracy", right.sum(), known.sum()}}};
+  }
+
+  xp::StepResult with_reference(const xp::Batch& batch, xp::StepContext& context) const {
+    const auto wanted = context.predict(p_.reference, batch, p_.field);
+    const auto scores = predict(batch, context);
+    if (wanted.sizes() != scores.sizes())
+      throw xp::Error("reference " + xp::backquoted(p_.reference) + " gives scores of " +
+                      std::to_string(wanted.size(-1)) + " classes, the model has " + std::to_string(scores.size(-1)));
+    const auto t = p_.temperature;
+    const auto losses =
+        (wanted.to(scores.scalar_type()).div(t).softmax(-1) * scores.div(t).log_softmax(-1)).sum(-1) * (-t * t);
+    const auto agreed = scores.detach().argmax(-1).eq(wanted.argmax(-1));
+    return {.terms = {{"classification", losses}},
+            .metrics = {{"agreement", agreed.sum(), agreed.sum().new_full({}, agreed.numel())}}};
   }
 
   /// Scores of the classes, [items, classes]; drops out only where gradients are asked for.

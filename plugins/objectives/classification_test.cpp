@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cmath>
+
 #include "api/ops.h"
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
@@ -71,6 +73,51 @@ TEST_CASE("classification counts known labels, and micro-batches add up") {
     CHECK(std::abs(f.accumulate(xp::testing::split(batch, size)) - whole) < 1e-6 * whole);
     CHECK(xp::testing::largest_difference(exact, xp::testing::gradients(f)) < 1e-6);
   }
+}
+
+TEST_CASE("classification learns the scores of a reference, softened by the temperature") {
+  for (const double temperature : {1.0, 3.0}) {
+    auto s = spec({{"targets", "reference"}, {"temperature", temperature}}, at::kDouble);
+    s.predictions = [](std::string_view role, const xp::Batch& batch, std::string_view field) {
+      CHECK(role == "teacher");
+      CHECK(field == "label");
+      return xp::ops::stack(
+                 {batch.sample_id.remainder(3), batch.sample_id.remainder(5), batch.sample_id.remainder(2)}, 1)
+          .to(at::kFloat);
+    };
+    Fixture f(xp::testing::registry(), s);
+    const auto batch = f.load(texts(s, 12, 1));
+    const double found = f.accumulate({batch});
+    const at::NoGradGuard quiet;
+    const auto own = f.handle()->predict(batch, "label").div(temperature);
+    const auto wanted = s.predictions("teacher", batch, "label").to(at::kDouble).div(temperature);
+    double sum = 0;
+    for (std::int64_t i = 0; i < 12; ++i) {
+      double all = 0, wanted_all = 0;
+      for (int c = 0; c < 3; ++c) {
+        all += std::exp(own[i][c].item<double>()), wanted_all += std::exp(wanted[i][c].item<double>());
+      }
+      for (int c = 0; c < 3; ++c)
+        sum -= std::exp(wanted[i][c].item<double>()) / wanted_all * (own[i][c].item<double>() - std::log(all));
+    }
+    CHECK(std::abs(found - temperature * temperature * sum / 12) < 1e-10);  // items without a label count too
+    CHECK(f.metrics.contains("agreement"));
+  }
+}
+
+TEST_CASE("gradients of classification with a reference are those of finite differences") {
+  auto s = spec({{"targets", "reference"}, {"temperature", 2.0}, {"hidden", 4}}, at::kDouble);
+  s.predictions = [](std::string_view, const xp::Batch& batch, std::string_view) {
+    return batch.sample_id.remainder(7).to(at::kDouble).unsqueeze(1).mul(xp::ops::tensor({0.1, -0.2, 0.3}));
+  };
+  Fixture f(xp::testing::registry(), s);
+  CHECK(xp::testing::gradient_error(f, f.load(texts(s, 4, 1))) < 1e-8);
+  s.predictions = [](std::string_view, const xp::Batch& batch, std::string_view) {
+    return xp::ops::zeros({batch.items(), 2});
+  };
+  Fixture other(xp::testing::registry(), s);
+  CHECK_THROWS_WITH(other.accumulate({other.load(texts(s, 4, 1))}),
+                    ContainsSubstring("of 2 classes, the model has 3"));
 }
 
 TEST_CASE("gradients of classification are those of finite differences") {

@@ -83,6 +83,9 @@ class HalfContext final : public xp::StepContext {
     given.push_back(rows);
     return theirs.size() < given.size() ? rows : xp::ops::cat({rows, theirs[given.size() - 1]});
   }
+  at::Tensor predict(std::string_view role, const xp::Batch& batch, std::string_view field) override {
+    return all_.predict(role, batch, field);
+  }
   std::int64_t step() const override { return all_.step(); }
   std::unique_ptr<xp::StepContext> child(std::string_view name, xp::Pass pass) override {
     return all_.child(name, std::move(pass));

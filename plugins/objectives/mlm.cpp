@@ -19,6 +19,7 @@ class MaskedLanguageModel final : public xp::Objective {
       f.add(&Params::mix, "mix", "What becomes of them: shares of mask, random token, unchanged.");
       f.add(&Params::whole_words, "whole_words", "Whether words are chosen with all their tokens.");
       f.add(&Params::accuracy, "accuracy", "Whether to record the share of right first guesses.");
+      f.gives("layout", "packed");
       f.needs("field", "ids");
       f.needs("field", "word", {{"whole_words", {"true"}}});
       f.needs("capability", "primary:bidirectional");

@@ -55,7 +55,8 @@ class BuildDataset final : public xp::Stage {
   void run(xp::StageContext& context) override {
     xp::State artifacts;
     for (const auto& [name, value] : p_.method->settings())
-      if (const auto* reference = value.as<xp::Reference>(); reference && reference->kind == "statistics")
+      if (const auto* reference = value.as<xp::Reference>();
+          reference && (reference->kind == "statistics" || reference->kind == "predictions"))
         artifacts.child(name) = context.state(*reference);
     p_.method->load(artifacts);
     const auto corpus = context.documents(p_.corpus);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/stage.h"
 #include "plugin/plugin.h"
 
@@ -8,11 +10,16 @@ class Train final : public xp::Stage {
  public:
   struct Batch {
     std::int64_t tokens = 0, items = 0, length = 0, micro = 0;
+    bool pack = false;
     static void describe(xp::Fields<Batch>& f) {
       f.add(&Batch::tokens, "tokens", "Input tokens of a step, without padding; 0 is 2048 unless `items` is given.")
           .min(0);
       f.add(&Batch::items, "items", "Items of a step, instead of tokens.").min(0);
       f.add(&Batch::length, "length", "Tokens of an item; 0 is what the model takes.").min(0);
+      f.add(&Batch::pack, "pack",
+            "Several short texts share a row of `length` tokens and do not read each other: less padding. For `mlm` "
+            "and "
+            "other objectives whose loss stays within a text.");
       f.add(&Batch::micro, "micro", "Items of one pass; 0 splits by padded tokens.").min(0).no_result();
     }
   };
@@ -55,6 +62,9 @@ class Train final : public xp::Stage {
     double clip = 1.0;
     std::optional<Evaluate> evaluate;
     std::optional<Keep> keep;
+    std::optional<xp::Quantity> schedule_length;
+    std::vector<std::string> continues;
+    bool keep_state = false;
     std::optional<xp::Quantity> checkpoint_every;
 
     static void describe(xp::Fields<Params>& f) {
@@ -72,8 +82,9 @@ class Train final : public xp::Stage {
           .required();
       f.add(&Params::tokenizer, "tokenizer", "Needed for a new model that reads text; a checkpoint brings its own.")
           .artifact("tokenizer");
-      f.add(&Params::references, "references", "Frozen models by role, for objectives that compare with them.")
-          .map_of(xp::field::artifact("checkpoint"));
+      f.add(&Params::references, "references",
+            "Frozen models by role, for objectives that compare with them, or what a stage predicted.")
+          .map_of(xp::field::artifact("checkpoint or predictions"));
       f.add(&Params::objective, "objective", "What is minimised.").required();
       f.add(&Params::optimizer, "optimizer", "How weights are updated.").otherwise(xp::Table{{"type", "adamw"}});
       f.add(&Params::schedule, "schedule", "Factor of the learning rate over the stage; none is a constant.")
@@ -89,6 +100,16 @@ class Train final : public xp::Stage {
       f.add(&Params::clip, "clip", "Largest norm of all gradients together; 0 is none.").min(0);
       f.add(&Params::evaluate, "evaluate", "Evaluation while training.").optional();
       f.add(&Params::keep, "keep", "Which checkpoint is the output.").optional();
+      f.add(&Params::schedule_length, "schedule_length",
+            "Where the schedule of the learning rate ends, if not at `stop`.")
+          .units({tokens, supervised, steps, epochs, items, bytes, flops, seconds})
+          .optional();
+      f.add(&Params::continues, "continues",
+            "What goes on from the stage that made `model`, beside the weights: its moments, its place on the "
+            "schedule, "
+            "its order of data and draws. None: all start anew.")
+          .choices({"optimizer", "schedule", "random"});
+      f.add(&Params::keep_state, "keep_state", "Keeps with the checkpoint what a later stage may continue.");
       f.add(&Params::checkpoint_every, "checkpoint_every", "Training states beside the one each minute.")
           .units({tokens, steps, epochs, items, bytes, flops})
           .optional()
@@ -116,12 +137,17 @@ class Train final : public xp::Stage {
     request.constraints = std::move(p_.constraint), request.callbacks = std::move(p_.callbacks);
     request.transforms = std::move(p_.transforms);
     request.stop = p_.stop;
-    request.batch = {p_.batch.tokens, p_.batch.items, p_.batch.length};
+    request.batch = {p_.batch.tokens, p_.batch.items, p_.batch.length, p_.batch.pack};
     request.micro_batch = p_.batch.micro;
     request.clip = p_.clip;
     if (p_.evaluate) request.evaluate_every = p_.evaluate->every, request.evaluators = std::move(p_.evaluate->with);
     if (p_.keep)
       request.keep_best = p_.keep->best, request.keep_by = p_.keep->by, request.keep_higher = p_.keep->higher;
+    request.schedule_length = p_.schedule_length, request.keep_state = p_.keep_state;
+    const auto goes_on = [&](const char* what) {
+      return std::find(p_.continues.begin(), p_.continues.end(), what) != p_.continues.end();
+    };
+    request.continues = {goes_on("optimizer"), goes_on("schedule"), goes_on("random")};
     request.checkpoint_every = p_.checkpoint_every;
     context.train(std::move(request));
   }

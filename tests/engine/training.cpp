@@ -2,6 +2,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include "engine/artifacts.h"
+
 namespace xp::engine_test {
 
 void Descent::update(double lr) {
@@ -56,7 +58,10 @@ Trained Stage::run(TrainRequest request) {
                         [this](double, double, std::string_view) {
                           if (at_progress) at_progress();
                         },
-                    .checkpoint = [](const Reference&) -> Checkpoint { throw Error("no checkpoint is named"); },
+                    .checkpoint = [this](const Reference& from) { return load_checkpoint(folder(from.text)); },
+                    .predictions = [this](const Reference& from) { return load_state(folder(from.text)); },
+                    .open = [](const Reference&) -> FrozenModel { throw Error("no model is opened here"); },
+                    .kept_state = [this](const Reference& from) { return load_kept_state(folder(from.text)); },
                     .tokenizer = [this](const Reference&) { return encoder; },
                     .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
                     .precision = precision,

@@ -77,6 +77,7 @@ class Stage {
   int threads = 1;
   std::uint64_t seed = 1;
   std::filesystem::path work() const { return folder_ / "work"; }
+  std::filesystem::path folder(const std::string& artifact) const { return folder_ / artifact; }
   DataPool& pool() { return pool_; }
 
  private:

@@ -1,0 +1,104 @@
+#include <unicode/brkiter.h>
+
+#include <memory>
+
+#include "api/dataset.h"
+#include "base/digest.h"
+#include "base/text.h"
+#include "plugin/plugin.h"
+
+namespace xp {
+namespace {
+
+/// Bytes [begin, end) of sentences by UAX 29 (Unicode, section 5), without the white space around them.
+std::vector<Annotation> sentences_of(const std::string& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
+  const std::unique_ptr<UText, UText* (*)(UText*)> input(
+      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status), utext_close);
+  if (U_SUCCESS(status)) breaks->setText(input.get(), status);
+  if (U_FAILURE(status)) throw Error(std::string("ICU cannot split sentences: ") + u_errorName(status));
+  std::vector<Annotation> out;
+  std::int32_t begin = breaks->first();
+  for (auto end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next())
+    out.push_back({"sentence", static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end), {}});
+  return out;
+}
+
+/// Parts of documents as documents of their own: what a model sees that is trained on single sentences instead of
+/// whole texts. Parts of one document are one group, so splits are those of the whole.
+class Spans final : public DataSource {
+ public:
+  struct Params {
+    std::unique_ptr<DataSource> documents;
+    std::string kind = "sentence";
+    static void describe(Fields<Params>& f) {
+      f.add(&Params::documents, "documents", "What is cut.").required();
+      f.add(&Params::kind, "kind",
+            "Kind of the annotations that become documents, such as `paragraph`; `sentence`: by Unicode's rules "
+            "within paragraphs, where they are annotated.");
+      f.gives("field", "text");
+    }
+  };
+  explicit Spans(Params p) : p_(std::move(p)) {
+    if (!p_.documents) throw Error("`documents` is none; a source of documents is needed");
+  }
+
+  void for_each(const std::function<void(const Document&)>& visit) const override {
+    p_.documents->for_each([&](const Document& document) {
+      Document part = document;
+      part.annotations.clear(), part.fields.clear();
+      if (part.group.empty()) part.group = document.id;
+      std::int64_t number = 0;
+      const auto give = [&](std::uint64_t begin, std::uint64_t end) {
+        if (begin > end || end > document.text.size())
+          throw Error("document " + backquoted(document.id) + " marks a " + p_.kind + " beyond its text", Exit::data);
+        const auto text = trim(std::string_view(document.text).substr(begin, end - begin));
+        if (text.empty()) return;
+        part.id = document.id + "/" + std::to_string(number++), part.text = text;
+        visit(part);
+      };
+      if (p_.kind == "sentence")
+        sentences(document, give);
+      else
+        marked(document, p_.kind, give);
+    });
+  }
+
+  std::string fingerprint() const override {
+    Digest digest;
+    digest.add("spans").add(p_.documents->fingerprint()).add(p_.kind);
+    return digest.hex();
+  }
+
+ private:
+  using Give = std::function<void(std::uint64_t begin, std::uint64_t end)>;
+
+  static bool marked(const Document& document, std::string_view kind, const Give& give) {
+    bool any = false;
+    for (const auto& mark : document.annotations)
+      if (mark.kind == kind) any = true, give(mark.begin, mark.end);
+    return any;
+  }
+
+  // A sentence of a source that marks none ends with its paragraph at the latest.
+  static void sentences(const Document& document, const Give& give) {
+    if (marked(document, "sentence", give)) return;
+    const auto cut = [&](std::uint64_t begin, std::uint64_t end) {
+      if (begin > end || end > document.text.size()) return give(begin, end);  // which says what is wrong
+      for (const auto& one : sentences_of(document.text.substr(begin, end - begin)))
+        give(begin + one.begin, begin + one.end);
+    };
+    if (!marked(document, "paragraph", cut)) cut(0, document.text.size());
+  }
+
+  Params p_;
+};
+
+}  // namespace
+}  // namespace xp
+
+XP_PLUGIN(spans) {
+  registry.add<xp::Spans>("spans", "Sentences, paragraphs or other marked parts of documents, each a document.");
+}
