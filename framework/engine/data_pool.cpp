@@ -13,6 +13,14 @@ std::string dataset_key(const Reference& dataset) {
   return dataset.digest + "|" + dataset.text + "|" + dataset.split;
 }
 
+// Those of a source keep the groups that its splits never cut, which may well have one member each.
+bool all_share_groups(const Corpus& corpus) {
+  std::map<std::string_view, std::size_t> members;
+  for (const auto& document : corpus.documents) ++members[document.group];
+  return std::all_of(members.begin(), members.end(),
+                     [](const auto& group) { return !group.first.empty() && group.second > 1; });
+}
+
 class Reader final : public BatchReader {
  public:
   Reader(std::shared_ptr<const ExampleSource> source, std::vector<std::size_t> units, std::int64_t tokens)
@@ -93,8 +101,8 @@ bool DataPool::is_text(const Reference& dataset) const {
          registry_.catalogue().find(DataSource::kInterface, *type->second.as<std::string>());
 }
 
-bool DataPool::is_grouped(const Reference& dataset) const {
-  if (!dataset.node.empty()) return true;
+bool DataPool::is_grouped(const Reference& dataset) {
+  if (!dataset.node.empty()) return all_share_groups(*corpus(dataset));
   if (!is_text(dataset)) return false;
   const auto& type = *dataset.component->at("type").as<std::string>();
   const auto& gives = registry_.catalogue().find(DataSource::kInterface, type)->schema.gives;

@@ -19,8 +19,8 @@ class DataPool {
 
   bool is_text(const Reference& dataset) const;
   /// Whether documents of one group that follow each other are one group of examples: a source says so with
-  /// gives("group", members), a dataset that a stage made always is of groups.
-  bool is_grouped(const Reference& dataset) const;
+  /// gives("group", members), a dataset that a stage made is of groups if none of its documents is in one by itself.
+  bool is_grouped(const Reference& dataset);
   std::shared_ptr<const Corpus> corpus(const Reference& dataset);
   std::shared_ptr<const ExampleSource> examples(const Reference& dataset, std::shared_ptr<const Encoder> encoder,
                                                 const CutRule& rule,

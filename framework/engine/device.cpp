@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "base/log.h"
 #include "base/text.h"
 
 namespace xp {
@@ -24,6 +25,14 @@ void set_determinism(const Plan& plan) {
   // cuBLAS repeats its sums only with a workspace of fixed size, which it reads once, before its first product.
   if (bitwise && plan.setting.device == "cuda") setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
   at::globalContext().setDeterministicAlgorithms(bitwise, false);
+}
+
+void warn_of_slow_precision(const Plan& plan) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (plan.setting.precision == "bfloat16" && plan.setting.device == "cpu" && !__builtin_cpu_supports("avx512bf16"))
+    log::warn("this processor has no instructions for bfloat16 and computes it many times slower than float32; set "
+              "`precision = \"float32\"` unless the numbers themselves are wanted");
+#endif
 }
 
 double peak_memory(at::Device device) {

@@ -37,12 +37,12 @@ std::vector<std::pair<std::string, Ramp>> ramps_in(const Table& settings, const 
   };
   for (const auto& [key, value] : settings) {
     if (const auto* table = value.as<Table>()) {
-      if (table->contains("from") && table->contains("to")) {
+      if (table->contains("type")) {  // a part, whatever its keys are
+        append(ramps_in(*table, front + key + "."));
+      } else if (table->contains("from") && table->contains("to")) {
         Problems problems;
         if (auto ramp = read_ramp(value, key, problems)) out.emplace_back(front + key, *ramp);
         problems.raise("training was not started");
-      } else if (table->contains("type")) {
-        append(ramps_in(*table, front + key + "."));
       }
     } else if (const auto* list = value.as<List>()) {
       std::map<std::string, int> seen;  // as Weighted names its parts

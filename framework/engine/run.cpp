@@ -57,6 +57,7 @@ void keep_memory() {
 RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
   device_of(plan, 0);  // refused before anything is loaded
   set_determinism(plan);
+  warn_of_slow_precision(plan);
   keep_memory();
   Registry registry;
   load_plugins(registry, catalogue, libraries(plan, catalogue));

@@ -72,6 +72,10 @@ void check_vocab_initializer(const Registry& registry, const std::string& type, 
   if (!weights && look_at(info.library).tensors) return;
   const Scene scene{[&] { return registry.make<VocabInitializer>(settings); }, weights};
   if (scene.make()->wants_vectors()) return;
+  const auto& needs = info.schema.needs;  // word vectors, a corpus: what its own test has
+  if (std::any_of(needs.begin(), needs.end(),
+                  [&](const Trait& need) { return need.what == "artifact" && holds(need.when, settings); }))
+    return;
   INFO("vocab_initializer " << type);
 
   const ToyEncoder source(kSource), target(kTarget);

@@ -2,6 +2,7 @@
 // What the tests of evaluators share: a tokenizer of fixed pieces, documents in batches of any size, a recorder that
 // keeps.
 
+#include <algorithm>
 #include <map>
 
 #include "api/batch.h"
@@ -80,9 +81,14 @@ class ListReader final : public BatchReader {
       texts["language"].push_back(document.language), texts["group"].push_back(document.group);
       for (const auto& [name, value] : document.fields) texts[name].push_back(value);
     }
-    batch.sample_id = ops::full({shape[0]}, 0, at::kLong);
-    for (std::size_t i = 0; i < n; ++i)
+    batch.sample_id = ops::full({shape[0]}, 0, at::kLong), batch.group_id = batch.sample_id.clone();
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto& group = items_[at_ + i].document.group;
+      const auto first =
+          std::find_if(items_.begin(), items_.end(), [&](const Item& item) { return item.document.group == group; });
       batch.sample_id[static_cast<std::int64_t>(i)] = static_cast<std::int64_t>(at_ + i);
+      batch.group_id[static_cast<std::int64_t>(i)] = static_cast<std::int64_t>(first - items_.begin());
+    }
     batch.set("ids", ids), batch.set("word", word), batch.set("begin", begin), batch.set("end", end);
     batch.set("input.mask", mask);
     for (auto& [name, column] : texts) batch.set(name, std::move(column));

@@ -15,8 +15,11 @@ namespace xp::testing {
 namespace {
 
 constexpr std::int64_t kToyVocab = 40, kWidth = 6, kLayers = 2;
-constexpr const char* kLabel = "label";  // of a document
-constexpr const char* kTag = "tag";      // of a word
+constexpr const char* kLabel = "label";    // of a document
+constexpr const char* kTag = "tag";        // of a word
+constexpr const char* kRight = "right";    // of one document of a group
+constexpr const char* kScore = "score";    // of a document, a number
+constexpr const char* kAnswer = "answer";  // of some bytes
 
 /// Hidden states that depend on an item's own tokens alone, by fixed random tables; everything else follows from
 /// them.
@@ -63,12 +66,14 @@ class ToyHandle final : public fixture::TestHandle {
   }
   at::Tensor predict(const Batch& batch, std::string_view field) override {
     if (field == kTag) return encode(batch, {.tokens = true}).tokens.matmul(classes_.t());
-    return encode(batch, {.pooling = Pooling::mean}).pooled.matmul(classes_.t());
+    if (field == kAnswer) return encode(batch, {.tokens = true}).tokens.matmul(classes_.t()).narrow(-1, 0, 2);
+    const auto scores = encode(batch, {.pooling = Pooling::mean}).pooled.matmul(classes_.t());
+    return field == kRight || field == kScore ? scores.narrow(1, 0, 1) : scores;
   }
-  const Strings& categories(std::string_view) const override { return names_; }
+  const Strings& categories(std::string_view field) const override { return field == kTag ? tags_ : names_; }
 
  private:
-  Strings names_ = {"fish", "bird", "plant"};
+  Strings names_ = {"fish", "bird", "plant"}, tags_ = {"B-fish", "I-fish", "O"};
   at::Tensor table_, head_, classes_;
 };
 
@@ -83,8 +88,15 @@ std::vector<Document> toy_documents() {
       auto document = fixture::text_document(std::string(language) + "/" + std::to_string(i), text);
       document.group = "g" + std::to_string(i), document.language = language;
       document.fields[kLabel] = labels[i % labels.size()];
+      for (std::size_t at = 0, word = 0; at < document.text.size(); ++word) {
+        const auto end = std::min(document.text.find(' ', at), document.text.size());
+        document.annotations.push_back({kTag, at, end, word % 3 == 0 ? "B-fish" : word % 3 == 1 ? "I-fish" : "O"});
+        at = end + 1;
+      }
       document.fields["text_b"] = words[(i + 1) % words.size()] + " text",
-      document.fields["score"] = std::to_string(i % 4);
+      document.fields[kScore] = std::to_string(i % 4);
+      document.fields[kRight] = (i % 2 == 0) == (document.language == "en") ? "1" : "0";
+      document.annotations.push_back({kAnswer, 0, words[i].size(), labels[i % labels.size()]});
       out.push_back(std::move(document));
     }
   return out;

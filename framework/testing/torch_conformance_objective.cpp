@@ -18,7 +18,9 @@ namespace xp::testing {
 namespace {
 
 constexpr std::int64_t kTextIds = 23, kClasses = 3, kItems = 6, kLongest = 26;
-constexpr double kSameLoss = 1e-9;  // float64, and sums in another order
+constexpr const char* kChosen = "right";  // of one text of a group
+constexpr const char* kSpan = "answer";   // of some tokens
+constexpr double kSameLoss = 1e-9;        // float64, and sums in another order
 
 /// What a stage would give to the objective, or why it cannot be given here.
 struct Stage {
@@ -44,8 +46,11 @@ struct Stage {
       reserve(need.name);
     else if (need.what == "group" && kItems % std::stoll(need.name) == 0)
       members = std::stoll(need.name);
-    else if (need.what == "field" && (need.name == "ids" || need.name == "word" || need.name == "tag"))
+    else if (need.what == "field" &&
+             (need.name == "ids" || need.name == "word" || need.name == "tag" || need.name == kSpan))
       token_fields.insert(need.name);
+    else if (need.what == "field" && need.name == kChosen)
+      item_fields.insert(need.name), members = 2;
     else if (need.what == "field" && need.name != "target")
       item_fields.insert(need.name);
     else
@@ -87,7 +92,8 @@ Stage stage_for(const Registry& registry, const Table& settings, const std::vect
   const auto name_classes = [&](const std::string& field) {
     for (std::int64_t i = 0; i < kClasses; ++i) spec.categories[field].push_back("class " + std::to_string(i));
   };
-  if (stage.token_fields.contains("tag")) name_classes("tag");
+  for (const char* name : {"tag", kSpan})
+    if (stage.token_fields.contains(name)) name_classes(name);
   for (const auto& name : stage.item_fields) {
     spec.dataset_fields.push_back({name, "", 0});
     name_classes(name);
@@ -109,12 +115,19 @@ std::vector<std::vector<Example>> texts(const Stage& stage) {
   for (auto& item : groups.back()) item.sample_id += kItems, item.group_id = count;
   for (auto& group : groups)
     for (auto& item : group) {
-      Ints words, tags;
-      for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i)
+      Ints words, tags, answers;
+      // One item has no answer, the others have one of up to three tokens.
+      const auto first = item.sample_id % kClasses, last = item.sample_id == 3 ? -1 : first + item.sample_id % 4 % 3;
+      for (std::int64_t i = 0; i < std::ssize(item.ints("ids").data); ++i) {
         words.data.push_back(i / 2), tags.data.push_back((i / 2 + item.sample_id) % kClasses);
+        answers.data.push_back(i >= first && i <= last ? item.sample_id % kClasses : -1);
+      }
       if (stage.token_fields.contains("word")) item.fields["word"] = words;
       if (stage.token_fields.contains("tag")) item.fields["tag"] = tags;
+      if (stage.token_fields.contains(kSpan)) item.fields[kSpan] = answers;
       for (const auto& name : stage.item_fields) item.fields[name] = Ints{{(item.sample_id * 2) % kClasses}};
+      // The first or the second of a pair in turn.
+      if (stage.item_fields.contains(kChosen)) item.fields[kChosen] = Ints{{(item.sample_id + item.group_id) % 2}};
     }
   return groups;
 }

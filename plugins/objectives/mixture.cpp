@@ -2,176 +2,45 @@
 // (UL2, Tay et al. 2023, section 3.1, is a mixture of denoisers).
 #include <algorithm>
 #include <map>
+#include <numeric>
 
-#include "api/evaluator.h"
-#include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/composite.h"
+#include "kit/one_of.h"
 #include "plugin/plugin.h"
 
 namespace {
 
+constexpr const char* kName = "mixture";
 constexpr const char* kTerm = "mixture.term";  ///< field, per item: which objective it went to
 constexpr const char* kStep = "mixture.step";  ///< message: a step was made, so the next batch is due
 
 enum class Per : std::uint8_t { example, batch };
 
-/// Hands each group to the transform of one objective. Per example it is drawn by weight from the group's own stream;
-/// per batch the objective takes its turn that lags most behind its weight.
-class PickOne final : public xp::Transform {
- public:
-  struct Part {
-    std::string name;
-    double weight = 1;
-    std::unique_ptr<xp::Transform> transform;  ///< may be null
-  };
-  PickOne(std::vector<Part> parts, Per per) : parts_(std::move(parts)), per_(per), turns_(parts_.size()) {
-    for (const auto& part : parts_) {
-      total_ += part.weight;
-      if (part.transform) add(part.transform->fields());
-    }
-    for (const auto& spec : use_.writes)
-      if (spec.name == kTerm) throw xp::Error("a mixture is a term of a mixture; write its terms into the outer one");
-    use_.writes.push_back({kTerm, "", 0});
-    now_ = due();
+/// The objective of an example, by weight from its group's own stream.
+std::size_t drawn(const std::vector<double>& weights, const xp::RandomStream& random) {
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const double at = random.fork(weights.size() + 1).uniform() * total;
+  double sum = 0;
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    if (weights[k] == 0) continue;
+    last = k;
+    if ((sum += weights[k]) > at) return k;
   }
+  return last;  // the product rounded up to the sum
+}
 
-  void start(const xp::Resources& resources) override {
-    for (auto& part : parts_)
-      if (part.transform) part.transform->start(resources);
-  }
-  xp::FieldUse fields() const override { return use_; }
-
-  xp::Lengths lengths(std::int64_t raw, xp::RandomStream random) const override {
-    if (per_ == Per::example) return lengths(pick(random), raw, random);  // the draw that apply will make
-    xp::Lengths all;  // a text is cut before it is known whose turn it will be
-    for (std::size_t k = 0; k < parts_.size(); ++k) {
-      if (parts_[k].weight == 0) continue;
-      const auto own = lengths(k, raw, random);
-      all = {std::max(all.input, own.input), std::max(all.target, own.target)};
-    }
-    return all;
-  }
-
-  void apply(std::vector<xp::Example>& group, xp::RandomStream& random) const override {
-    const auto k = per_ == Per::example ? pick(random) : now_;
-    const auto& part = parts_[k];
-    auto stream = own(k, random);
-    if (part.transform) part.transform->apply(group, stream);
-    const auto made = part.transform ? part.transform->fields().writes : std::vector<xp::FieldSpec>{};
-    for (auto& item : group) {
-      item.fields[kTerm] = xp::Ints{{static_cast<std::int64_t>(k)}};
-      for (const auto& spec : use_.writes)
-        if (!item.fields.contains(spec.name)) item.fields[spec.name] = blank(item, spec, made);
-    }
-  }
-
-  std::vector<xp::Subscription> subscriptions() const override {
-    std::vector<xp::Subscription> all;
-    if (per_ == Per::batch) all.push_back({kStep, 1, {}});
-    for (const auto& part : parts_)
-      if (part.transform)
-        for (auto& wish : part.transform->subscriptions()) all.push_back(std::move(wish));
-    return all;
-  }
-  void receive(const xp::Feedback& feedback) override {
-    if (feedback.topic == kStep)  // a step of several micro-batches tells so several times
-      while (batch_ <= feedback.step) next_turn();
-    for (auto& part : parts_) {
-      if (!part.transform) continue;
-      const auto wishes = part.transform->subscriptions();
-      if (std::any_of(wishes.begin(), wishes.end(), [&](const auto& w) { return w.topic == feedback.topic; }))
-        part.transform->receive(feedback);
-    }
-  }
-  void set(std::string_view parameter, double value) override {
-    for (auto& part : parts_)
-      if (part.transform && parameter.starts_with(part.name + "."))
-        part.transform->set(parameter.substr(part.name.size() + 1), value);
-  }
-  void save(xp::State& state) const override {
-    state.set("batch", xp::Ints{{batch_}});
-    for (const auto& part : parts_)
-      if (part.transform) part.transform->save(state.child(part.name));
-  }
-  void load(const xp::State& state) override {
-    const auto batch = state.ints("batch").data.at(0);
-    std::fill(turns_.begin(), turns_.end(), 0), batch_ = 0, now_ = due();
-    while (batch_ < batch) next_turn();
-    for (auto& part : parts_)
-      if (part.transform) part.transform->load(state.child(part.name));
-  }
-
- private:
-  void add(const xp::FieldUse& more) {
-    const auto merge = [](xp::Strings& to, const xp::Strings& from) {
-      for (const auto& name : from)
-        if (std::find(to.begin(), to.end(), name) == to.end()) to.push_back(name);
-    };
-    merge(use_.reads, more.reads), merge(use_.reads_if_there, more.reads_if_there);
-    for (const auto& spec : more.writes) {
-      const auto same = [&](const auto& other) { return other.name == spec.name; };
-      if (std::none_of(use_.writes.begin(), use_.writes.end(), same)) use_.writes.push_back(spec);
-    }
-  }
-
-  /// What an item has in a column that only other parts write: padding as long as the axis is, or nothing.
-  static xp::Values blank(const xp::Example& item, const xp::FieldSpec& spec,
-                          const std::vector<xp::FieldSpec>& made) {
-    if (spec.axis == "strings") return xp::Strings{""};
-    if (spec.axis == "ragged") return xp::Ints{};
-    if (spec.axis.empty()) return xp::Ints{{static_cast<std::int64_t>(spec.pad)}};
-    const auto mate = std::find_if(made.begin(), made.end(), [&](const auto& own) { return own.axis == spec.axis; });
-    const std::string name = mate != made.end() ? mate->name : spec.axis == "input" ? "ids" : "";
-    const auto found = item.fields.find(name);
-    if (found == item.fields.end()) return xp::Ints{};
-    const auto n = std::visit(
-        [](const auto& values) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(values)>, xp::Strings>)
-            return values.size();
-          else
-            return values.data.size();
-        },
-        found->second);
-    return xp::Ints{std::vector<std::int64_t>(n, static_cast<std::int64_t>(spec.pad))};
-  }
-
-  xp::Lengths lengths(std::size_t k, std::int64_t raw, const xp::RandomStream& random) const {
-    const auto& part = parts_[k];
-    return part.transform ? part.transform->lengths(raw, own(k, random)) : xp::Lengths{raw, 0};
-  }
-  std::size_t pick(const xp::RandomStream& random) const {
-    const double at = random.fork(parts_.size() + 1).uniform() * total_;
-    double sum = 0;
-    std::size_t last = 0;
-    for (std::size_t k = 0; k < parts_.size(); ++k) {
-      if (parts_[k].weight == 0) continue;
-      last = k;
-      if ((sum += parts_[k].weight) > at) return k;
-    }
-    return last;  // the product rounded up to the sum
-  }
-  // The first part inherits the stream, so that a mixture of one changes no draw.
-  static xp::RandomStream own(std::size_t k, const xp::RandomStream& random) { return k ? random.fork(k) : random; }
-
-  std::size_t due() const {
-    std::size_t best = parts_.size();
-    for (std::size_t k = 0; k < parts_.size(); ++k)
-      if (parts_[k].weight > 0 && (best == parts_.size() || static_cast<double>(turns_[k]) * parts_[best].weight <
-                                                                static_cast<double>(turns_[best]) * parts_[k].weight))
-        best = k;
-    return best;
-  }
-  void next_turn() { ++turns_[now_], ++batch_, now_ = due(); }
-
-  std::vector<Part> parts_;
-  Per per_;
-  xp::FieldUse use_;
-  double total_ = 0;
-  std::vector<std::int64_t> turns_;  ///< batches that went to each part
-  std::int64_t batch_ = 0;           ///< number of the batch that is made
-  std::size_t now_ = 0;              ///< whose turn it is
-};
+/// The objective of a batch: the one whose turns lag most behind its weight.
+std::size_t due(const std::vector<double>& weights, const std::vector<std::int64_t>& turns) {
+  std::size_t best = weights.size();
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    if (weights[k] > 0 && (best == weights.size() || static_cast<double>(turns[k]) * weights[best] <
+                                                         static_cast<double>(turns[best]) * weights[k]))
+      best = k;
+  return best;
+}
 
 /// Items that one pass serves, of one term or of several with the same step.
 struct Share {
@@ -180,12 +49,12 @@ struct Share {
 };
 
 /// Columns of some items without the padding that only others need.
-struct Part {
+struct Excerpt {
   xp::Batch batch;
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> widths = {};  ///< by axis: of the whole batch, here
 };
 
-class Mixture final : public xp::Objective {
+class Mixture final : public xp::CompositeObjective {
  public:
   struct Params {
     std::vector<xp::Weighted<xp::Objective>> terms;
@@ -207,26 +76,28 @@ class Mixture final : public xp::Objective {
       total_ += term.weight;
     }
     if (!(total_ > 0)) throw xp::Error("`terms` has no objective with a weight above 0");
+    add(p_.terms);
   }
 
-  void build(xp::BuildContext& context) override {
-    for (auto& term : p_.terms) term.part->build(context.child(term.name));
-  }
   std::unique_ptr<xp::Transform> input_transform() override {
-    std::vector<PickOne::Part> parts;
+    std::vector<xp::OneOf::Part> parts;
     for (auto& term : p_.terms) {
-      auto& part = parts.emplace_back(PickOne::Part{term.name, term.weight, term.part->input_transform()});
-      if (!part.transform) continue;
-      for (const auto& spec : part.transform->fields().writes) axis_of_.emplace(spec.name, spec.axis);
+      parts.push_back({term.name, term.part->input_transform(), term.weight > 0});
+      if (!parts.back().transform) continue;
+      for (const auto& spec : parts.back().transform->fields().writes) axis_of_.emplace(spec.name, spec.axis);
     }
-    return std::make_unique<PickOne>(std::move(parts), p_.per);
-  }
-  void set(std::string_view parameter, double value) override {
-    for (auto& term : p_.terms)
-      if (parameter.starts_with(term.name + ".")) term.part->set(parameter.substr(term.name.size() + 1), value);
-  }
-  bool batch_coupled() const override {
-    return std::any_of(p_.terms.begin(), p_.terms.end(), [](const auto& t) { return t.part->batch_coupled(); });
+    std::vector<double> weights;
+    for (const auto& term : p_.terms) weights.push_back(term.weight);
+    auto one = p_.per == Per::example
+                   ? std::make_unique<xp::OneOf>(
+                         kName, std::move(parts),
+                         [weights](const xp::RandomStream& random) { return drawn(weights, random); })
+                   : std::make_unique<xp::OneOf>(
+                         kName, std::move(parts),
+                         [weights](const std::vector<std::int64_t>& turns) { return due(weights, turns); });
+    foreign_.clear();
+    for (std::size_t k = 0; k < p_.terms.size(); ++k) foreign_.push_back(one->foreign(k));
+    return one;
   }
 
   xp::Counts counts(const xp::Batch& batch) const override {
@@ -257,18 +128,6 @@ class Mixture final : public xp::Objective {
     return all;
   }
 
-  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override {
-    for (auto& term : p_.terms)
-      if (auto own = term.part->handle(context->child(term.name), plain)) return own;
-    return nullptr;
-  }
-  void save(xp::State& state) const override {
-    for (const auto& term : p_.terms) term.part->save(state.child(term.name));
-  }
-  void load(const xp::State& state) override {
-    for (auto& term : p_.terms) term.part->load(state.child(term.name));
-  }
-
  private:
   /// One for each kind of step that occurs in the batch.
   std::vector<Share> shares(const xp::Batch& batch) const {
@@ -289,10 +148,13 @@ class Mixture final : public xp::Objective {
     return all;
   }
 
-  Part part_of(const xp::Batch& batch, const Share& share) const {
-    if (share.rows.size(0) == batch.items()) return {batch};
-    const auto some = batch.select(share.rows);
-    Part out;
+  Excerpt part_of(const xp::Batch& batch, const Share& share) const {
+    const auto& others = foreign_.at(share.terms.front());
+    const auto seen =
+        xp::renamed(batch, [&](const std::string& name) { return others.contains(name) ? std::string() : name; });
+    if (share.rows.size(0) == batch.items()) return {seen};
+    const auto some = seen.select(share.rows);
+    Excerpt out;
     out.batch.sample_id = some.sample_id, out.batch.group_id = some.group_id;
     for (const auto& [name, column] : some.columns())
       if (const auto* mask = std::get_if<at::Tensor>(&column); mask && name.ends_with(".mask") && mask->dim() == 2)
@@ -316,7 +178,7 @@ class Mixture final : public xp::Objective {
   }
 
   /// Values by token as wide as they come back: messages are about the text.
-  static at::Tensor as_wide(const at::Tensor& values, const Part& part) {
+  static at::Tensor as_wide(const at::Tensor& values, const Excerpt& part) {
     const auto width = part.widths.find("input");
     if (values.dim() < 2 || width == part.widths.end() || values.size(1) != width->second.second) return values;
     return xp::ops::constant_pad_nd(values, {0, width->second.first - values.size(1)});
@@ -358,6 +220,7 @@ class Mixture final : public xp::Objective {
   Params p_;
   double total_ = 0;
   std::map<std::string, std::string> axis_of_;  ///< of the fields that the terms' transforms write
+  std::vector<std::set<std::string>> foreign_;  ///< by term: fields that only others write
 };
 
 }  // namespace

@@ -179,6 +179,26 @@ TEST_CASE("mixture spares its terms the padding that only others need") {
   CHECK(std::abs(f.terms.at("mlm.mlm") - plain.accumulate({alone})) < 1e-5);
 }
 
+TEST_CASE("mixture shows a term nothing of what only others write") {
+  // Beside a term that masks, as in a sum, what is to be restored is read masked.
+  const Table restored{{"type", "masked_autoencoding"}, {"mask_rate", 0.6}};
+  auto s = spec({mlm(0.3), restored});
+  s.model = {{"type", "transformer"}, {"layers", 1}, {"width", 16}, {"heads", 2}, {"max_time", 64}, {"init_sd", 0.2}};
+  auto p = s;
+  p.objective = restored;
+  Fixture f(xp::testing::registry(), s), alone(xp::testing::registry(), p);
+  const auto batch = f.load(random_texts(s, 16));
+  f.accumulate({batch});
+  const auto some = batch.select(batch.dense("mixture.term").eq(1).nonzero().squeeze(1));
+  xp::Batch own;
+  own.sample_id = some.sample_id, own.group_id = some.group_id;
+  own.set("source", some.strings("source"));
+  for (const char* field : {"ids", "input.mask", "decoder_ids", "decoder_labels"}) own.set(field, some.dense(field));
+  for (std::size_t i = 0; i < alone.all().size(); ++i)
+    alone.all().values[i].detach().copy_(f.all().values[i].detach());
+  CHECK(std::abs(f.terms.at("masked_autoencoding.restore") - alone.accumulate({own})) < 1e-5);
+}
+
 TEST_CASE("mixture per batch: whole batches go to one objective, in turns that keep the shares") {
   auto s = spec({mlm(0.2, 1), denoise("X", 3, 0.5), denoise("R", 3, 0.15)}, "batch");
   s.objective["terms"].as<List>()->at(1).as<Table>()->insert_or_assign("weight", 3.0);

@@ -1,10 +1,6 @@
 // A weighted sum of objectives over the same batch.
-#include <algorithm>
-
-#include "api/evaluator.h"
-#include "api/objective.h"
 #include "base/text.h"
-#include "kit/chain.h"
+#include "kit/composite.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -54,7 +50,7 @@ class SharedPasses {
   std::map<std::string, std::vector<Done>, std::less<>> passes_;
 };
 
-class Sum final : public xp::Objective {
+class Sum final : public xp::CompositeObjective {
  public:
   enum class Share : std::uint8_t { none, pass };
   struct Params {
@@ -72,57 +68,18 @@ class Sum final : public xp::Objective {
 
   explicit Sum(Params p) : p_(std::move(p)) {
     if (p_.terms.empty()) throw xp::Error("`terms` is empty; a sum needs an objective");
-  }
-
-  void build(xp::BuildContext& context) override {
-    for (auto& term : p_.terms) term.part->build(context.child(term.name));
-  }
-
-  std::unique_ptr<xp::Transform> input_transform() override {
-    auto chain = std::make_unique<xp::Chain>();
-    for (auto& term : p_.terms)
-      if (auto part = term.part->input_transform()) chain->add(term.name, std::move(part));
-    if (chain->size() == 0) return nullptr;
-    return chain;
-  }
-
-  void set(std::string_view parameter, double value) override {
-    for (auto& term : p_.terms)
-      if (parameter.starts_with(term.name + ".")) term.part->set(parameter.substr(term.name.size() + 1), value);
-  }
-
-  bool batch_coupled() const override {
-    return std::any_of(p_.terms.begin(), p_.terms.end(), [](const auto& term) { return term.part->batch_coupled(); });
-  }
-
-  xp::Counts counts(const xp::Batch& batch) const override {
-    xp::Counts all;
-    for (const auto& term : p_.terms) xp::append(all, term.part->counts(batch), term.name);
-    return all;
+    add(p_.terms);
   }
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
+    if (p_.share == Share::none) return CompositeObjective::step(batch, context);
     SharedPasses passes(context);
     xp::StepResult all;
     for (auto& term : p_.terms) {
-      const auto child = context.child(term.name, p_.share == Share::pass ? passes.of_term(term.name) : xp::Pass{});
+      const auto child = context.child(term.name, passes.of_term(term.name));
       xp::append(all, term.part->step(batch, *child), term.name, term.weight);
     }
     return all;
-  }
-
-  /// That of the first term which has one.
-  std::unique_ptr<xp::Handle> handle(std::shared_ptr<xp::StepContext> context, xp::Handle& plain) override {
-    for (auto& term : p_.terms)
-      if (auto own = term.part->handle(context->child(term.name), plain)) return own;
-    return nullptr;
-  }
-
-  void save(xp::State& state) const override {
-    for (const auto& term : p_.terms) term.part->save(state.child(term.name));
-  }
-  void load(const xp::State& state) override {
-    for (auto& term : p_.terms) term.part->load(state.child(term.name));
   }
 
  private:

@@ -1,15 +1,13 @@
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "api/generator.h"
 #include "api/stage.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/document_json.h"
 #include "plugin/plugin.h"
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 /// For methods that ask nobody.
 class NoBackend final : public xp::Backend {
@@ -20,19 +18,6 @@ class NoBackend final : public xp::Backend {
                     ", and a stage of type `build_dataset` has none");
   }
 };
-
-Json as_json(const xp::Document& document) {
-  Json out{{"id", document.id}, {"text", document.text}};
-  for (const auto& [name, value] : {std::pair("title", &document.title), std::pair("language", &document.language),
-                                    std::pair("script", &document.script), std::pair("source", &document.source),
-                                    std::pair("group", &document.group), std::pair("split", &document.split)})
-    if (!value->empty()) out[name] = *value;
-  for (const auto& [name, value] : document.fields) out["fields"][name] = value;
-  for (const auto& mark : document.annotations)
-    out["annotations"].push_back(
-        {{"kind", mark.kind}, {"begin", mark.begin}, {"end", mark.end}, {"value", mark.value}});
-  return out;
-}
 
 /// Makes a dataset from documents before training; members of a group follow each other. Artifacts that the method's
 /// settings name reach it by load(), each as a part with the name of its field.
@@ -73,7 +58,7 @@ class BuildDataset final : public xp::Stage {
       for (const auto& document : documents) {
         if (!ids.insert(document.id).second)
           throw xp::Error("two documents are made with the id " + xp::backquoted(document.id), xp::Exit::data);
-        lines += as_json(document).dump() + "\n", ++made;
+        lines += xp::document_line(document), ++made;
       }
     });
     if (made == 0)

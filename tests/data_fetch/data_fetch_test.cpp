@@ -136,6 +136,20 @@ TEST_CASE("data fetch: wanted members of every kind of archive, below their root
   }
 }
 
+TEST_CASE("data fetch: a package of npm may lie in a scope, one of another registry may not") {
+  for (const std::string registry : {"npm", "pypi"}) {
+    Place place;
+    place.source(registry, packed(registry == "npm" ? Pack::tar_gz : Pack::zip, kDemo), R"(["license"])", "package");
+    auto text = xp::read_file(place.root() / "sources.toml");
+    text.replace(text.find("\"demo\""), 6, "\"@some.scope/demo-data\"");
+    xp::write_file(place.root() / "sources.toml", text);
+    if (registry == "npm")
+      CHECK_THAT(place.fetch(), ContainsSubstring("demo 1.0: 1 file"));
+    else
+      CHECK_THAT(place.refusal(), ContainsSubstring("of npm also @scope/name"));
+  }
+}
+
 TEST_CASE("data fetch: a new pin replaces what an old one fetched") {
   Place place;
   place.source("npm", packed(Pack::tar_gz, kDemo), R"(["license"])", "package");
@@ -228,6 +242,9 @@ TEST_CASE("data fetch: mistakes of sources.toml are found with their place") {
     return place.refusal();
   };
   CHECK_THAT(with("\"demo\"", "\"--index-url=x\""), ContainsSubstring("sources.toml:3"));
+  for (const char* name : {"\"a/b\"", "\"@a/b/c\"", "\"@/b\"", "\"@a/\"", "\"@a/-b\"", "\"@a/../b\"", "\"@../b\""})
+    CHECK_THAT(with("\"demo\"", name), ContainsSubstring("sources.toml:3"));
+  CHECK_THAT(with("\"1.0\"", "\"@a/1.0\""), ContainsSubstring("sources.toml:4"));
   CHECK_THAT(with("\"1.0\"", "\"../../1.0\""), ContainsSubstring("sources.toml:4"));
   CHECK_THAT(with("sha256 = \"", "sha256 = \"Z"), ContainsSubstring("sources.toml:5"));
   CHECK_THAT(with("\"npm\"", "\"git\""), ContainsSubstring("sources.toml:2"));

@@ -89,6 +89,23 @@ TEST_CASE("training does not stop at what it cannot count") {
                     Catch::Matchers::ContainsSubstring("training cannot stop at `10%`; use tokens, steps"));
 }
 
+TEST_CASE("schedules are found in every part, also in one that goes from one part to another") {
+  const Table ramp{{"from", 0.5}, {"to", 0.2}};
+  const Table part{{"type", "blend"},
+                   {"from", Table{{"type", "mlm"}, {"mask_rate", ramp}}},
+                   {"to", Table{{"type", "causal_lm"}}},
+                   {"a", ramp}};
+  const auto names = [](const Table& settings) {
+    Strings out;
+    for (const auto& [name, one] : ramps_in(settings)) out.push_back(name);
+    return out;
+  };
+  CHECK(names(part) == Strings{"a", "from.mask_rate"});
+  CHECK(names({{"task", part}}) == Strings{"task.a", "task.from.mask_rate"});
+  CHECK(names({{"terms", List{part, part}}}) ==
+        Strings{"blend.a", "blend.from.mask_rate", "blend_2.a", "blend_2.from.mask_rate"});
+}
+
 TEST_CASE("evaluation costs no counted work") {
   Stage plain(letters(20)), measured(letters(20));
   plain.run(plain.request("4 steps"));

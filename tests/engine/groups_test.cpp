@@ -152,6 +152,25 @@ TEST_CASE("groups: a dataset that a stage made has numbers, and words that are n
   CHECK(batch.strings("better") == Strings{"1", "0", "0", "1"});
 }
 
+TEST_CASE("groups: documents that a stage chose one by one are read whole, in windows") {
+  const std::string text = R"("text": "abcdefghijklmnopqrstuvwxyz")";
+  const std::string lone = "{\"id\": \"a\", " + text + ", \"group\": \"g\"}\n{\"id\": \"b\", " + text + "}\n";
+  Pairs pairs;
+  const auto source = pairs.pool.examples(pairs.made(lone), pairs.encoder, {.length = 12}, {});
+  REQUIRE(source->units() == 2);
+  const auto windows = source->groups(0, 0, nullptr, RandomStreams(1));
+  CHECK(windows.size() == 3);  // of 26 letters ten at a time
+  for (const auto& window : windows) CHECK(window.size() == 1);
+  const auto grouped = [](const std::string& lines) {
+    Pairs own;
+    return own.pool.is_grouped(own.made(lines));
+  };
+  CHECK(!grouped(lone));
+  CHECK(!grouped("{\"id\": \"a\", \"text\": \"x\"}\n{\"id\": \"b\", \"text\": \"y\"}\n"));
+  CHECK(!grouped(std::string(kMade) + "{\"id\": \"c\", \"text\": \"y\", \"group\": \"p2\"}\n"));
+  CHECK(grouped(kMade));
+}
+
 TEST_CASE("groups: what no stage wrote is refused with its line") {
   const auto refused = [](const std::string& lines) {
     try {

@@ -9,7 +9,7 @@ using namespace xp;
 
 namespace {
 
-std::string join(const std::string& a, const std::string& b) { return a + b; }
+std::string glue(const std::string& a, const std::string& b) { return a + b; }
 
 SymbolWords words_of(const std::vector<std::string>& words, const std::vector<std::int64_t>& counts) {
   SymbolWords out;
@@ -65,7 +65,7 @@ LearnedMerges slow_merges(std::vector<std::string> symbols, const SymbolWords& w
 
 TEST_CASE("merges of a hand example") {
   // aaabdaaabac, the example everybody knows: aa (4 of them) -> then ab (2) against (aa, a) (2): the smaller pair.
-  const auto learned = learn_merges(letters(4), words_of({"aaabdaaabac"}, {1}), {7, 2}, join);
+  const auto learned = learn_merges(letters(4), words_of({"aaabdaaabac"}, {1}), {7, 2}, glue);
   REQUIRE(learned.merges.size() == 3);
   CHECK(learned.symbols[4] == "aa");
   CHECK(learned.symbols[5] == "ab");
@@ -83,7 +83,7 @@ TEST_CASE("merges equal counting everything anew") {
       words.push_back(word), counts.push_back(1 + random.below(4));
     }
     const auto input = words_of(words, counts);
-    const auto fast = learn_merges(letters(3), input, {40, 2}, join), slow = slow_merges(letters(3), input, 40, 2);
+    const auto fast = learn_merges(letters(3), input, {40, 2}, glue), slow = slow_merges(letters(3), input, 40, 2);
     CHECK(fast.symbols == slow.symbols);
     CHECK((fast.merges == slow.merges));
 
@@ -112,13 +112,13 @@ TEST_CASE("merges equal counting everything anew") {
 
 TEST_CASE("merges respect count, length and forbidden texts") {
   const auto input = words_of({"abab", "cd"}, {5, 3});
-  CHECK(learn_merges(letters(4), input, {100, 4}, join).symbols.back() == "abab");
+  CHECK(learn_merges(letters(4), input, {100, 4}, glue).symbols.back() == "abab");
   MergeLimits limits{100, 1};
   limits.forbidden = {"ab"};
-  for (const auto& symbol : learn_merges(letters(4), input, limits, join).symbols) CHECK(symbol != "ab");
+  for (const auto& symbol : learn_merges(letters(4), input, limits, glue).symbols) CHECK(symbol != "ab");
   limits = {100, 1};
   limits.max_bytes = 2;
-  CHECK(learn_merges(letters(4), input, limits, join).symbols ==
+  CHECK(learn_merges(letters(4), input, limits, glue).symbols ==
         std::vector<std::string>{"a", "b", "c", "d", "ab", "cd"});
 }
 

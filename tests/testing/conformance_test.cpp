@@ -43,6 +43,12 @@ const std::map<std::string, std::pair<std::string, std::string>>& files() {
   return all;
 }
 
+/// Data sources made of documents of another, which is `text` here: the field that takes it, and what else they want.
+const std::map<std::string, std::pair<std::string, Table>>& made_of() {
+  static const std::map<std::string, std::pair<std::string, Table>> all = {{"subsample", {"of", {{"most", 2}}}}};
+  return all;
+}
+
 std::vector<Table> typed(const std::string& type, std::vector<Table> all) {
   for (auto& settings : all) settings.insert_or_assign("type", type);
   return all;
@@ -131,17 +137,23 @@ TEST_CASE("every evaluator keeps the promises of its interface") {
 TEST_CASE("every data source keeps the promises of its interface") {
   const auto& registry = xp::testing::registry();
   for (const auto& type : registry.catalogue().types("data_source")) DYNAMIC_SECTION(type) {
-      const auto found = files().find(type);
+      const auto outer = made_of().find(type);
+      const auto inner = outer == made_of().end() ? type : "text";
+      const auto found = files().find(inner);
       if (found == files().end()) {
         WARN("data_source `" << type << "` is left to its own test: no file for it stands here");
         continue;
       }
       const xp::testing::Scratch scratch;
       const auto settings = [&](const char* folder, const std::string& text) {
-        const auto file = scratch / folder / (type == "labelled_text" ? "en.tsv" : "en.txt");
+        const auto file = scratch / folder / (inner == "labelled_text" ? "en.tsv" : "en.txt");
         std::filesystem::create_directories(file.parent_path());
         xp::write_file(file, text);
-        return Table{{"type", type}, {"files", xp::List{file.string()}}};
+        Table source{{"type", inner}, {"files", xp::List{file.string()}}};
+        if (outer == made_of().end()) return source;
+        Table around = outer->second.second;
+        around.insert_or_assign("type", type), around.insert_or_assign(outer->second.first, std::move(source));
+        return around;
       };
       xp::testing::check_data_source(registry, settings("first", found->second.first),
                                      settings("second", found->second.second));

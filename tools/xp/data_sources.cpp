@@ -42,6 +42,13 @@ bool is_plain(std::string_view text) {
          });
 }
 
+/// Of npm also a name in a scope: @scope/name.
+bool is_package(std::string_view text, const std::string& registry) {
+  const auto slash = text.find('/');
+  if (registry != "npm" || !text.starts_with('@') || slash == std::string_view::npos) return is_plain(text);
+  return is_plain(text.substr(1, slash - 1)) && is_plain(text.substr(slash + 1));
+}
+
 bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -63,12 +70,16 @@ PackageSource source_of(const std::string& name, const Value& value, Problems& p
   out.size = static_cast<std::uint64_t>(*table.at("size_bytes").as<std::int64_t>());
   for (const auto& member : *table.at("members").as<List>()) out.members.push_back(*member.as<std::string>());
   if (!is_name(name)) problems.error("bad-name", backquoted(printable(name)) + " is no name of a source", value.key);
-  for (const char* key : {"package", "version"})
-    if (!is_plain(text_of(table, key)))
+  const auto plain = [&](const char* key, bool good, const char* hint) {
+    if (!good)
       problems.error("bad-value",
                      backquoted(key) + " of source " + backquoted(printable(name)) + " is " +
                          backquoted(printable(text_of(table, key))),
-                     table.at(key).span, "letters, digits and . _ + ~ : @ -, no - in front");
+                     table.at(key).span, hint);
+  };
+  plain("package", is_package(out.package, out.registry),
+        "letters, digits and . _ + ~ : @ -, no - in front; of npm also @scope/name");
+  plain("version", is_plain(out.version), "letters, digits and . _ + ~ : @ -, no - in front");
   if (!is_sha256(out.sha256))
     problems.error("bad-value", "`sha256` of source " + backquoted(printable(name)) + " is no digest",
                    table.at("sha256").span, "64 hexadecimal digits in lower case");

@@ -5,37 +5,13 @@
 
 #include "base/text.h"
 #include "components.h"
+#include "kit/ranks.h"
 #include "pairs.h"
 #include "ranks.h"
 #include "vectors.h"
 
 namespace xp::ranking {
 namespace {
-
-/// Ranks from 1; equal numbers share the average of theirs.
-std::vector<double> average_ranks(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> out(values.size());
-  for (std::size_t from = 0; from < order.size();) {
-    auto to = from;
-    while (to < order.size() && values[order[to]] == values[order[from]]) ++to;
-    for (auto i = from; i < to; ++i) out[order[i]] = static_cast<double>(from + 1 + to) / 2;
-    from = to;
-  }
-  return out;
-}
-
-/// The numbers less their mean, divided by their standard deviation; zeros if all are equal.
-std::vector<double> standardised(std::vector<double> values) {
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (auto& value : values) value -= mean, squares += value * value;
-  for (auto& value : values) value = squares > 0 ? value / std::sqrt(squares / n) : 0;
-  return values;
-}
 
 /// Spearman's rank correlation (Spearman 1904, with average ranks for ties) of the cosine of a pair's two vectors and
 /// its graded score. It is the mean over pairs of the product of both standardised ranks, which is each pair's item.
