@@ -21,7 +21,8 @@ class PseudoLabels final : public xp::Generator {
     std::string field = "label";
     double least = 0;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::predictions, "predictions", "Scores of the documents' classes, which a stage `store_predictions` made.")
+      f.add(&Params::predictions, "predictions",
+            "Scores of the documents' classes, which a stage `store_predictions` made.")
           .artifact("predictions")
           .required();
       f.add(&Params::field, "field",
