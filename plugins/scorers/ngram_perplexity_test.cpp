@@ -6,6 +6,7 @@
 
 #include "api/fitter.h"
 #include "api/selector.h"
+#include "testing/conformance_component.h"
 #include "testing/testing.h"
 #include "testing/toy_corpus.h"
 
@@ -52,6 +53,10 @@ double score(const Scorer& scorer, const std::string& text) {
 }
 /// Probability of the whole text.
 double p_of(const Scorer& by, const std::string& text, int words) { return std::pow(-score(by, text), -words); }
+
+TEST_CASE("ngram_perplexity describes itself") {
+  testing::check_component(testing::registry(), "scorer", "ngram_perplexity");
+}
 
 // Unigrams a 4, b 2, c 1 (order 1: plain counts); n1 = 1 and n2 = 1, so the discount is 1 / (1 + 2).
 TEST_CASE("ngram_perplexity: unigrams by hand, with the share of words that are not there") {
