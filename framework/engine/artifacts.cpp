@@ -163,11 +163,11 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
   write_file(folder / "xp.json", about.dump(1) + "\n");
 }
 
-State load_kept_state(const std::filesystem::path& folder) {
+State load_kept_state(const std::filesystem::path& folder, const std::string& made_by) {
   if (!std::filesystem::exists(folder / (std::string(kKept) + ".json")))
-    throw Error(
-        "the checkpoint was kept without its training state, which `continues` takes over; write "
-        "keep_state = true in the stage that trains it");
+    throw Error(backquoted(made_by) +
+                " kept no training state, which `continues` takes over; write keep_state = true in stage " +
+                backquoted(made_by));
   return load_state(folder, kKept);
 }
 

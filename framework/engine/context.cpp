@@ -184,7 +184,7 @@ void StageRun::train(TrainRequest request) {
                     .checkpoint = [this](const Reference& r) { return checkpoint(r); },
                     .predictions = [this](const Reference& r) { return state(r); },
                     .open = [this](const Reference& r) { return open(r); },
-                    .kept_state = [this](const Reference& r) { return load_kept_state(input(r)); },
+                    .kept_state = [this](const Reference& r) { return load_kept_state(input(r), r.text); },
                     .tokenizer = [this](const Reference& r) { return tokenizer(r); },
                     .artifact = [this](std::string_view name) -> const State& { return artifact(name); },
                     .precision = precision_of(shared_.plan),

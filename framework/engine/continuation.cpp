@@ -26,8 +26,9 @@ Continued::Continued(const TrainRequest& request, const TrainingHost& host) : wh
   before_.load(std::as_const(kept_).child("progress"));
 }
 
-void Continued::start(Optimizer& optimizer) const {
-  if (what_.optimizer) optimizer.load(kept_.child("optimizer"));
+void Continued::start(Optimizer& optimizer) {
+  if (what_.optimizer) optimizer.load(std::as_const(kept_).child("optimizer"));
+  kept_ = State();
 }
 
 LoaderPosition Continued::position(std::size_t parts) const {

@@ -14,7 +14,7 @@ class Continued {
   /// new model.
   Continued(const TrainRequest& request, const TrainingHost& host);
 
-  void start(Optimizer& optimizer) const;  ///< gives it its moments
+  void start(Optimizer& optimizer);  ///< gives it its moments, and lets go of them
   /// Where the data go on. Throws Error if the earlier stage read another number of parts.
   LoaderPosition position(std::size_t parts) const;
   std::int64_t first_step() const { return what_.random ? before_.counters.steps : 0; }  ///< that draws are keyed by

@@ -79,12 +79,12 @@ class Builder {
     const auto* record = member.records ? member.records->record(y_.stage) : nullptr;
     if (!record) return leave("stage " + y_.stage + " has no record");
     const auto key = y_.name + (y_.view.empty() ? "" : "[" + y_.view + "]");
-    const auto curve = record->curves.find(key);
-    if (curve == record->curves.end()) return leave("stage " + y_.stage + " has no curve " + key);
-    same_kind(curve->second.what, run);
+    const auto* curve = member.records->curve(y_.stage, key);
+    if (!curve) return leave("stage " + y_.stage + " has no curve " + key);
+    same_kind(curve->what, run);
     Trace trace;
     std::size_t left_out = 0;
-    for (const auto& point : curve->second.points) {
+    for (const auto& point : curve->points) {
       const double x = counter(point.at, x_.name);
       const bool shown = std::isfinite(x) && std::isfinite(point.value) && (!spec_.log_x || x > 0) &&
                          (!spec_.log_y || point.value > 0);

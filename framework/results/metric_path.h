@@ -48,11 +48,14 @@ struct MetricValue {
 XP_API std::string describe(const MetricSignature& what);
 
 /// The records of one member (arm and seed) by node name; null where there is none.
-class RecordSource {
+class XP_API RecordSource {
  public:
   virtual ~RecordSource() = default;
   virtual std::vector<std::string> nodes() const = 0;
+  /// Its curves may lack their points: a file holds many, and few are looked at.
   virtual const StageRecord* record(std::string_view node) const = 0;
+  /// One curve of a node's record with its points; null if there is none.
+  virtual const Curve* curve(std::string_view node, const std::string& name) const;
 };
 
 /// The paths that a path with `*` stands for in these records, sorted; itself where it has none. A mean stays as it

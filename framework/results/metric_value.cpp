@@ -7,6 +7,13 @@
 #include "results/metric_path.h"
 
 namespace xp {
+const Curve* RecordSource::curve(std::string_view node, const std::string& name) const {
+  const auto* of = record(node);
+  if (!of) return nullptr;
+  const auto found = of->curves.find(name);
+  return found == of->curves.end() ? nullptr : &found->second;
+}
+
 namespace {
 
 void say(std::string* why, std::string text) {
@@ -158,8 +165,7 @@ std::optional<MetricValue> single(const MetricPath& path, const RecordSource& re
     return MetricValue{counter(record->counters, path.name), {counter_unit(path.name), {}, {}, {}}, {path.text}};
   const auto key = path.name + (path.view.empty() ? "" : "[" + path.view + "]");
   const auto final = record->finals.find(key);
-  const auto curve = record->curves.find(key);
-  const bool has_final = final != record->finals.end(), has_curve = curve != record->curves.end();
+  const bool has_final = final != record->finals.end(), has_curve = record->curves.contains(key);
   if (!has_final && !has_curve) return say(why, missing_key(path.stage, path, *record)), std::nullopt;
   const bool whole_curve = path.form != CurveForm::none && path.form != CurveForm::final;
   if (has_final && (path.form == CurveForm::none || !has_curve)) {
@@ -169,9 +175,10 @@ std::optional<MetricValue> single(const MetricPath& path, const RecordSource& re
     }
     return MetricValue{final->second.value, final->second.what, {path.text}};
   }
-  const auto value = of_curve(curve->second, path, higher, why);
+  const auto* curve = records.curve(path.stage, key);
+  const auto value = of_curve(*curve, path, higher, why);
   if (!value) return {};
-  return MetricValue{*value, curve->second.what, {path.text}};
+  return MetricValue{*value, curve->what, {path.text}};
 }
 
 std::string signature_text(const MetricSignature& what) {

@@ -66,7 +66,7 @@ void same_length(const std::string& path, const std::vector<T>& values, std::siz
                 Exit::data);
 }
 
-Curve read_curve(const Hdf5Reader& from, const std::string& path) {
+Curve curve_at(const Hdf5Reader& from, const std::string& path) {
   Curve curve;
   curve.what = read_signature(from, path);
   const auto values = from.reals(path + "/value");
@@ -157,14 +157,19 @@ void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& r
   to.texts(group + "/notes", record.notes);
 }
 
-StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool ledgers) {
+Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::string& name) {
+  return curve_at(from, group + "/curves/" + hdf5_name(name));
+}
+
+StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool whole) {
   StageRecord record;
   const auto each = [&](const char* kind, const auto& take) {
     const auto folder = group + "/" + kind;
     for (const auto& link : from.children(folder)) take(hdf5_name_back(link), folder + "/" + link);
   };
-  each("curves",
-       [&](const std::string& name, const std::string& path) { record.curves[name] = read_curve(from, path); });
+  each("curves", [&](const std::string& name, const std::string& path) {
+    record.curves[name] = whole ? curve_at(from, path) : Curve{};
+  });
   for (const auto& one : kIntegers) record.counters.*one.field = from.integer(group + "/counters/" + one.name);
   for (const auto& one : kReals) record.counters.*one.field = from.real(group + "/counters/" + one.name);
   each("final", [&](const std::string& name, const std::string& path) {
@@ -172,7 +177,7 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool l
   });
   each("items",
        [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
-  if (ledgers)
+  if (whole)
     each("ledger",
          [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
   record.notes = from.texts(group + "/notes");

@@ -51,9 +51,11 @@ std::optional<FoundRecord> find_record(const Cache& cache, const std::string& di
 void write_result(const std::filesystem::path& file, const RunContent& run, const Cache& cache);
 
 void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& record);
-/// Without ledgers a record is read in a fraction of the time: they have a row for every token of a vocabulary, and
-/// no table or claim looks at them.
-StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool ledgers = true);
+/// Not `whole`: without ledgers, which have a row for every token of a vocabulary and which no table or claim looks
+/// at, and without what stands in its curves. It takes a fraction of the time.
+StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool whole = true);
+/// A curve of the record in `group`.
+Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::string& name);
 
 /// The first link of a member's path; arms may not hide the file's own groups.
 std::string arm_name(const std::string& arm);

@@ -62,6 +62,7 @@ class Stored : public Result {
  protected:
   virtual Loaded load(const std::string& digest) const = 0;
   virtual bool complete(const std::string& digest) const = 0;
+  virtual Curve load_curve(const std::string& digest, const std::string& name, Curve known) const = 0;
   const RunContent& run() const { return run_; }
 
  private:
@@ -78,6 +79,10 @@ class Stored : public Result {
       const auto found = member_.stages.find(node);
       return found == member_.stages.end() ? nullptr : of_.record(found->second, partial_);
     }
+    const Curve* curve(std::string_view node, const std::string& name) const override {
+      const auto found = member_.stages.find(node);
+      return found == member_.stages.end() ? nullptr : of_.curve(found->second, name, partial_);
+    }
 
    private:
     const Stored& of_;
@@ -93,11 +98,22 @@ class Stored : public Result {
     return loaded.record && (loaded.complete || partial) ? &*loaded.record : nullptr;
   }
 
+  const Curve* curve(const std::string& digest, const std::string& name, bool partial) const {
+    const auto* of = record(digest, partial);
+    if (!of) return nullptr;
+    const auto known = of->curves.find(name);
+    if (known == of->curves.end()) return nullptr;
+    const auto [at, fresh] = curves_.try_emplace({digest, name});
+    if (fresh) at->second = load_curve(digest, name, known->second);
+    return &at->second;
+  }
+
   using Key = std::tuple<std::string, std::int64_t, bool>;
   fs::path path_;
   RunContent run_;
   std::map<Key, Source> sources_;
   mutable std::map<std::string, Loaded> records_;
+  mutable std::map<std::pair<std::string, std::string>, Curve> curves_;  ///< by digest and name
 };
 
 class OpenRun final : public Stored {
@@ -117,6 +133,7 @@ class OpenRun final : public Stored {
     return {std::move(found->record), found->entry.has_value()};
   }
   bool complete(const std::string& digest) const override { return cache_.find(digest).has_value(); }
+  Curve load_curve(const std::string&, const std::string&, Curve known) const override { return known; }
 
   Cache cache_;
 };
@@ -153,6 +170,9 @@ class ClosedRun final : public Stored {
   }
   bool complete(const std::string& digest) const override {
     return from_->integer_attribute("/records/" + digest, "complete") == 1;
+  }
+  Curve load_curve(const std::string& digest, const std::string& name, Curve) const override {
+    return detail::read_curve(*from_, "/records/" + digest, name);
   }
 
   std::unique_ptr<Hdf5Reader> from_;

@@ -143,6 +143,10 @@ class Train final : public xp::Stage {
     if (p_.evaluate) request.evaluate_every = p_.evaluate->every, request.evaluators = std::move(p_.evaluate->with);
     if (p_.keep)
       request.keep_best = p_.keep->best, request.keep_by = p_.keep->by, request.keep_higher = p_.keep->higher;
+    if (p_.keep_state && request.keep_best > 0)
+      throw xp::Error(
+          "`keep_state` keeps the optimizer's moments of the last step, and `keep` makes the weights of another "
+          "step the output; leave one of them out");
     request.schedule_length = p_.schedule_length, request.keep_state = p_.keep_state;
     const auto goes_on = [&](const char* what) {
       return std::find(p_.continues.begin(), p_.continues.end(), what) != p_.continues.end();

@@ -160,6 +160,11 @@ TEST_CASE("train says what is wrong before it trains") {
                          "stop = \"1 steps\"\nevaluate = { every = \"1 steps\", with = [\"dev\"] }\nkeep = { best = "
                          "1, by = \"dev.accuracy\" }")),
              ContainsSubstring("dev.accuracy"));
+  CHECK_THAT(
+      fails(train("a",
+                  "stop = \"1 steps\"\nkeep_state = true\nevaluate = { every = \"1 steps\", with = [\"dev\"] }\n"
+                  "keep = { best = 1, by = \"dev.bits\" }")),
+      ContainsSubstring("`keep_state` keeps the optimizer's moments of the last step"));
   CHECK_THAT(fails(train("a", "stop = \"10%\"")), ContainsSubstring("recipe.toml:") && ContainsSubstring("steps"));
   CHECK_THAT(fails(train("a", "stop = \"1 steps\"\nclip = -1")),
              ContainsSubstring("clip") && ContainsSubstring("recipe.toml:"));

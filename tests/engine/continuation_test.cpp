@@ -76,7 +76,8 @@ TEST_CASE("what cannot be continued is said with its remedy") {
   auto request = steps(stage, "3 steps");
   request.keep_state = false;
   save_checkpoint(stage.folder("first"), stage.run(std::move(request)).checkpoint);
-  CHECK_THROWS_WITH(second(stage, {.optimizer = true}), ContainsSubstring("keep_state = true"));
+  CHECK_THROWS_WITH(second(stage, {.optimizer = true}), ContainsSubstring("`first` kept no training state") &&
+                                                            ContainsSubstring("keep_state = true in stage `first`"));
   CHECK_NOTHROW(second(stage, {}));
   auto fresh = steps(stage, "3 steps");
   fresh.continues = {.schedule = true};

@@ -61,7 +61,7 @@ Trained Stage::run(TrainRequest request) {
                     .checkpoint = [this](const Reference& from) { return load_checkpoint(folder(from.text)); },
                     .predictions = [this](const Reference& from) { return load_state(folder(from.text)); },
                     .open = [](const Reference&) -> FrozenModel { throw Error("no model is opened here"); },
-                    .kept_state = [this](const Reference& from) { return load_kept_state(folder(from.text)); },
+                    .kept_state = [this](const Reference& from) { return load_kept_state(folder(from.text), from.text); },
                     .tokenizer = [this](const Reference&) { return encoder; },
                     .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
                     .precision = precision,

@@ -151,6 +151,27 @@ TEST_CASE("a chain of one draws as its part does; a second part has a stream of 
   CHECK(masked(2) == masked(1));
 }
 
+TEST_CASE("a stage's transforms stand before the objective's own, whose parameters need no name in front") {
+  class Nothing final : public xp::Transform {
+   public:
+    xp::FieldUse fields() const override { return {}; }
+    void apply(std::vector<xp::Example>&, xp::RandomStream&) const override {}
+  };
+  const auto before = [](int parts) {
+    std::vector<std::unique_ptr<xp::Transform>> out;
+    for (int i = 0; i < parts; ++i) out.push_back(std::make_unique<Nothing>());
+    return out;
+  };
+  CHECK(xp::chained(before(0), nullptr) == nullptr);
+  CHECK(xp::chained(before(2), nullptr) != nullptr);
+  for (const int parts : {0, 1, 2}) {
+    const auto chain = xp::chained(before(parts), std::make_unique<xp::MaskTokens>(xp::MaskOptions{}));
+    chain->start(Reserved());
+    CHECK_THROWS_AS(chain->set("mask_rate", 7), xp::Error);
+    chain->set("transform_0.mask_rate", 7);  // of a part that has none
+  }
+}
+
 TEST_CASE("a chain refuses two parts that write one field, and passes parameters on by name") {
   xp::Chain chain;
   chain.add("a", std::make_unique<xp::MaskTokens>(xp::MaskOptions{}));

@@ -46,7 +46,8 @@ void check_stages(const Result& result) {
   const auto* partial = result.member("ofa", 1, true);
   CHECK(partial->record("done")->notes.size() == 2);
   REQUIRE(partial->record("half"));
-  CHECK(partial->record("half")->curves.at("loss").points.at(0).value == 0.5);
+  REQUIRE(partial->curve("half", "loss"));
+  CHECK(partial->curve("half", "loss")->points.at(0).value == 0.5);
   CHECK(partial->record("later") == nullptr);
   for (const auto& stage : result.stages()) {
     CHECK(stage.complete == (stage.digest == kDone));
@@ -213,7 +214,8 @@ TEST_CASE("a disk that is full when a run closes leaves the journal for repair",
   CHECK(!fs::exists(scratch / "trial" / "a.h5"));
   REQUIRE(repair(scratch.path()).size() == 1);
   const auto result = read_result(scratch / "trial" / "a.h5");
-  CHECK(result->member("ofa", 1)->record("done")->curves.at("loss").points.size() == 3000);
+  REQUIRE(result->member("ofa", 1)->curve("done", "loss"));
+  CHECK(result->member("ofa", 1)->curve("done", "loss")->points.size() == 3000);
 }
 
 TEST_CASE("damaged result files are errors of data that name the file", "[repair]") {

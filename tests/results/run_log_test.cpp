@@ -49,6 +49,13 @@ StageRecord without_ledgers(const Cache& cache, const std::string& digest) {
   return record;
 }
 
+/// A record with the points of all its curves, each asked for by its name.
+StageRecord with_points(const RecordSource& member, const std::string& node) {
+  auto out = *member.record(node);
+  for (auto& [name, curve] : out.curves) curve = *member.curve(node, name);
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("run ids sort by time and differ", "[run]") {
@@ -80,9 +87,11 @@ TEST_CASE("a closed run reads back as it was written", "[run]") {
     const auto* member = result->member(arm, seed);
     REQUIRE(member);
     CHECK(member->nodes() == std::vector<std::string>{"fit", "tuned[duplicates]"});
-    CHECK(difference(*member->record("fit"), without_ledgers(cache, kFit)) == "");
-    CHECK(difference(*member->record("tuned[duplicates]"), without_ledgers(cache, digest)) == "");
+    CHECK(difference(with_points(*member, "fit"), without_ledgers(cache, kFit)) == "");
+    CHECK(difference(with_points(*member, "tuned[duplicates]"), without_ledgers(cache, digest)) == "");
     CHECK(member->record("other") == nullptr);
+    CHECK(member->curve("other", "loss") == nullptr);
+    CHECK(member->curve("fit", "other") == nullptr);
   }
   CHECK(result->member("ofa", 1) == nullptr);
   CHECK(result->member("other", 0) == nullptr);
