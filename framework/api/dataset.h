@@ -13,7 +13,7 @@ namespace xp {
 struct Example {
   std::int64_t sample_id = 0;
   std::int64_t group_id = 0;
-  std::string source;  ///< for mixing weights and losses by source
+  std::string source = {};  ///< for mixing weights and losses by source
   std::map<std::string, Values, std::less<>> fields = {};
 
   /// Each throws Error, naming the fields there are, if the field is missing or of another kind.

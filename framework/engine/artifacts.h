@@ -14,7 +14,8 @@ void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& chec
 /// Tensors are private copies. Throws Error (Exit::data) naming file and entry if anything does not fit.
 /// Its training state stays on disk.
 Checkpoint load_checkpoint(const std::filesystem::path& folder);
-/// What a checkpoint was kept with; throws Error with the remedy if that is nothing. `made_by`: as the recipe names it.
+/// What a checkpoint was kept with; throws Error with the remedy if that is nothing. `made_by`: as the recipe names
+/// it.
 State load_kept_state(const std::filesystem::path& folder, const std::string& made_by);
 
 }  // namespace xp

@@ -30,8 +30,9 @@ void set_determinism(const Plan& plan) {
 void warn_of_slow_precision(const Plan& plan) {
 #if defined(__x86_64__) && defined(__GNUC__)
   if (plan.setting.precision == "bfloat16" && plan.setting.device == "cpu" && !__builtin_cpu_supports("avx512bf16"))
-    log::warn("this processor has no instructions for bfloat16 and computes it many times slower than float32; set "
-              "`precision = \"float32\"` unless the numbers themselves are wanted");
+    log::warn(
+        "this processor has no instructions for bfloat16 and computes it many times slower than float32; set "
+        "`precision = \"float32\"` unless the numbers themselves are wanted");
 #endif
 }
 

@@ -245,12 +245,13 @@ class TextExamples final : public ExampleSource {
     // A word may begin with a token of the blank before it alone: it has the class of what follows in the word, or
     // the first token, which stands for the word, would have none.
     const auto blank = [&](std::size_t t) {
-      const auto text = std::string_view(document.text).substr(static_cast<std::size_t>(begin[t]),
-                                                               static_cast<std::size_t>(end[t] - begin[t]));
+      const auto text = std::string_view(document.text)
+                            .substr(static_cast<std::size_t>(begin[t]), static_cast<std::size_t>(end[t] - begin[t]));
       return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
     };
     for (std::size_t t = word.size(); t-- > 1;)
-      if (out.data[t - 1] == -1 && word[t] >= 0 && word[t - 1] == word[t] && blank(t - 1)) out.data[t - 1] = out.data[t];
+      if (out.data[t - 1] == -1 && word[t] >= 0 && word[t - 1] == word[t] && blank(t - 1))
+        out.data[t - 1] = out.data[t];
     return out;
   }
 

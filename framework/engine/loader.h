@@ -42,7 +42,7 @@ struct LoaderSettings {
   int rank = 0, processes = 1;   ///< this process keeps every n-th group
   int ahead = 3;                 ///< batches made in advance; 0: made when asked for
   /// Called before batch `n` is made (its counters so far are given), on the making thread: moves schedules.
-  std::function<void(const Counters&)> before_batch;
+  std::function<void(const Counters&)> before_batch = {};
 };
 
 class Loader {

@@ -25,7 +25,8 @@ struct SessionResources {
   std::function<std::vector<const Checkpoint*>(std::string_view)> checkpoints;  ///< pattern over references
   std::function<Strings(std::string_view)> categories;
   /// Scores of a reference's classes; adds what they cost to `flops`.
-  std::function<at::Tensor(std::string_view role, const Batch& batch, std::string_view field, double& flops)> predict;
+  std::function<at::Tensor(std::string_view role, const Batch& batch, std::string_view field, double& flops)>
+      predict = {};
 };
 
 struct BuiltModel {

@@ -130,7 +130,8 @@ class Fields {
       return innermost().choices = std::move(names), innermost().kind = Kind::choice, *this;
     }
     Entry units(std::vector<Unit> units) { return innermost().units = std::move(units), *this; }
-    /// Of an artifact field (Reference or a list of them): which kind it takes; "checkpoint or predictions" is either.
+    /// Of an artifact field (Reference or a list of them): which kind it takes; "checkpoint or predictions" is
+    /// either.
     Entry artifact(std::string kind) { return innermost().interface = std::move(kind), *this; }
     Entry evaluates() { return innermost().evaluates = true, *this; }
     Entry files() { return info().kind = Kind::files, *this; }

@@ -59,8 +59,9 @@ class TaggedText final : public xp::DataSource {
       const auto word = line.substr(begin, end - begin);
       const auto cut = word.rfind(params_.separator);
       if (cut == std::string_view::npos || cut == 0 || cut + params_.separator.size() == word.size())
-        xp::bad_line(file, number,
-                     backquoted(std::string(word)) + " is no word with a tag; expected WORD" + params_.separator + "TAG");
+        xp::bad_line(
+            file, number,
+            backquoted(std::string(word)) + " is no word with a tag; expected WORD" + params_.separator + "TAG");
       if (!out.text.empty()) out.text += ' ';
       const auto from = out.text.size();
       out.text += word.substr(0, cut);

@@ -79,8 +79,8 @@ class Classification final : public Evaluator {
     recorder.metric("majority", counts.majority(), what);
     recorder.metric("normalised", counts.normalised(), what);
     if (const auto unseen = counts.items_of(kUnseen); unseen > 0)
-      recorder.note(count(static_cast<std::size_t>(unseen), "document") + " of " +
-                    backquoted(p_.data.text) + " have a label that training did not have; they count as wrong");
+      recorder.note(count(static_cast<std::size_t>(unseen), "document") + " of " + backquoted(p_.data.text) +
+                    " have a label that training did not have; they count as wrong");
   }
 
   Params p_;

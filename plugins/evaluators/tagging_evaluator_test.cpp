@@ -95,8 +95,8 @@ Kept tagged(const std::vector<Row>& rows, std::size_t per_batch) {
   Tags model(encoder);
   Context context(rows, per_batch);
   testing::registry()
-      .make<Evaluator>({{"type", "tagging"},
-                        {"data", Value(Reference{.text = "set:test", .kind = "dataset", .split = "test"})}})
+      .make<Evaluator>(
+          {{"type", "tagging"}, {"data", Value(Reference{.text = "set:test", .kind = "dataset", .split = "test"})}})
       ->evaluate(model, context);
   return context.kept;
 }

@@ -72,7 +72,8 @@ class Tagging final : public xp::Objective {
   at::Tensor labels(const xp::Batch& batch) const {
     const auto& tags = batch.dense(p_.field);
     if (tags.dim() != 2)
-      throw xp::Error("field " + xp::backquoted(p_.field) + " has one class per item; tagging needs one per token, so name a kind of annotation");
+      throw xp::Error("field " + xp::backquoted(p_.field) +
+                      " has one class per item; tagging needs one per token, so name a kind of annotation");
     return tags.masked_fill(xp::first_of_words(batch.dense("word")).logical_not(), -1);
   }
 

@@ -46,27 +46,28 @@ TrainRequest Stage::request(const std::string& stop, Table objective, Table mode
 Trained Stage::run(TrainRequest request) {
   std::int64_t asked = 0;
   const auto alone = Processes::join({});
-  TrainingHost host{.registry = testing::registry(),
-                    .random = RandomStreams(seed, "stage"),
-                    .pool = pool_,
-                    .recorder = notes,
-                    .mark = [](std::int64_t) {},
-                    .rewind = [this](std::int64_t step) { notes.rewind(step); },
-                    .work = work(),
-                    .stop_requested = [&] { return stop_at >= 0 && asked++ == stop_at; },
-                    .progress =
-                        [this](double, double, std::string_view) {
-                          if (at_progress) at_progress();
-                        },
-                    .checkpoint = [this](const Reference& from) { return load_checkpoint(folder(from.text)); },
-                    .predictions = [this](const Reference& from) { return load_state(folder(from.text)); },
-                    .open = [](const Reference&) -> FrozenModel { throw Error("no model is opened here"); },
-                    .kept_state = [this](const Reference& from) { return load_kept_state(folder(from.text), from.text); },
-                    .tokenizer = [this](const Reference&) { return encoder; },
-                    .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
-                    .precision = precision,
-                    .threads = threads,
-                    .processes = *alone};
+  TrainingHost host{
+      .registry = testing::registry(),
+      .random = RandomStreams(seed, "stage"),
+      .pool = pool_,
+      .recorder = notes,
+      .mark = [](std::int64_t) {},
+      .rewind = [this](std::int64_t step) { notes.rewind(step); },
+      .work = work(),
+      .stop_requested = [&] { return stop_at >= 0 && asked++ == stop_at; },
+      .progress =
+          [this](double, double, std::string_view) {
+            if (at_progress) at_progress();
+          },
+      .checkpoint = [this](const Reference& from) { return load_checkpoint(folder(from.text)); },
+      .predictions = [this](const Reference& from) { return load_state(folder(from.text)); },
+      .open = [](const Reference&) -> FrozenModel { throw Error("no model is opened here"); },
+      .kept_state = [this](const Reference& from) { return load_kept_state(folder(from.text), from.text); },
+      .tokenizer = [this](const Reference&) { return encoder; },
+      .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
+      .precision = precision,
+      .threads = threads,
+      .processes = *alone};
   return train(std::move(request), std::move(host));
 }
 
