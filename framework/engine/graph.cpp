@@ -155,8 +155,8 @@ class Graph {
     recorder.sync();
     CacheEntry about;
     about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name,
-    about.recipe = shared_.plan.name;
-    about.seconds = seconds_since(started);
+    about.recipe = shared_.plan.name, about.settings = settings_digest(node);
+    about.seconds = seconds_since(started), about.counters = recorder.last_counters();
     lease.commit(about);
     log_.stage(node.digest, "done");
   }

@@ -2,27 +2,16 @@
 
 #include "base/text.h"
 #include "engine/trainer.h"
+#include "results/counters.h"
 
 namespace xp {
 
 double progress_of(const Quantity& stop, const Counters& counters) {
-  const auto share = [&](double value) { return stop.amount > 0 ? value / stop.amount : 1.0; };
-  switch (stop.unit) {
-    case Unit::tokens: return share(static_cast<double>(counters.input_tokens));
-    case Unit::supervised: return share(static_cast<double>(counters.supervised_tokens));
-    case Unit::steps: return share(static_cast<double>(counters.steps));
-    case Unit::epochs: return share(counters.epochs);
-    case Unit::items:
-    case Unit::documents: return share(static_cast<double>(counters.items));
-    case Unit::seconds: return share(counters.seconds);
-    case Unit::flops: return share(counters.flops);
-    case Unit::bytes: return share(static_cast<double>(counters.bytes));
-    case Unit::none:
-    case Unit::percent:
-    case Unit::factor: break;
-  }
-  throw Error("training cannot stop at " + backquoted(to_text(stop)) +
-              "; use tokens, steps, epochs, items, bytes, min or flops");
+  const auto amount = counted(counters, stop.unit);
+  if (!amount)
+    throw Error("training cannot stop at " + backquoted(to_text(stop)) +
+                "; use tokens, steps, epochs, items, bytes, min or flops");
+  return stop.amount > 0 ? *amount / stop.amount : 1.0;
 }
 
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters) {

@@ -47,7 +47,7 @@ class Towers {
     std::unique_ptr<Checkpoint> checkpoint;
   };
   struct Average {
-    std::vector<at::Tensor> own, followed;
+    std::vector<at::Tensor> own = {}, followed = {};
     double decay = 0;
   };
   void add_checkpoint(Checkpoint from);

@@ -5,17 +5,24 @@
 #include <unordered_map>
 
 namespace xp {
-namespace {
 
 using PairKey = std::uint64_t;
 
-PairKey pair_of(SymbolId left, SymbolId right) { return PairKey{left} << 32 | right; }
+namespace detail {
 
 struct PairHash {
   std::size_t operator()(PairKey key) const {
     return static_cast<std::size_t>((key ^ key >> 29) * 0x9E3779B97F4A7C15ull >> 7);
   }
 };
+
+}  // namespace detail
+
+namespace {
+
+using detail::PairHash;
+
+PairKey pair_of(SymbolId left, SymbolId right) { return PairKey{left} << 32 | right; }
 
 struct PairStats {
   std::int64_t count = 0;

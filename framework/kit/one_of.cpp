@@ -8,7 +8,7 @@ namespace xp {
 namespace {
 
 // The first part inherits the stream.
-RandomStream stream_of(std::size_t part, const RandomStream& random) { return part ? random.fork(part) : random; }
+RandomStream stream_of_part(std::size_t part, const RandomStream& random) { return part ? random.fork(part) : random; }
 
 std::size_t length_of(const Values& values) {
   return std::visit(
@@ -93,7 +93,7 @@ void OneOf::start(const Resources& resources) {
 
 Lengths OneOf::lengths(std::size_t part, std::int64_t raw, const RandomStream& random) const {
   const auto& transform = parts_[part].transform;
-  return transform ? transform->lengths(raw, stream_of(part, random)) : Lengths{raw, 0};
+  return transform ? transform->lengths(raw, stream_of_part(part, random)) : Lengths{raw, 0};
 }
 
 Lengths OneOf::lengths(std::int64_t raw, RandomStream random) const {
@@ -110,7 +110,7 @@ Lengths OneOf::lengths(std::int64_t raw, RandomStream random) const {
 void OneOf::apply(std::vector<Example>& group, RandomStream& random) const {
   const auto k = draw_ ? draw_(random) : now_;
   const auto& transform = parts_[k].transform;
-  auto stream = stream_of(k, random);
+  auto stream = stream_of_part(k, random);
   if (transform) transform->apply(group, stream);
   const auto made = transform ? transform->fields().writes : std::vector<FieldSpec>{};
   for (auto& item : group) {

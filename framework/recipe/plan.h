@@ -95,6 +95,8 @@ struct Origin {
 /// options.arms, of those arms as they run (keys begin with "arm NAME: ").
 XP_API std::vector<Origin> origins(const std::filesystem::path& recipe, const ResolveOptions& options,
                                    Problems& problems);
+/// 16 hex digits: equal for stages with equal settings, whatever their seed and their inputs' content.
+XP_API std::string settings_digest(const PlanNode& node);
 /// Graphviz text of the stage graph.
 XP_API std::string to_dot(const Plan& plan);
 /// Libraries that the plan's components come from.

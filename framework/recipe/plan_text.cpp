@@ -1,6 +1,7 @@
 // A plan for people, for result files and for Graphviz.
 #include <algorithm>
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "recipe/arms.h"
 #include "recipe/plan.h"
@@ -215,5 +216,7 @@ std::vector<Origin> origins(const fs::path& file, const ResolveOptions& options,
     add(Value(arm.document), "arm " + arm.name + ": ");
   return out;
 }
+
+std::string settings_digest(const PlanNode& node) { return sha256(to_text(Value(node.settings))).substr(0, 16); }
 
 }  // namespace xp

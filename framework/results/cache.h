@@ -15,9 +15,11 @@ struct CacheEntry {
   std::string digest;
   std::filesystem::path folder;  ///< outputs in `<folder>/<output name>/`, the record in `record.journal`
   std::string stage_type, stage_name, recipe;
-  std::string made;  ///< UTC time
+  std::string settings;  ///< digest of the stage's settings, the same for all seeds
+  std::string made;      ///< UTC time
   double seconds = 0;
   std::uint64_t bytes = 0;
+  Counters counters = {};  ///< what the stage counted; zeros if it did not
 };
 
 /// The name of the record in an entry and in a work folder.
@@ -32,8 +34,8 @@ class XP_API Lease {
   /// False if another machine took over because this one did not renew for a minute; then stop working.
   virtual bool held() const = 0;
   /// Hashes and syncs what lies in work(), writes the manifest, renames. Losing the race means the winner's entry. Of
-  /// `about`, type, name, recipe and seconds count. Throws Error if the disk fails, if work() holds links or devices,
-  /// or if the lease was lost and nobody made the entry yet.
+  /// `about`, type, name, recipe, settings, seconds and counters count. Throws Error if the disk fails, if work()
+  /// holds links or devices, or if the lease was lost and nobody made the entry yet.
   virtual CacheEntry commit(const CacheEntry& about) = 0;
 };
 

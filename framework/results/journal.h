@@ -52,6 +52,7 @@ class XP_API JournalRecorder final : public Recorder {
   void ledger(std::string_view table, const std::vector<std::string>& columns,
               const std::vector<std::string>& row) override;
   void counters(const Counters& final) override;
+  Counters last_counters() const;  ///< zeros before the first
   void note(std::string_view text) override;
   /// What was recorded so far belongs to `step`; on the disk when it returns.
   void mark(std::int64_t step);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "results/cache_files.h"
+#include "results/counters.h"
 #include "results/journal.h"
 #include "results/process.h"
 #include "results/stored_json.h"
@@ -86,14 +87,15 @@ CacheEntry read_manifest(const fs::path& folder, const std::string& digest, bool
   if (manifest.text("digest") != digest)
     throw damaged(folder, "its manifest is of digest " + backquoted(printable(manifest.text("digest"))));
   const Stored about(manifest.table("about"), file.string());
-  CacheEntry entry{digest,
-                   folder,
-                   about.text("stage_type"),
-                   about.text("stage_name"),
-                   about.text("recipe"),
-                   manifest.text("made"),
-                   manifest.number("seconds"),
-                   0};
+  CacheEntry entry{.digest = digest,
+                   .folder = folder,
+                   .stage_type = about.text("stage_type"),
+                   .stage_name = about.text("stage_name"),
+                   .recipe = about.text("recipe"),
+                   .settings = about.has("settings") ? about.text("settings") : "",
+                   .made = manifest.text("made"),
+                   .seconds = manifest.number("seconds")};
+  if (manifest.has("counters")) entry.counters = counters_from(manifest.table("counters"), file.string());
   for (const auto& one : manifest.list("files")) {
     const auto* stated = one.as<Table>();
     if (!stated) throw manifest.wrong("files", "an array of objects");
@@ -117,7 +119,11 @@ CacheEntry write_manifest(const fs::path& folder, const std::string& digest, con
                            {"sha256", sha256_file(file)}});
   }
   Table json{{"format", kFormat}, {"digest", digest}, {"made", entry.made}, {"seconds", entry.seconds}};
-  json["about"] = Table{{"stage_type", entry.stage_type}, {"stage_name", entry.stage_name}, {"recipe", entry.recipe}};
+  json["about"] = Table{{"stage_type", entry.stage_type},
+                        {"stage_name", entry.stage_name},
+                        {"recipe", entry.recipe},
+                        {"settings", entry.settings}};
+  json["counters"] = to_table(entry.counters);
   json["files"] = std::move(stated);
   write_file(folder / kManifest, to_json(json) + "\n");
   for (auto i = folders.size(); i-- > 0;) sync_path(folders[i]);

@@ -39,6 +39,7 @@ struct JournalRecorder::Names {
   std::vector<std::pair<MetricSignature, std::uint32_t>> signatures = {};  ///< few: searched from the end
   std::unordered_map<std::string, std::uint32_t> curves = {};              ///< curve -> signature
   std::unordered_map<std::string, Columns> ledgers = {};
+  Counters last = {};
 
   void write(Entry kind, const Packer& payload) { out.append(static_cast<std::uint8_t>(kind), payload.bytes()); }
 
@@ -140,6 +141,12 @@ void JournalRecorder::counters(const Counters& final) {
   Packer payload;
   pack(payload, final);
   names_->write(Entry::counters, payload);
+  names_->last = final;
+}
+
+Counters JournalRecorder::last_counters() const {
+  const std::lock_guard lock(names_->mutex);
+  return names_->last;
 }
 
 void JournalRecorder::note(std::string_view text) {

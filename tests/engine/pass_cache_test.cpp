@@ -47,7 +47,7 @@ Compared compare(Stage& stage, const Reference& data, std::int64_t micro, Table 
 }
 
 /// Largest difference relative to each tensor's largest entry.
-double difference(const Compared& a, const Compared& b) {
+double distance_of(const Compared& a, const Compared& b) {
   double worst = a.gradients.size() == b.gradients.size() ? 0 : 1;
   for (std::size_t i = 0; i < a.gradients.size() && worst < 1; ++i)
     if (a.gradients[i].defined() && b.gradients[i].defined())
@@ -70,7 +70,7 @@ TEST_CASE("a compared batch in parts has the gradients of the whole, dropout inc
     const auto whole = compare(stage, data, 0, objective);
     for (const std::int64_t micro : {1, 5, 16}) {  // 5 cuts pairs: what is compared is all there
       const auto parts = compare(stage, data, micro, objective);
-      CHECK(difference(parts, whole) < 1e-5);
+      CHECK(distance_of(parts, whole) < 1e-5);
       CHECK(parts.flops > 1.2 * whole.flops);  // a third of the passes' cost more
       CHECK(parts.flops < 1.4 * whole.flops);
     }

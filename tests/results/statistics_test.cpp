@@ -1,4 +1,4 @@
-// Statistics against SciPy (tools/parity/statistics.py wrote the golden files), by hand, and under true nulls.
+// Statistics against SciPy (tools/parity/scipy_statistics.py wrote the golden files), by hand, and under true nulls.
 #include "results/statistics.h"
 
 #include <catch2/catch_approx.hpp>

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "outlook.h"
 #include "program.h"
 
 namespace xp::program {
@@ -22,17 +23,23 @@ std::string origins_json(const std::vector<Origin>& all) {
 }  // namespace
 
 void add_check(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("check", "Finds every mistake of a recipe; loads no plugin, starts nothing.");
+  auto* verb = app.add_subcommand(
+      "check", "Finds every mistake of a recipe and says what it costs; loads no plugin, starts nothing.");
   auto options = std::make_shared<RecipeOptions>();
   options->add_to(*verb);
   verb->footer("Example: xp check recipes/quickstart.toml --set stage.adapt.stop='\"500k tokens\"'");
   verb->callback([options, &program] {
     const auto catalogue = options->catalogue(program);
     const auto plan = options->plan(program, catalogue);
-    print(program.json
-              ? to_json(to_value(plan)) + "\n"
-              : backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
-                    count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n");
+    const auto ahead = outlook(plan, Cache(program.results_folder()));
+    if (program.json) {
+      auto out = to_value(plan);
+      out.as<Table>()->insert_or_assign("cost", Value(to_table(ahead)));
+      return print(to_json(out) + "\n");
+    }
+    print(backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
+          count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n" +
+          outlook_text(plan, ahead));
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/engine.h"
+#include "outlook.h"
 #include "plugin/loader.h"
 #include "processes.h"
 #include "program.h"
@@ -13,72 +14,6 @@
 
 namespace xp::program {
 namespace {
-
-/// What lies ahead, from the plan and from what earlier stages of the same kind took.
-struct Outlook {
-  std::size_t to_run = 0, cached = 0;
-  double tokens = 0, flops = 0, seconds = 0, bytes = 0;
-  std::size_t unknown = 0;  ///< stages of a kind that never ran here
-};
-
-struct Rate {
-  double seconds = 0, bytes = 0, tokens = 0;
-  std::size_t n = 0;
-};
-
-double stop_tokens(const PlanNode& node) {
-  const auto* stop = find(node.settings, "stop");
-  const auto quantity = stop && stop->as<std::string>() ? parse_quantity(*stop->as<std::string>()) : std::nullopt;
-  return quantity && quantity->unit == Unit::tokens ? quantity->amount : 0;
-}
-
-Outlook outlook(const Plan& plan, const Cache& cache) {
-  Outlook ahead;
-  std::map<std::string, Rate> rates;
-  std::vector<const PlanNode*> missing;
-  for (const auto& node : plan.nodes) {
-    if (cache.find(node.digest))
-      ++ahead.cached;
-    else
-      missing.push_back(&node);
-  }
-  ahead.to_run = missing.size();
-  if (missing.empty()) return ahead;
-  for (const auto& entry : cache.list()) {
-    auto& rate = rates[entry.stage_type];
-    rate.seconds += entry.seconds, rate.bytes += static_cast<double>(entry.bytes), ++rate.n;
-    rate.tokens += static_cast<double>(cache.record(entry).counters.input_tokens);
-  }
-  for (const auto* node : missing) {
-    const double tokens = stop_tokens(*node);
-    ahead.tokens += tokens;
-    if (const auto* stop = find(node->settings, "stop"); stop && stop->as<std::string>())
-      if (const auto quantity = parse_quantity(*stop->as<std::string>()); quantity && quantity->unit == Unit::flops)
-        ahead.flops += quantity->amount;
-    const auto& rate = rates[node->type];
-    if (rate.n == 0) {
-      ++ahead.unknown;
-      continue;
-    }
-    ahead.seconds += tokens > 0 && rate.tokens > 0 ? rate.seconds * tokens / rate.tokens
-                                                   : rate.seconds / static_cast<double>(rate.n);
-    ahead.bytes += rate.bytes / static_cast<double>(rate.n);
-  }
-  return ahead;
-}
-
-std::string outlook_text(const Plan& plan, const Outlook& ahead) {
-  std::string out = plan.name + ": " + count(plan.members.size(), "run") + " (arm and seed), " +
-                    count(ahead.to_run, "stage") + " to run, " + std::to_string(ahead.cached) + " cached";
-  if (ahead.tokens > 0) out += "; about " + short_number(ahead.tokens) + " tokens to train on";
-  if (ahead.flops > 0) out += ", " + short_number(ahead.flops) + " FLOPs";
-  if (ahead.seconds > 0)
-    out += "; going by earlier stages " + duration_text(ahead.seconds) + " of work, " + bytes_text(ahead.bytes) +
-           " of disk";
-  if (ahead.unknown > 0 && ahead.to_run > 0)
-    out += "; no earlier stage tells about " + std::to_string(ahead.unknown) + " of them";
-  return out + "\n";
-}
 
 /// Result of an earlier run of the same plan that is complete, newest first.
 std::optional<std::filesystem::path> same_result(const Program& program, const Plan& plan) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/statistics/*.json: inputs and what SciPy and statsmodels make of them.
 
-Run with `python3 -m venv V && V/bin/pip install scipy==1.17.1 statsmodels && V/bin/python tools/parity/statistics.py`.
+Run with `python3 -m venv V && V/bin/pip install scipy==1.17.1 statsmodels && V/bin/python tools/parity/scipy_statistics.py`.
 The C++ tests compare framework/results/statistics.cpp to these files; nothing here runs in a test.
 """
 
