@@ -35,13 +35,21 @@ at::Tensor uniform_rows(const std::vector<RandomStream>& streams, std::int64_t p
   return out;
 }
 
-at::Tensor uniform_rows_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item,
-                                  at::Device device) {
+at::Tensor numbers_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item, at::Device device) {
   std::vector<std::int64_t> keys;
   for (const auto& one : streams) keys.push_back(as_signed(one.key()));
   const auto count = ops::arange(1, per_item + 1, at::TensorOptions(device).dtype(at::kLong));
-  const auto places = ops::tensor(keys).to(device).unsqueeze(1).add(count.mul(as_signed(RandomStream::kStep)));
-  return shifted(mixed(places), 11).to(at::kDouble).add_(0.5).mul_(0x1p-53).to(at::kFloat).clamp_max_(kBelowOne);
+  return mixed(ops::tensor(keys).to(device).unsqueeze(1).add(count.mul(as_signed(RandomStream::kStep))));
+}
+
+at::Tensor uniform_rows_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item,
+                                  at::Device device) {
+  return shifted(numbers_by_tensor(streams, per_item, device), 11)
+      .to(at::kDouble)
+      .add_(0.5)
+      .mul_(0x1p-53)
+      .to(at::kFloat)
+      .clamp_max_(kBelowOne);
 }
 
 }  // namespace xp

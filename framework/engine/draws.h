@@ -13,4 +13,7 @@ at::Tensor uniform_rows(const std::vector<RandomStream>& streams, std::int64_t p
 /// The same computed with tensor operations; what other devices than the CPU do.
 at::Tensor uniform_rows_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item, at::Device device);
 
+/// Row i holds the first `per_item` numbers of stream i as the bits of int64, [streams, per_item] on `device`.
+at::Tensor numbers_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item, at::Device device);
+
 }  // namespace xp

@@ -160,7 +160,8 @@ class TextExamples final : public ExampleSource {
   std::int64_t room_for(const Transform* transform, RandomStream random) const {
     const auto plain = rule_.length - specials_;
     if (!transform) return plain;
-    return std::max<std::int64_t>(raw_tokens_for(*transform, {plain, std::int64_t{1} << 40}, random, 8 * plain), 1);
+    // A decoder has no more places than an encoder.
+    return std::max<std::int64_t>(raw_tokens_for(*transform, {plain, rule_.length}, random, 8 * plain), 1);
   }
 
   Example make(const Document& document, std::size_t unit, std::size_t at, std::size_t n, std::int64_t id) const {

@@ -5,6 +5,7 @@
 #include "api/ops.h"
 #include "base/text.h"
 #include "engine/draws.h"
+#include "engine/dropout.h"
 #include "engine/packing.h"
 #include "engine/pass_cache.h"
 #include "engine/processes.h"
@@ -17,21 +18,18 @@ std::uint64_t item_key(const at::Tensor& sample_id, std::int64_t row) {
   return static_cast<std::uint64_t>(sample_id.const_data_ptr<std::int64_t>()[row]);
 }
 
-/// [items, per_item] in (0, 1), keyed by step and item.
-at::Tensor draws(const RandomStreams& random, std::int64_t step, const at::Tensor& sample_id, std::int64_t per_item,
-                 at::Device device) {
-  std::vector<RandomStream> by_item;
-  for (std::int64_t i = 0; i < sample_id.size(0); ++i) by_item.push_back(random.stream(step, item_key(sample_id, i)));
-  return uniform_rows(by_item, per_item, device);
+/// One stream per item, keyed by step and item.
+std::vector<RandomStream> by_item(const RandomStreams& random, std::int64_t step, const at::Tensor& sample_id) {
+  std::vector<RandomStream> out;
+  for (std::int64_t i = 0; i < sample_id.size(0); ++i) out.push_back(random.stream(step, item_key(sample_id, i)));
+  return out;
 }
 
 at::Tensor drop(const at::Tensor& x, double rate, const RandomStreams& random, std::int64_t step,
                 const at::Tensor& sample_id) {
   if (rate <= 0) return x;
   if (!sample_id.defined()) throw Error("a model drops out in training, so the pass must give `sample_id`");
-  const auto per_item = x.numel() / std::max<std::int64_t>(x.size(0), 1);
-  const auto keep = draws(random, step, sample_id, per_item, x.device()).ge(rate).to(x.scalar_type());
-  return x.mul(keep.view(x.sizes())).mul(1.0 / (1.0 - rate));
+  return keyed_dropout(x, rate, by_item(random, step, sample_id));
 }
 
 }  // namespace
@@ -84,7 +82,7 @@ class Step final : public StepContext {
   const at::Tensor& weight(Param own) const override { return s_.active_parts_.at(path_).at(own); }
 
   at::Tensor uniform(const Batch& batch, std::int64_t per_item, std::string_view what) override {
-    return draws(streams().child(what), s_.step, batch.sample_id, per_item, s_.device());
+    return uniform_rows(by_item(streams().child(what), s_.step, batch.sample_id), per_item, s_.device());
   }
 
   at::Tensor gather(const at::Tensor& rows) override { return s_.processes ? s_.processes->gather(rows) : rows; }

@@ -8,7 +8,9 @@ namespace xp {
 namespace {
 
 // The first part inherits the stream.
-RandomStream stream_of_part(std::size_t part, const RandomStream& random) { return part ? random.fork(part) : random; }
+RandomStream stream_of_part(std::size_t part, const RandomStream& random) {
+  return part ? random.fork(part) : random;
+}
 
 std::size_t length_of(const Values& values) {
   return std::visit(

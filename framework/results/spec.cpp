@@ -126,6 +126,17 @@ std::string test_of(const ClaimSpec& claim) {
 
 std::vector<ClaimSpec> claims_from(const Value& plan) { return specs_from<ClaimSpec>(plan, "claims"); }
 std::vector<TableSpec> tables_from(const Value& plan) { return specs_from<TableSpec>(plan, "tables"); }
+std::vector<TableSpec> shown_tables(const Value& plan) {
+  auto tables = tables_from(plan);
+  if (!tables.empty()) return tables;
+  TableSpec table;
+  table.id = "claims";
+  for (const auto& claim : claims_from(plan))
+    if (std::find(table.columns.begin(), table.columns.end(), claim.metric) == table.columns.end())
+      table.columns.push_back(claim.metric);
+  if (!table.columns.empty()) tables.push_back(std::move(table));
+  return tables;
+}
 std::vector<FigureSpec> figures_from(const Value& plan) { return specs_from<FigureSpec>(plan, "figures"); }
 
 Value to_value(const ClaimSpec& c) {

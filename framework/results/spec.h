@@ -59,6 +59,8 @@ struct XP_API FigureSpec {
 XP_API std::vector<ClaimSpec> claims_from(const Value& plan);
 XP_API std::vector<TableSpec> tables_from(const Value& plan);
 XP_API std::vector<FigureSpec> figures_from(const Value& plan);
+/// The plan's tables; without any, one of the metrics that its claims are about.
+XP_API std::vector<TableSpec> shown_tables(const Value& plan);
 /// One entry of those lists, as a table with every field.
 XP_API Value to_value(const ClaimSpec& claim);
 XP_API Value to_value(const TableSpec& table);

@@ -86,7 +86,8 @@ TEST_CASE("50 steps of masked language modelling lose what PyTorch loses on the 
   REQUIRE(loss.size() == kSteps);
   REQUIRE(golden["loss"].size() == kSteps);
   for (int i = 0; i < kSteps; ++i)
-    CHECK(loss[static_cast<std::size_t>(i)] == Catch::Approx(golden["loss"][i].get<double>()).margin(1e-4).epsilon(0));
+    CHECK(loss[static_cast<std::size_t>(i)] ==
+          Catch::Approx(golden["loss"][i].get<double>()).margin(1e-4).epsilon(0));
   CHECK(loss.back() < 0.9 * loss.front());
 }
 

@@ -37,7 +37,7 @@ method = {{ type = "wordpiece", vocab_size = {vocab}, min_count = 1 }}
 corpus = "words"
 [stage.pretrain]
 type      = "train"
-model     = {{ type = "transformer", kind = "encoder", layers = {layers}, width = {width}, heads = {heads}, ffn = {ffn}, max_time = {length}, dropout = 0.1 }}
+model     = {{ type = "transformer", kind = "encoder", layers = {layers}, width = {width}, heads = {heads}, ffn = {ffn}, max_time = {length}, dropout = 0.1, attention_dropout = 0.1 }}
 tokenizer = "tokens"
 data      = "words"
 objective = {{ type = "mlm" }}

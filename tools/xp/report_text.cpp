@@ -20,7 +20,7 @@ Report report_of(const std::vector<const Result*>& results) {
   out.study = study_of(results);
   const auto& plan = results.front()->plan();
   out.claims = claims_from(plan);
-  for (const auto& spec : tables_from(plan)) out.tables.push_back(build_table(spec, out.study, out.claims));
+  for (const auto& spec : shown_tables(plan)) out.tables.push_back(build_table(spec, out.study, out.claims));
   if (!out.claims.empty()) out.verdicts = judge(out.claims, out.study);
   return out;
 }

@@ -25,7 +25,7 @@ void show_tables(const Program& program, const TableOptions& options) {
   const auto results = open_results(program, options.results);
   const auto study = study_of(pointers(results));
   const auto claims = claims_from(results.front()->plan());
-  auto specs = tables_from(results.front()->plan());
+  auto specs = shown_tables(results.front()->plan());
   if (!options.columns.empty()) {
     TableSpec own;
     own.id = "table", own.rows = options.rows, own.columns = options.columns;
@@ -38,7 +38,9 @@ void show_tables(const Program& program, const TableOptions& options) {
       throw Error("the result has no table " + backquoted(options.id) + "; it has " + listed(ids), Exit::usage);
   }
   if (specs.empty())
-    throw Error("the recipe states no [[table]]; name columns, e.g. --columns score.retrieval.top10", Exit::usage);
+    throw Error(
+        "the recipe states neither [[table]] nor [[claim]]; name columns, e.g. --columns score.retrieval.top10",
+        Exit::usage);
   for (const auto& spec : specs)
     print(render(build_table(spec, study, claims), program.json ? "json" : options.format) + "\n");
   if (options.claims)

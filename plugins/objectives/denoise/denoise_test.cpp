@@ -1,6 +1,7 @@
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 
@@ -256,9 +257,10 @@ TEST_CASE("denoise says what does not fit") {
   CHECK_THROWS_WITH(Fixture(testing::registry(), without), ContainsSubstring("no id is reserved for `sentinel`"));
 }
 
-TEST_CASE("denoise runs from a recipe: what the tokenizer adds around a text is no part of it") {
+TEST_CASE("denoise runs from a recipe: what the tokenizer adds is no part of it, inputs and targets both fit") {
+  const std::string rate = GENERATE("0.5", "0.8");  // at 0.8 the target is longer than the input
   testing::RecipeRun project;
-  project.put("en.txt", testing::planted_text(60));
+  project.put("en.txt", testing::planted_text(20, 1, 60));
   project.run(R"(
 recipe  = 1
 name    = "ul2"
@@ -287,8 +289,8 @@ tokenizer = "tokens"
 data      = "prose"
 batch     = { tokens = 200 }
 stop      = "5 steps"
-objective = { type = "denoise", mode = "X", span = 3, rate = 0.5 }
-)");
+objective = { type = "denoise", mode = "X", span = 3, rate = )" +
+              rate + " }\n");
   const auto counters = project.record("pretrain").counters;
   CHECK(counters.steps == 5);
   CHECK(counters.supervised_tokens > 0);

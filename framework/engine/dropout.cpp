@@ -1,0 +1,132 @@
+#include "engine/dropout.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "api/ops.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/draws.h"
+
+// Chosen when the library is loaded: with AVX2 the loops below are twice as fast.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define XP_WIDE __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define XP_WIDE
+#endif
+
+namespace xp {
+namespace {
+
+constexpr std::int64_t kBlock = 64;
+
+std::uint32_t threshold_of(double rate) {
+  return static_cast<std::uint32_t>(std::min(std::llround(rate * 0x1p32), 0xFFFFFFFFll));
+}
+
+double scale_of(std::uint32_t threshold) { return 1 / (1 - threshold * 0x1p-32); }
+
+/// Elements [begin, begin + n) of a row, n <= kBlock.
+XP_WIDE void keep_block(std::uint64_t key, std::uint32_t threshold, std::int64_t begin, std::int64_t n,
+                        std::uint8_t* keep) {
+  std::uint32_t halves[kBlock];
+  for (std::int64_t j = 0; j < kBlock / 2; ++j) {
+    const auto number = static_cast<std::uint64_t>(begin / 2 + j + 1);
+    const std::uint64_t bits = RandomStream::mix(key + RandomStream::kStep * number);
+    halves[2 * j] = static_cast<std::uint32_t>(bits >> 32), halves[2 * j + 1] = static_cast<std::uint32_t>(bits);
+  }
+  for (std::int64_t k = 0; k < n; ++k) keep[k] = halves[k] >= threshold;
+}
+
+XP_WIDE void scale_block(const float* x, const std::uint8_t* keep, float scale, std::int64_t n, float* out) {
+  for (std::int64_t k = 0; k < n; ++k) out[k] = keep[k] ? x[k] * scale : 0;
+}
+
+template <class F>
+void each_row(std::int64_t rows, const F& f) {
+  at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) f(row);
+  });
+}
+
+/// Draws what is kept, and where x is float32 on the CPU applies it in the same pass.
+at::Tensor drop_and_draw(const at::Tensor& x, std::uint32_t threshold, const std::vector<RandomStream>& streams,
+                         at::Tensor& keep) {
+  const auto rows = std::ssize(streams), n = x.numel() / std::max<std::int64_t>(rows, 1);
+  const double scale = scale_of(threshold);
+  const bool fused = x.scalar_type() == at::kFloat;
+  keep = ops::empty(x.sizes(), x.options().dtype(at::kBool));
+  auto out = fused ? ops::empty(x.sizes(), x.options()) : at::Tensor();
+  auto* kept = static_cast<std::uint8_t*>(keep.mutable_data_ptr());
+  const float* in = fused ? x.const_data_ptr<float>() : nullptr;
+  float* made = fused ? out.mutable_data_ptr<float>() : nullptr;
+  each_row(rows, [&](std::int64_t row) {
+    for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+      const auto size = std::min(kBlock, n - begin), at = row * n + begin;
+      keep_block(streams[static_cast<std::size_t>(row)].key(), threshold, begin, size, kept + at);
+      if (fused) scale_block(in + at, kept + at, static_cast<float>(scale), size, made + at);
+    }
+  });
+  return fused ? out : x.mul(keep).mul_(scale);
+}
+
+at::Tensor drop_again(const at::Tensor& x, const at::Tensor& keep, double scale) {
+  if (!x.is_cpu() || x.scalar_type() != at::kFloat) return x.mul(keep).mul_(scale);
+  const auto from = x.contiguous();
+  auto out = ops::empty(from.sizes(), from.options());
+  const auto* kept = static_cast<const std::uint8_t*>(keep.const_data_ptr());
+  const auto* in = from.const_data_ptr<float>();
+  auto* made = out.mutable_data_ptr<float>();
+  at::parallel_for(0, from.numel(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+    for (; begin < end; begin += kBlock)
+      scale_block(in + begin, kept + begin, static_cast<float>(scale), std::min(kBlock, end - begin), made + begin);
+  });
+  return out;
+}
+
+struct Drop final : torch::autograd::Function<Drop> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, std::int64_t threshold,
+                            const std::vector<RandomStream>& streams) {
+    const auto least = static_cast<std::uint32_t>(threshold);
+    at::Tensor keep, out;
+    if (x.is_cpu()) {
+      out = drop_and_draw(x.contiguous(), least, streams, keep);
+    } else {
+      const auto n = x.numel() / std::max<std::int64_t>(std::ssize(streams), 1);
+      keep = kept_by_tensor(streams, n, threshold * 0x1p-32, x.device()).view(x.sizes());
+      out = x.mul(keep).mul_(scale_of(least));
+    }
+    context->save_for_backward({keep});
+    context->saved_data["scale"] = scale_of(least);
+    return out;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto keep = context->get_saved_variables()[0];
+    return {drop_again(gradients[0], keep, context->saved_data["scale"].toDouble()), {}, {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor kept_by_tensor(const std::vector<RandomStream>& streams, std::int64_t per_item, double rate,
+                          at::Device device) {
+  const auto numbers = numbers_by_tensor(streams, (per_item + 1) / 2, device);
+  const auto low = numbers.bitwise_and(std::int64_t{0xFFFFFFFF});
+  const auto high = numbers.bitwise_right_shift(32).bitwise_and_(std::int64_t{0xFFFFFFFF});
+  const auto halves = ops::stack({high, low}, -1).flatten(1).narrow(1, 0, per_item);
+  return halves.ge(static_cast<std::int64_t>(threshold_of(rate)));
+}
+
+at::Tensor keyed_dropout(const at::Tensor& x, double rate, const std::vector<RandomStream>& streams) {
+  if (x.dim() == 0 || x.size(0) != std::ssize(streams))
+    throw Error("dropout of " + count(x.dim() ? x.size(0) : 0, "row") + " with " + count(streams.size(), "stream"));
+  const auto threshold = threshold_of(rate);
+  if (threshold == 0 || x.numel() == 0) return x;
+  return Drop::apply(x, static_cast<std::int64_t>(threshold), streams);
+}
+
+}  // namespace xp
