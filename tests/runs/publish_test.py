@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""tools/publish on a recipe of seconds: the page, the list and the costs fit what was run."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from training import RECIPE, write_project
+
+XP = sys.argv.pop(1)
+PUBLISH = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "publish"
+MORE = """
+[evaluator.quality]
+type = "pseudo_likelihood"
+data = "english:test"
+[stage.score]
+type  = "evaluate"
+model = "pretrain"
+with  = ["quality"]
+[arm.much.stage.pretrain.objective]
+mask_rate = 0.5
+[arm.little]
+[[claim]]
+id       = "much_is_better"
+metric   = "score.quality.bits"
+better   = "lower"
+arm      = "much"
+baseline = "little"
+[smoke]
+seeds = 1
+stage.pretrain.stop = "10 steps"
+"""
+
+
+class Publish(unittest.TestCase):
+    def publish(self, *arguments, code=0):
+        done = subprocess.run([sys.executable, PUBLISH, "--xp", XP, *arguments], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def test_page_list_and_costs(self):
+        with tempfile.TemporaryDirectory(prefix="xp-publish-") as name:
+            folder = pathlib.Path(name)
+            write_project(folder, RECIPE.replace('name    = "shared"', 'name    = "shared"\nsummary = "Masking more"\nseeds   = 2') + MORE)
+            place = ["--results", str(folder / "results"), "--out", str(folder / "published")]
+            self.publish(*place, str(folder / "shared.toml"))
+            result = json.loads((folder / "published" / "shared.json").read_text())
+            about, claim = result["about"], result["claims"][0]
+            self.assertEqual((about["seeds"], about["stages"], about["estimate_unknown"]), (2, 9, 0))
+            made = [json.loads(file.read_text()) for file in (folder / "results" / "cache").glob("*/manifest.json")]
+            self.assertEqual(len(made), 9 + 4)  # the smoke's own: training and scoring in two arms
+            whole = sum(one["seconds"] for one in made if one["counters"]["steps"] in (0, 30))
+            self.assertLessEqual(about["work_seconds"], whole + 0.1)
+            self.assertGreater(about["work_seconds"], 0)
+            self.assertGreater(about["estimated_seconds"], 0)
+            page = (folder / "published" / "shared.md").read_text()
+            self.assertIn(f"{claim['outcome']}  much_is_better", page)
+            self.assertIn("score.quality.bits", page)
+            row = (folder / "published" / "README.md").read_text().splitlines()[-1]
+            self.assertTrue(row.startswith(f"| [shared](shared.md) | much_is_better | {claim['outcome']} | "), row)
+            # Asked again nothing runs, and the estimate stays the one from before.
+            self.publish(*place, str(folder / "shared.toml"))
+            again = json.loads((folder / "published" / "shared.json").read_text())
+            self.assertEqual(again["about"]["estimated_seconds"], about["estimated_seconds"])
+            self.assertEqual(again["claims"], result["claims"])
+
+    def test_refuses(self):
+        self.assertIn("wants a recipe", self.publish(code=2).stderr)
+        self.assertIn("ended with 2", self.publish("--results", tempfile.gettempdir(), "no_such.toml", code=1).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
