@@ -54,7 +54,8 @@ TEST_CASE("dropout does not depend on how items are split, on threads or on stri
   const auto streams = item_streams(3, 6);
   const auto x = ops::arange(6 * 40 * 5, at::TensorOptions(at::kFloat)).add(1).view({6, 40, 5});
   const auto whole = keyed_dropout(x, 0.25, streams);
-  const std::vector<RandomStream> first(streams.begin(), streams.begin() + 2), rest(streams.begin() + 2, streams.end());
+  const std::vector<RandomStream> first(streams.begin(), streams.begin() + 2),
+      rest(streams.begin() + 2, streams.end());
   CHECK(ops::cat({keyed_dropout(x.narrow(0, 0, 2), 0.25, first), keyed_dropout(x.narrow(0, 2, 4), 0.25, rest)}, 0)
             .equal(whole));
   CHECK(keyed_dropout(x.transpose(1, 2).contiguous().transpose(1, 2), 0.25, streams).equal(whole));

@@ -106,19 +106,20 @@ stop      = "2 steps"
     def test_cost_is_known_before_and_grows_with_the_budget(self):
         fresh = self.cost("--seed", "5")
         self.assertEqual((fresh["unknown"], fresh["seconds"]), (fresh["to_run"], 0))
-        self.assertIn("after a run with --smoke there is an estimate", self.xp("check", "tiny.toml", "--seed", "5").stdout)
+        self.assertIn("a run of one seed, or with --smoke, would", self.xp("check", "tiny.toml", "--seed", "5").stdout)
         self.xp("run", "tiny.toml", "--seed", "1")
         self.assertEqual(self.cost("--seed", "1")["to_run"], 0)
         made = [json.loads(file.read_text()) for file in (self.folder / "results" / "cache").glob("*/manifest.json")]
         adapt = [one for one in made if one["about"]["stage_name"] == "adapt"]
         # Another seed draws in `transfer`, `adapt` and `word_vectors`; the source model has a seed of its own.
         other = self.cost("--seed", "2")
-        self.assertEqual(other["unknown"], 0)
+        self.assertEqual((other["unknown"], other["guessed"]), (0, 0))
         drawn = [one for one in made if one["about"]["stage_name"] in ("transfer", "adapt", "word_vectors")]
         self.assertAlmostEqual(other["seconds"], sum(one["seconds"] for one in drawn), delta=0.01 + 0.2 * other["seconds"])
         self.assertAlmostEqual(other["tokens"], sum(one["counters"]["input_tokens"] for one in adapt), delta=1)
         longer = self.cost("--seed", "2", "--set", "stage.adapt.stop='360 steps'")
         self.assertAlmostEqual(longer["tokens"], 3 * other["tokens"], delta=3)
+        self.assertEqual(longer["guessed"], 2)  # `adapt` in two arms
         trained = sum(one["counters"]["seconds"] for one in adapt)
         self.assertAlmostEqual(longer["seconds"] - other["seconds"], 2 * trained, delta=0.01 + 0.1 * trained)
         self.assertIn("of work", self.xp("check", "tiny.toml", "--seed", "2").stdout)

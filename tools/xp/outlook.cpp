@@ -35,11 +35,12 @@ class Earlier {
     }
   }
 
-  /// Those that are most like `node`; empty if no stage of its kind ran.
-  const Entries& like(const PlanNode& node) const {
+  /// Those that are most like `node`; empty if no stage of its kind ran. `equal` says whether their settings are its.
+  const Entries& like(const PlanNode& node, bool& equal) const {
     static const Entries none;
-    if (const auto found = equal_.find(node.type + " " + settings_digest(node)); found != equal_.end())
-      return found->second;
+    const auto same = equal_.find(node.type + " " + settings_digest(node));
+    equal = same != equal_.end();
+    if (equal) return same->second;
     if (const auto found = named_.find(node.type + " " + node.name); found != named_.end()) return found->second;
     const auto found = kind_.find(node.type);
     return found == kind_.end() ? none : found->second;
@@ -105,7 +106,10 @@ Outlook outlook(const Plan& plan, const Cache& cache) {
       continue;
     }
     ++ahead.to_run;
-    add(ahead, node, earlier.like(node));
+    bool equal = false;
+    const auto& like = earlier.like(node, equal);
+    if (!equal && !like.empty()) ++ahead.guessed;
+    add(ahead, node, like);
   }
   return ahead;
 }
@@ -128,7 +132,10 @@ std::string outlook_text(const Plan& plan, const Outlook& ahead) {
   if (!costs.empty()) out += "about " + join(costs, ", ") + "\n";
   if (ahead.unknown > 0)
     out += "no earlier stage tells about " + std::to_string(ahead.unknown) +
-           " of them; after a run with --smoke there is an estimate\n";
+           " of them; a run of one seed, or with --smoke, would\n";
+  if (ahead.guessed > 0)
+    out += std::to_string(ahead.guessed) +
+           " of them are judged by stages with other settings; after a run of one seed " + "the estimate is better\n";
   return out;
 }
 
@@ -136,6 +143,7 @@ Table to_table(const Outlook& ahead) {
   return {{"to_run", static_cast<std::int64_t>(ahead.to_run)},
           {"cached", static_cast<std::int64_t>(ahead.cached)},
           {"unknown", static_cast<std::int64_t>(ahead.unknown)},
+          {"guessed", static_cast<std::int64_t>(ahead.guessed)},
           {"at_once", static_cast<std::int64_t>(ahead.at_once)},
           {"tokens", ahead.tokens},
           {"flops", ahead.flops},
