@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <set>
 
 #include "base/error.h"
@@ -26,7 +27,7 @@ void move_aside(const fs::path& cache, const std::string& digest, bool verify, c
   try {
     const detail::CacheLock lock(cache);
     try {
-      detail::read_manifest(cache / digest, digest, verify);
+      detail::read_manifest(cache / digest, digest, verify ? detail::Held::hashes : detail::Held::sizes);
       return;
     } catch (const Error&) {  // still damaged
     }
@@ -82,7 +83,7 @@ std::optional<CacheEntry> Cache::find(const std::string& digest, bool verify) co
   std::error_code failed;
   if (!fs::exists(folder, failed)) return std::nullopt;
   try {
-    auto entry = detail::read_manifest(folder, digest, verify);
+    auto entry = detail::read_manifest(folder, digest, verify ? detail::Held::hashes : detail::Held::sizes);
     note_use(folder / detail::kManifest);
     return entry;
   } catch (const Error& error) {
@@ -102,25 +103,52 @@ fs::path Cache::work_folder(const std::string& digest) const {
   return folder_ / detail::kWork / digest;
 }
 
-std::vector<CacheEntry> Cache::list() const {
-  std::vector<CacheEntry> entries;
+std::vector<fs::path> Cache::entry_folders() const {
+  std::vector<fs::path> folders;
   std::error_code none;
-  if (!fs::is_directory(folder_, none)) return entries;
+  if (!fs::is_directory(folder_, none)) return folders;
   std::error_code failed;
   fs::directory_iterator found(folder_, failed);
   if (failed) throw Error("cannot list " + backquoted(folder_.string()) + ": " + failed.message(), Exit::data);
-  for (const auto& one : found) {
-    const auto name = one.path().filename().string();
-    if (name.starts_with('.') || !one.is_directory(none)) continue;
-    try {
-      detail::check_digest(name);
-      entries.push_back(detail::read_manifest(one.path(), name, false));
-    } catch (const Error& error) {
-      log::warn(error.what());
-    }
+  for (const auto& one : found)
+    if (!one.path().filename().string().starts_with('.') && one.is_directory(none)) folders.push_back(one.path());
+  return folders;
+}
+
+namespace {
+
+// Adds the entry, or warns of what is wrong with it.
+void add_entry(std::vector<CacheEntry>& entries, const fs::path& folder, detail::Held held) {
+  const auto name = folder.filename().string();
+  try {
+    detail::check_digest(name);
+    entries.push_back(detail::read_manifest(folder, name, held));
+  } catch (const Error& error) {
+    log::warn(error.what());
   }
+}
+
+}  // namespace
+
+std::vector<CacheEntry> Cache::list() const {
+  std::vector<CacheEntry> entries;
+  for (const auto& folder : entry_folders()) add_entry(entries, folder, detail::Held::sizes);
   std::sort(entries.begin(), entries.end(),
             [](const CacheEntry& a, const CacheEntry& b) { return a.digest < b.digest; });
+  return entries;
+}
+
+std::vector<CacheEntry> Cache::recent(std::size_t most) const {
+  std::vector<std::pair<fs::file_time_type, fs::path>> by_use;
+  for (auto& folder : entry_folders()) {
+    std::error_code gone;
+    const auto used = fs::last_write_time(folder / detail::kManifest, gone);
+    if (!gone) by_use.emplace_back(used, std::move(folder));
+  }
+  std::sort(by_use.begin(), by_use.end(), std::greater<>());
+  if (by_use.size() > most) by_use.resize(most);
+  std::vector<CacheEntry> entries;
+  for (const auto& [used, folder] : by_use) add_entry(entries, folder, detail::Held::no);
   return entries;
 }
 

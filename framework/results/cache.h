@@ -51,6 +51,8 @@ class XP_API Cache {
   /// with find() again after a claim: the holder before may just have finished.
   std::unique_ptr<Lease> claim(const std::string& digest, std::string* holder = nullptr);
   std::vector<CacheEntry> list() const;  ///< complete entries, sorted by digest
+  /// At most this many entries, those used last first, by what their manifests say: their files are not looked at.
+  std::vector<CacheEntry> recent(std::size_t most) const;
   /// Removes entries that no result file or open journal refers to, oldest use first, until at most `most_bytes` are
   /// left; returns what was removed. `dry` only lists. Throws Error (Exit::data) and removes nothing if a result is
   /// unreadable.
@@ -62,6 +64,7 @@ class XP_API Cache {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
+  std::vector<std::filesystem::path> entry_folders() const;  ///< unsorted
   std::filesystem::path results_, folder_;
 };
 

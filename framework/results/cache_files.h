@@ -27,8 +27,11 @@ class CacheLock {
   std::optional<FileLock> lock_;
 };
 
+/// How far an entry is held against its manifest: not at all, sizes and the record's checksums, every sha256 too.
+enum class Held : std::uint8_t { no, sizes, hashes };
+
 /// Reads a manifest; throws Error (Exit::data) saying what is wrong with the entry.
-CacheEntry read_manifest(const std::filesystem::path& folder, const std::string& digest, bool verify);
+CacheEntry read_manifest(const std::filesystem::path& folder, const std::string& digest, Held held);
 /// Hashes and syncs all files of `folder`, writes the manifest, syncs the folders.
 CacheEntry write_manifest(const std::filesystem::path& folder, const std::string& digest, const CacheEntry& about);
 

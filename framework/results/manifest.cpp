@@ -76,7 +76,7 @@ void check_file(const fs::path& folder, const Table& stated, bool verify) {
 
 }  // namespace
 
-CacheEntry read_manifest(const fs::path& folder, const std::string& digest, bool verify) {
+CacheEntry read_manifest(const fs::path& folder, const std::string& digest, Held held) {
   const auto file = folder / kManifest;
   const auto json = stored_object(read_file(file, std::uint64_t{1} << 28), file.string());
   const Stored manifest(json, file.string());
@@ -99,7 +99,7 @@ CacheEntry read_manifest(const fs::path& folder, const std::string& digest, bool
   for (const auto& one : manifest.list("files")) {
     const auto* stated = one.as<Table>();
     if (!stated) throw manifest.wrong("files", "an array of objects");
-    check_file(folder, *stated, verify);
+    if (held != Held::no) check_file(folder, *stated, held == Held::hashes);
     entry.bytes += static_cast<std::uint64_t>(Stored(*stated, file.string()).integer("size"));
   }
   return entry;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <thread>
 
 #include "base/text.h"
@@ -12,7 +11,8 @@
 namespace xp::program {
 namespace {
 
-constexpr std::size_t kMost = 8;  // earlier stages that one is held against, the newest
+constexpr std::size_t kMost = 8;    // earlier stages that one is held against, the newest
+constexpr std::size_t kRead = 300;  // entries of the cache that are read: `check` stays quick however many there are
 
 using Entries = std::vector<const CacheEntry*>;
 
@@ -96,20 +96,19 @@ std::size_t stages_at_once(const Plan& plan) {
 Outlook outlook(const Plan& plan, const Cache& cache) {
   Outlook ahead;
   ahead.at_once = stages_at_once(plan);
-  const auto entries = cache.list();
-  std::set<std::string> made;
-  for (const auto& entry : entries) made.insert(entry.digest);
+  std::vector<const PlanNode*> missing;
+  std::error_code none;
+  for (const auto& node : plan.nodes)
+    if (!std::filesystem::exists(cache.folder() / node.digest, none)) missing.push_back(&node);
+  ahead.to_run = missing.size(), ahead.cached = plan.nodes.size() - missing.size();
+  if (missing.empty()) return ahead;
+  const auto entries = cache.recent(kRead);
   const Earlier earlier(entries, plan.name);
-  for (const auto& node : plan.nodes) {
-    if (made.contains(node.digest)) {
-      ++ahead.cached;
-      continue;
-    }
-    ++ahead.to_run;
+  for (const auto* node : missing) {
     bool equal = false;
-    const auto& like = earlier.like(node, equal);
+    const auto& like = earlier.like(*node, equal);
     if (!equal && !like.empty()) ++ahead.guessed;
-    add(ahead, node, like);
+    add(ahead, *node, like);
   }
   return ahead;
 }

@@ -33,6 +33,12 @@ std::optional<std::filesystem::path> same_result(const Program& program, const P
   return std::nullopt;
 }
 
+/// Looks at the files too, and notes that they are used; what is damaged is moved aside and made again.
+bool all_whole(const Plan& plan, const Cache& cache) {
+  return std::all_of(plan.nodes.begin(), plan.nodes.end(),
+                     [&](const PlanNode& node) { return cache.find(node.digest).has_value(); });
+}
+
 RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue& catalogue, const Cache& cache) {
   RunSummary summary;
   summary.run = new_run_id();
@@ -87,7 +93,7 @@ void run_recipe(Program& program, RecipeOptions options, double max_seconds, int
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
   std::filesystem::path file;
-  if (ahead.to_run == 0 && place.size == 1) {
+  if (ahead.to_run == 0 && place.size == 1 && all_whole(plan, cache)) {
     const auto known = same_result(program, plan);
     file = known ? *known : fold_cached(program, plan, catalogue, cache).file;
   } else {
