@@ -37,8 +37,7 @@ void add_check(CLI::App& app, Program& program) {
       out.as<Table>()->insert_or_assign("cost", Value(to_table(ahead)));
       return print(to_json(out) + "\n");
     }
-    print(backquoted(plan.name) + " is fine: " + count(plan.members.size(), "run") + " (arm and seed), " +
-          count(plan.nodes.size(), "stage") + ", " + count(plan.claims.size(), "claim") + "\n" +
+    print(backquoted(plan.name) + " is fine, with " + count(plan.claims.size(), "claim") + "\n" +
           outlook_text(plan, ahead));
   });
 }

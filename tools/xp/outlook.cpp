@@ -24,7 +24,7 @@ std::optional<Quantity> stop_of(const PlanNode& node) {
 /// Earlier stages by what makes them alike, newest first.
 class Earlier {
  public:
-  Earlier(const std::vector<CacheEntry>& entries, const std::string& recipe) : recipe_(recipe) {
+  Earlier(const std::vector<CacheEntry>& entries, const std::string& recipe) {
     Entries newest;
     for (const auto& entry : entries) newest.push_back(&entry);
     std::sort(newest.begin(), newest.end(), [](const auto* a, const auto* b) { return a->made > b->made; });
@@ -50,7 +50,6 @@ class Earlier {
   static void add(Entries& to, const CacheEntry* entry) {
     if (to.size() < kMost) to.push_back(entry);
   }
-  std::string recipe_;
   std::map<std::string, Entries> equal_, named_, kind_;
 };
 
@@ -134,7 +133,8 @@ std::string outlook_text(const Plan& plan, const Outlook& ahead) {
            " of them; a run of one seed, or with --smoke, would\n";
   if (ahead.guessed > 0)
     out += std::to_string(ahead.guessed) +
-           " of them are judged by stages with other settings; after a run of one seed " + "the estimate is better\n";
+           " of them are judged by stages with other settings; after a run of one seed the "
+           "estimate is better\n";
   return out;
 }
 
