@@ -125,6 +125,7 @@ bool is_named_group(std::string_view key) {
 
 Head read_head(const Table& document, const ResolveOptions& options, Problems& problems) {
   Head head;
+  const auto before = problems.errors();
   check_format(document, problems);
   check_top_keys(document, problems);
   head.name = get_or<std::string>(document, "name", "");
@@ -152,6 +153,7 @@ Head read_head(const Table& document, const ResolveOptions& options, Problems& p
   }
   if (const auto plugins = document.find("plugins"); plugins != document.end())
     check_plugins(plugins->second, options.trust_plugins, problems);
+  head.sound = problems.errors() == before;
   return head;
 }
 

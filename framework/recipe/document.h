@@ -19,6 +19,7 @@ struct Head {
   std::string name, summary;
   PlanSetting setting;
   std::vector<std::int64_t> seeds = {0};
+  bool sound = true;  ///< no mistake was found in the top keys, so that their values are those meant
 };
 
 /// Checks every top key of a merged recipe; mistakes in one key do not hide those in others.
