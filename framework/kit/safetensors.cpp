@@ -1,19 +1,16 @@
 #include "kit/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/files/strict_json.h"
 
 namespace xp {
 namespace {
@@ -27,54 +24,87 @@ constexpr std::uint64_t kMostHeader = 100'000'000;
   throw Error(file.string() + " is not a readable safetensors file: " + what, Exit::data);
 }
 
+std::string entry_text(const std::string& name) { return "entry " + backquoted(printable(name)); }
+
+// Nothing if the product does not fit or an axis is no length.
+std::optional<std::uint64_t> numbers_in(const std::vector<std::int64_t>& shape) {
+  std::uint64_t numbers = 1;
+  for (const auto n : shape) {
+    const auto axis = static_cast<std::uint64_t>(n);
+    if (n < 0 || axis > (std::uint64_t{1} << 40)) return std::nullopt;
+    if (axis > 0 && numbers > std::numeric_limits<std::uint64_t>::max() / 16 / axis) return std::nullopt;
+    numbers *= axis;
+  }
+  return numbers;
+}
+
 TensorBytes read_entry(const std::filesystem::path& file, const std::string& name, const json& entry,
                        const std::byte* data, std::uint64_t room) {
   TensorBytes tensor;
   if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets"))
-    refuse(file, "entry " + backquoted(name) + " has no dtype, shape and data_offsets");
+    refuse(file, entry_text(name) + " has no dtype, shape and data_offsets");
   if (!entry["dtype"].is_string() || !entry["shape"].is_array() || !entry["data_offsets"].is_array() ||
       entry["data_offsets"].size() != 2)
-    refuse(file, "entry " + backquoted(name) + " is malformed");
+    refuse(file, entry_text(name) + " is malformed");
   tensor.dtype = entry["dtype"].get<std::string>();
   const auto one = dtype_size(tensor.dtype);
-  if (one == 0) refuse(file, "entry " + backquoted(name) + " has the unknown dtype " + backquoted(tensor.dtype));
-  std::uint64_t count = 1;
+  if (one == 0) refuse(file, entry_text(name) + " has the unknown dtype " + backquoted(printable(tensor.dtype)));
   for (const auto& axis : entry["shape"]) {
-    if (!axis.is_number_unsigned())
-      refuse(file, "entry " + backquoted(name) + " has a shape that is not whole numbers");
+    if (!axis.is_number_unsigned()) refuse(file, entry_text(name) + " has a shape that is not whole numbers");
     const auto n = axis.get<std::uint64_t>();
-    if (n > (std::uint64_t{1} << 40) || (n > 0 && count > std::numeric_limits<std::uint64_t>::max() / 16 / n))
-      refuse(file, "entry " + backquoted(name) + " has a shape beyond any file");
-    count *= n;
-    tensor.shape.push_back(static_cast<std::int64_t>(n));
+    tensor.shape.push_back(n > (std::uint64_t{1} << 40) ? -1 : static_cast<std::int64_t>(n));
   }
+  const auto numbers = numbers_in(tensor.shape);
+  if (!numbers) refuse(file, entry_text(name) + " has a shape beyond any file");
   for (const auto& offset : entry["data_offsets"])
-    if (!offset.is_number_unsigned())
-      refuse(file, "entry " + backquoted(name) + " has offsets that are not whole numbers");
+    if (!offset.is_number_unsigned()) refuse(file, entry_text(name) + " has offsets that are not whole numbers");
   const auto begin = entry["data_offsets"][0].get<std::uint64_t>(),
              end = entry["data_offsets"][1].get<std::uint64_t>();
-  if (begin > end || end > room || end - begin != count * one)
-    refuse(file, "entry " + backquoted(name) + " needs " + std::to_string(count * one) + " bytes and claims [" +
+  if (begin > end || end > room || end - begin != *numbers * one)
+    refuse(file, entry_text(name) + " needs " + std::to_string(*numbers * one) + " bytes and claims [" +
                      std::to_string(begin) + ", " + std::to_string(end) + ") of " + std::to_string(room));
   tensor.data = data + begin;
   tensor.size = end - begin;
   return tensor;
 }
 
-void write_all(int descriptor, const void* data, std::size_t size, const std::filesystem::path& file) {
-  const auto* at = static_cast<const char*>(data);
-  while (size > 0) {
-    const auto n = ::write(descriptor, at, std::min<std::size_t>(size, std::size_t{1} << 30));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw Error("cannot write " + file.string() + ": " + std::strerror(errno));
-    at += n, size -= static_cast<std::size_t>(n);
+// The format has every byte belong to exactly one tensor: nothing hides between them, none is another's part.
+void check_layout(const std::filesystem::path& file, const std::map<std::string, TensorBytes>& tensors,
+                  const std::byte* data, std::uint64_t room) {
+  std::vector<const std::pair<const std::string, TensorBytes>*> order;
+  order.reserve(tensors.size());
+  for (const auto& entry : tensors) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->second.data, a->second.size) < std::pair(b->second.data, b->second.size);
+  });
+  std::uint64_t end = 0;
+  for (const auto* entry : order) {
+    const auto begin = static_cast<std::uint64_t>(entry->second.data - data);
+    if (begin != end)
+      refuse(file, entry_text(entry->first) + " starts at " + std::to_string(begin) +
+                       " where the tensors before it " + "end at " + std::to_string(end) +
+                       (begin < end ? ": they overlap" : ": bytes between are lost"));
+    end = begin + entry->second.size;
   }
+  if (end != room)
+    refuse(file, "its tensors end at " + std::to_string(end) + " of " + std::to_string(room) + " bytes");
+}
+
+void check_tensor(const std::string& name, const TensorBytes& tensor) {
+  const auto one = dtype_size(tensor.dtype);
+  const auto numbers = numbers_in(tensor.shape);
+  if (name == "__metadata__" || !is_utf8(name))
+    throw Error("safetensors has no tensor of the name " + backquoted(printable(name)));
+  if (one == 0) throw Error("safetensors has no number type " + backquoted(tensor.dtype) + " of " + backquoted(name));
+  if (!numbers || *numbers * one != tensor.size)
+    throw Error("the tensor " + backquoted(name) + " has " + std::to_string(tensor.size) +
+                " bytes, which are not those of its shape");
 }
 
 }  // namespace
 
 std::size_t dtype_size(std::string_view dtype) {
-  constexpr std::array<std::pair<std::string_view, std::size_t>, 13> kSizes{{{"F64", 8},
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 15> kSizes{{{"F64", 8},
                                                                              {"F32", 4},
                                                                              {"F16", 2},
                                                                              {"BF16", 2},
@@ -86,91 +116,82 @@ std::size_t dtype_size(std::string_view dtype) {
                                                                              {"BOOL", 1},
                                                                              {"U16", 2},
                                                                              {"U32", 4},
-                                                                             {"U64", 8}}};
+                                                                             {"U64", 8},
+                                                                             {"F8_E4M3", 1},
+                                                                             {"F8_E5M2", 1}}};
   for (const auto& [name, size] : kSizes)
     if (name == dtype) return size;
   return 0;
 }
 
-struct SafetensorsFile::Map {
-  void* start = nullptr;
-  std::size_t size = 0;
-  ~Map() {
-    if (start) ::munmap(start, size);
-  }
-};
-
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : map_(std::make_unique<Map>()), file_(file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw Error("cannot open " + file.string() + ": " + std::strerror(errno), Exit::data);
-  struct stat about {};
-  const bool known = ::fstat(descriptor, &about) == 0;
-  map_->size = known ? static_cast<std::size_t>(about.st_size) : 0;
-  if (map_->size >= 8) {
-    void* start = ::mmap(nullptr, map_->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    map_->start = start == MAP_FAILED ? nullptr : start;
-  }
-  ::close(descriptor);
-  if (!map_->start) refuse(file, "it has " + std::to_string(map_->size) + " bytes");
-  const auto* bytes = static_cast<const std::byte*>(map_->start);
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : map_(file) {
+  const auto bytes = map_.bytes();
+  if (bytes.size() < 8) refuse(file, "it has " + count(bytes.size(), "byte"));
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes, 8);
-  if (length > kMostHeader || length + 8 > map_->size)
-    refuse(file, "its header claims " + std::to_string(length) + " of " + std::to_string(map_->size) + " bytes");
-  const auto* text = reinterpret_cast<const char*>(bytes + 8);
-  const json header = json::parse(text, text + length, nullptr, false);
+  std::memcpy(&length, bytes.data(), 8);
+  if (length > kMostHeader || length > bytes.size() - 8)
+    refuse(file, "its header claims " + std::to_string(length) + " of " + std::to_string(bytes.size()) + " bytes");
+  const auto header = parse_strict_json(map_.text().substr(8, length),
+                                        "the header of " + file.string() + " is not that of a safetensors file", 8);
   if (!header.is_object()) refuse(file, "its header is not a JSON object");
-  const auto room = map_->size - 8 - length;
+  const auto* data = bytes.data() + 8 + length;
+  const auto room = bytes.size() - 8 - length;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       if (!entry.is_object()) refuse(file, "its metadata are not an object");
-      for (const auto& [key, value] : entry.items())
-        if (value.is_string()) metadata_[key] = value.get<std::string>();
+      for (const auto& [key, value] : entry.items()) {
+        if (!value.is_string()) refuse(file, "its metadata " + backquoted(printable(key)) + " are not a text");
+        metadata_[key] = value.get<std::string>();
+      }
       continue;
     }
-    tensors_.emplace(name, read_entry(file, name, entry, bytes + 8 + length, room));
+    tensors_.emplace(name, read_entry(file, name, entry, data, room));
   }
+  check_layout(file, tensors_, data, room);
 }
-
-SafetensorsFile::~SafetensorsFile() = default;
-SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
 
 const TensorBytes& SafetensorsFile::at(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& [key, tensor] : tensors_) names.push_back(key);
-  throw Error(file_.string() + " has no tensor " + backquoted(name) + "; there is " + listed(names), Exit::data);
+  throw Error(map_.path().string() + " has no tensor " + backquoted(name) + "; there is " + listed(names),
+              Exit::data);
 }
 
-void write_safetensors(const std::filesystem::path& file, const std::map<std::string, TensorBytes>& tensors,
+void write_safetensors(PendingFile& file, const std::map<std::string, TensorBytes>& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  std::vector<const std::pair<const std::string, TensorBytes>*> order;
+  for (const auto& entry : tensors) {
+    check_tensor(entry.first, entry.second);
+    order.push_back(&entry);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return dtype_size(a->second.dtype) > dtype_size(b->second.dtype);
+  });
   json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    header[name] = {
+  for (const auto* entry : order) {
+    const auto& tensor = entry->second;
+    header[entry->first] = {
         {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + tensor.size}}};
     offset += tensor.size;
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');  // numbers start at a multiple of 8
-  const auto temporary = std::filesystem::path(file).concat(".partial");
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw Error("cannot write " + temporary.string() + ": " + std::strerror(errno));
-  try {
-    const std::uint64_t length = text.size();
-    write_all(descriptor, &length, 8, temporary);
-    write_all(descriptor, text.data(), text.size(), temporary);
-    for (const auto& [name, tensor] : tensors) write_all(descriptor, tensor.data, tensor.size, temporary);
-    if (::fsync(descriptor) != 0) throw Error("cannot sync " + temporary.string() + ": " + std::strerror(errno));
-  } catch (...) {
-    ::close(descriptor);
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  ::close(descriptor);
-  std::filesystem::rename(temporary, file);
+  const std::uint64_t length = text.size();
+  file.write(&length, 8);
+  file.write(text.data(), text.size());
+  for (const auto* entry : order) file.write(entry->second.data, entry->second.size);
+}
+
+void write_safetensors(const std::filesystem::path& file, const std::map<std::string, TensorBytes>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  PendingFile pending(file);
+  write_safetensors(pending, tensors, metadata);
+  pending.sync();
+  pending.publish();
   sync_path(file.parent_path().empty() ? "." : file.parent_path());
 }
 

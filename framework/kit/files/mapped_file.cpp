@@ -1,0 +1,52 @@
+#include "kit/files/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace xp {
+
+MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
+  // Without O_NONBLOCK a pipe of that name would wait for a writer.
+  const int descriptor = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) throw Error("cannot open " + file_.string() + ": " + std::strerror(errno), Exit::data);
+  struct stat about {};
+  const bool regular = ::fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
+  int problem = 0;
+  if (regular && about.st_size > 0) {
+    const auto size = static_cast<std::size_t>(about.st_size);
+    void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (start == MAP_FAILED)
+      problem = errno;
+    else
+      start_ = static_cast<const std::byte*>(start), size_ = size;
+  }
+  ::close(descriptor);
+  if (!regular) throw Error("cannot read " + file_.string() + ": it is not a regular file", Exit::data);
+  if (problem != 0) throw Error("cannot map " + file_.string() + ": " + std::strerror(problem), Exit::data);
+}
+
+MappedFile::~MappedFile() {
+  if (start_) ::munmap(const_cast<std::byte*>(start_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : file_(std::move(other.file_)),
+      start_(std::exchange(other.start_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(file_, other.file_);
+  std::swap(start_, other.start_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace xp
