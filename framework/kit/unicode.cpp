@@ -83,16 +83,8 @@ std::uint32_t u32(std::size_t n) { return static_cast<std::uint32_t>(n); }
 }  // namespace
 
 void append_char(std::string& out, char32_t c) {
-  const auto put = [&](char32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xC0 | c >> 6), put(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
-  } else {
-    put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 0x3F)), put(0x80 | (c >> 6 & 0x3F)), put(0x80 | (c & 0x3F));
-  }
+  char bytes[4];
+  out.append(bytes, encode_char(c, bytes));
 }
 
 std::string char_text(char32_t c) {
@@ -190,6 +182,13 @@ std::vector<TextSpan> word_spans(std::string_view text) {
 
 void AlignedText::Writer::put(std::string_view bytes, TextSpan from, bool same) {
   const bool joins = same && from.begin == source_;
+  if (!same && !edits_.empty() && edits_.back().end == text_.size() && edits_.back().from == from &&
+      edits_.back().end > edits_.back().begin) {
+    // Neighbours that stand for the same bytes are one edit.
+    text_ += bytes;
+    edits_.back().end = u32(text_.size());
+    return;
+  }
   // What a step left out is an edit without output, so that the next bytes find their place.
   if (same && !joins) edits_.push_back({u32(text_.size()), u32(text_.size()), {source_, from.begin}});
   if (!same) edits_.push_back({u32(text_.size()), u32(text_.size() + bytes.size()), from});
@@ -246,10 +245,62 @@ TextSpan AlignedText::original(std::uint32_t begin, std::uint32_t end) const {
   return map(static_cast<std::size_t>(behind - edits_.begin()), begin, end, same);
 }
 
+AlignedText AlignedText::slice(std::uint32_t begin, std::uint32_t end) const {
+  AlignedText out;
+  out.text_ = text_.substr(begin, end - begin);
+  const std::uint32_t from = original(begin, begin).begin;
+  if (from > 0) out.edits_.push_back({0, 0, {from, from}});
+  for (const auto& edit : edits_)
+    if (edit.begin < end && edit.end > begin)
+      out.edits_.push_back({std::max(edit.begin, begin) - begin, std::min(edit.end, end) - begin, edit.from});
+    else if (edit.begin == edit.end && edit.begin > begin && edit.begin < end)
+      out.edits_.push_back({edit.begin - begin, edit.end - begin, edit.from});
+  return out;
+}
+
 TextSpan AlignedText::Cursor::original(std::uint32_t begin, std::uint32_t end, bool& same) {
   while (next_ < text_.edits_.size() && text_.edits_[next_].begin <= begin) ++next_;
   return text_.map(next_, begin, end, same);
 }
+
+AlignedText::Editor::Editor(AlignedText& text)
+    : text_(text), cursor_(text), out_(text.text_.size() + text.text_.size() / 8 + 8) {
+  out_.edits_.reserve(text.edits_.size());
+}
+
+void AlignedText::Editor::keep(std::size_t end) {
+  const std::string_view old = text_.text_;
+  const auto& edits = text_.edits_;
+  while (at_ < end) {
+    // Edits without output stay behind as the last one passed: they say where the original goes on.
+    while (next_ < edits.size() && edits[next_].end <= at_) ++next_;
+    const bool inside = next_ < edits.size() && edits[next_].begin <= at_;
+    const std::size_t stop = std::min<std::size_t>(end, next_ == edits.size() ? end
+                                                        : inside              ? edits[next_].end
+                                                                              : edits[next_].begin);
+    const std::string_view stretch = old.substr(at_, stop - at_);
+    if (inside) {
+      out_.put(stretch, edits[next_].from, false);
+    } else {
+      const std::uint32_t begin =
+          next_ == 0 ? u32(at_) : edits[next_ - 1].from.end + (u32(at_) - edits[next_ - 1].end);
+      out_.put(stretch, {begin, begin + u32(stretch.size())}, true);
+    }
+    at_ = stop;
+  }
+}
+
+TextSpan AlignedText::Editor::origin(std::size_t begin, std::size_t end) {
+  bool same = true;
+  return cursor_.original(u32(begin), u32(end), same);
+}
+
+void AlignedText::Editor::finish() {
+  keep(text_.text_.size());
+  finish_here();
+}
+
+void AlignedText::Editor::finish_here() { text_.take(std::move(out_)); }
 
 void AlignedText::nfc() { normalise(0); }
 void AlignedText::nfd() { normalise(1); }

@@ -32,6 +32,17 @@ inline char32_t next_char(std::string_view text, std::size_t& at) {
   return c;
 }
 
+/// Writes the character's UTF-8 to `out` and gives its length, 1 to 4.
+inline std::size_t encode_char(char32_t c, char* out) {
+  const auto put = [&](std::size_t i, char32_t byte) {
+    out[i] = static_cast<char>(static_cast<unsigned char>(byte));
+  };
+  if (c < 0x80) return put(0, c), 1;
+  if (c < 0x800) return put(0, 0xC0 | c >> 6), put(1, 0x80 | (c & 0x3F)), 2;
+  if (c < 0x10000) return put(0, 0xE0 | c >> 12), put(1, 0x80 | (c >> 6 & 0x3F)), put(2, 0x80 | (c & 0x3F)), 3;
+  put(0, 0xF0 | c >> 18), put(1, 0x80 | (c >> 12 & 0x3F)), put(2, 0x80 | (c >> 6 & 0x3F)), put(3, 0x80 | (c & 0x3F));
+  return 4;
+}
 XP_API void append_char(std::string& out, char32_t c);
 XP_API std::string char_text(char32_t c);
 /// Characters of valid UTF-8.
@@ -66,10 +77,14 @@ class XP_API AlignedText {
   const std::string& text() const { return text_; }
   /// The bytes of the original that bytes [begin, end) of text() stand for; empty for what a step inserted.
   TextSpan original(std::uint32_t begin, std::uint32_t end) const;
+  /// Bytes [begin, end) of text(), with the same original.
+  AlignedText slice(std::uint32_t begin, std::uint32_t end) const;
 
   void nfc();
   void nfd();
   void nfkc();
+
+  class Editor;
 
   /// Collects the output of a step.
   class Writer {
@@ -77,6 +92,8 @@ class XP_API AlignedText {
     explicit Writer(std::size_t expected) { text_.reserve(expected); }
     /// These bytes stand for `from` of the original; `same`: they are equal to them.
     void put(std::string_view bytes, TextSpan from, bool same);
+
+    std::size_t size() const { return text_.size(); }
 
    private:
     friend class AlignedText;
@@ -116,12 +133,44 @@ class XP_API AlignedText {
     std::size_t next_ = 0;
   };
 
+  AlignedText() = default;
   void take(Writer out) { text_ = std::move(out.text_), edits_ = std::move(out.edits_); }
   void normalise(int form);
   TextSpan map(std::size_t edits_before, std::uint32_t begin, std::uint32_t end, bool& same) const;
 
   std::string text_;
   std::vector<Writer::Edit> edits_;  // what is not identical to the original, in order
+};
+
+/// Makes a new text from an old one, front to back: stretches are kept, left out or replaced. Positions are bytes of
+/// the old text, between characters and ascending.
+class XP_API AlignedText::Editor {
+ public:
+  explicit Editor(AlignedText& text);
+
+  std::size_t at() const { return at_; }            ///< where the old text goes on
+  std::size_t size() const { return out_.size(); }  ///< bytes of the new text so far
+  void keep(std::size_t end);                       ///< the old text up to `end` stays, character by character
+  void skip(std::size_t end) { at_ = end; }         ///< the old text up to `end` is left out
+  /// What the character in bytes [begin, end) of the old text stands for; `begin` may not go back.
+  TextSpan origin(std::size_t begin, std::size_t end);
+  /// These bytes stand for `from` of the original.
+  void put(std::string_view bytes, TextSpan from) { out_.put(bytes, from, false); }
+  /// The same, in place of the old text up to `end`, a character.
+  void replace(std::size_t end, std::string_view bytes) {
+    const TextSpan from = origin(at_, end);
+    put(bytes, from), at_ = end;
+  }
+  /// Keeps the rest; the text that was given becomes the new one.
+  void finish();
+  /// Leaves out the rest.
+  void finish_here();
+
+ private:
+  AlignedText& text_;
+  Cursor cursor_;
+  Writer out_;
+  std::size_t at_ = 0, next_ = 0;  // next_: the first edit of the old text that does not end before at_
 };
 
 }  // namespace xp

@@ -1,0 +1,89 @@
+#include "kit/pipeline/json_text.h"
+
+#include <vector>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace xp::pipeline {
+namespace {
+
+using Value = nlohmann::json;
+
+/// Builds the value and stops at the first thing that a reader should not have to expect.
+class CheckedBuilder final : public nlohmann::json_sax<Value> {
+ public:
+  CheckedBuilder(Value& root, const std::string& file, std::size_t most_levels)
+      : root_(root), file_(file), most_levels_(most_levels) {}
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+
+  bool start_object(std::size_t) override { return open(Value::object()); }
+  bool start_array(std::size_t) override { return open(Value::array()); }
+  bool end_object() override { return levels_.pop_back(), true; }
+  bool end_array() override { return levels_.pop_back(), true; }
+
+  bool key(string_t& name) override {
+    auto& table = levels_.back()->get_ref<Value::object_t&>();
+    const auto [place, fresh] = table.try_emplace(std::move(name));
+    if (!fresh)
+      throw Error(file_ + ": the key " + backquoted(printable(place->first)) + " is there twice", Exit::data);
+    slot_ = &place->second;
+    return true;
+  }
+
+  bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception& error) override {
+    const std::string text = error.what();
+    const auto colon = text.find(": ");
+    throw Error(file_ + " is no JSON, at byte " + std::to_string(at) + ": " +
+                    printable(colon == std::string::npos ? text : text.substr(colon + 2)),
+                Exit::data);
+  }
+
+ private:
+  template <class Any>
+  bool put(Any&& value) {
+    place() = std::forward<Any>(value);
+    return true;
+  }
+
+  bool open(Value container) {
+    if (levels_.size() >= most_levels_)
+      throw Error(file_ + ": tables and lists are nested more than " + std::to_string(most_levels_) + " deep",
+                  Exit::data);
+    Value& there = place();
+    there = std::move(container);
+    levels_.push_back(&there);
+    return true;
+  }
+
+  Value& place() {
+    if (levels_.empty()) return root_;
+    if (levels_.back()->is_object()) return *slot_;
+    auto& list = levels_.back()->get_ref<Value::array_t&>();
+    return list.emplace_back();
+  }
+
+  Value& root_;
+  const std::string& file_;
+  std::size_t most_levels_;
+  std::vector<Value*> levels_;  // an open container does not move: only the innermost one grows
+  Value* slot_ = nullptr;
+};
+
+}  // namespace
+
+nlohmann::json parse_json(std::string_view text, const std::string& file_name, std::size_t most_levels) {
+  Value root;
+  CheckedBuilder builder(root, file_name, most_levels);
+  Value::sax_parse(text.begin(), text.end(), &builder);
+  return root;
+}
+
+}  // namespace xp::pipeline

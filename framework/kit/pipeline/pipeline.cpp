@@ -1,0 +1,317 @@
+#include "kit/pipeline/pipeline.h"
+
+#include <unicode/utf8.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "kit/pipeline/json_text.h"
+#include "kit/pipeline/pipeline_impl.h"
+#include "kit/word_counts.h"
+
+namespace xp::pipeline {
+namespace {
+
+constexpr std::uint32_t kReplacementBytes = 3;
+
+bool is_blank(char32_t c) { return c == 0x120 || is_white_space(c); }  // U+0120 is a byte-level space
+
+bool is_inner_byte(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+TokenBlanks blanks_of(std::string_view text) {
+  TokenBlanks out;
+  std::uint32_t run = 0;
+  bool leading = true;
+  for (std::size_t at = 0; at < text.size();) {
+    const bool blank = is_blank(next_char(text, at));
+    run = blank ? run + 1 : 0;
+    leading = leading && blank;
+    if (leading) ++out.leading;
+  }
+  out.trailing = run;
+  return out;
+}
+
+// A step that writes marks would write them into the text of a single token, too.
+bool writes_marks(const Json& normalizer) {
+  if (!normalizer.is_object()) return false;
+  const auto type = normalizer.value("type", "");
+  if (type == "Prepend" || type == "Replace" || type == "ByteLevel") return true;
+  const auto parts = normalizer.find("normalizers");
+  return parts != normalizer.end() && std::any_of(parts->begin(), parts->end(), writes_marks);
+}
+
+}  // namespace
+
+std::vector<TextSpan> broken_utf8(std::string_view text) {
+  std::vector<TextSpan> out;
+  if (is_utf8(text)) return out;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  const auto size = static_cast<std::int64_t>(text.size());
+  for (std::int64_t at = 0; at < size;) {
+    const std::int64_t begin = at;
+    UChar32 c = 0;
+    U8_NEXT(bytes, at, size, c);
+    if (c < 0) out.push_back({static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(at)});
+  }
+  return out;
+}
+
+RepairedText::RepairedText(std::string_view given) : given_(given) {
+  if (given.size() >= UINT32_MAX / 4)
+    throw Error("a text of " + std::to_string(given.size()) + " bytes; at most 1 GiB can be read at once",
+                Exit::data);
+  const auto broken = broken_utf8(given);
+  if (broken.empty()) return;
+  repaired_ = repaired_utf8(given);
+  std::uint32_t shift = 0;  // of the repaired text against the given one, modulo 2^32
+  for (const auto& span : broken) {
+    patches_.push_back({span.begin + shift, span.begin, span.end});
+    shift += kReplacementBytes - (span.end - span.begin);
+  }
+}
+
+std::uint32_t RepairedText::original(std::uint32_t at) const {
+  const auto behind = std::upper_bound(patches_.begin(), patches_.end(), at,
+                                       [](std::uint32_t place, const Patch& patch) { return place < patch.at; });
+  if (behind == patches_.begin()) return at;
+  const Patch& patch = *(behind - 1);
+  if (at == patch.at) return patch.begin;
+  return patch.end + std::max(at, patch.at + kReplacementBytes) - (patch.at + kReplacementBytes);
+}
+
+void PipelineParts::put(TokenId id, TextSpan from, std::string_view shown, Run& out) const {
+  out.tokens.push_back({id, from.begin, from.end, out.words});
+  if (out.want_blanks) out.blanks.push_back(blanks_of(shown));
+}
+
+void PipelineParts::run(std::string_view text, Run& out) const {
+  std::vector<AddedMatch> parts;
+  added->split(text, false, parts);
+  for (const auto& part : parts) {
+    if (part.token == nullptr) {
+      stretch(text, part, out);
+    } else {
+      put(part.token->id, {part.begin, part.end}, text.substr(part.begin, part.end - part.begin), out);
+      ++out.words;
+    }
+  }
+}
+
+void PipelineParts::stretch(std::string_view text, const AddedMatch& part, Run& out) const {
+  AlignedText aligned(text.substr(part.begin, part.end - part.begin));
+  if (normalizer) normalizer->apply(aligned);
+  std::vector<AddedMatch> parts;
+  added->split(aligned.text(), true, parts);
+  // What a normaliser took from the front is not part of the stretch any more: it does not begin the input then.
+  if (parts.size() == 1 && parts.front().token == nullptr) {
+    const TextSpan whole{0, parts.front().end};
+    const bool at_start = part.begin == 0 && aligned.original(whole.begin, whole.end).begin == 0;
+    return words({std::move(aligned), {whole}, at_start}, part.begin, out);
+  }
+  for (const auto& one : parts) {
+    TextSpan from = aligned.original(one.begin, one.end);
+    from.begin += part.begin, from.end += part.begin;
+    if (one.token != nullptr) {
+      put(one.token->id, from, std::string_view(aligned.text()).substr(one.begin, one.end - one.begin), out);
+      ++out.words;
+    } else {
+      words({aligned.slice(one.begin, one.end), {{0, one.end - one.begin}}, from.begin == 0}, part.begin, out);
+    }
+  }
+}
+
+void PipelineParts::cut(std::string_view word, std::vector<CutPiece>& out) const {
+  if (cache.find(word, out)) return;
+  const std::size_t before = out.size();
+  model->cut(word, out);
+  cache.keep(word, out.data() + before, out.size() - before);
+}
+
+void PipelineParts::words(Words words, std::uint32_t base, Run& out) const {
+  static thread_local std::vector<CutPiece> pieces;
+  if (pre_tokenizer) pre_tokenizer->apply(words);
+  const std::string_view text = words.text.text();
+  for (const auto& span : words.spans) {
+    if (span.begin == span.end) continue;
+    const auto word = text.substr(span.begin, span.end - span.begin);
+    pieces.clear();
+    cut(word, pieces);
+    std::uint32_t begin = 0, end = 0;
+    for (const auto& piece : pieces) {
+      if (piece.end != end) begin = end, end = piece.end;
+      TextSpan from{begin, end};  // what the library gives a piece that ends behind its word
+      if (end <= word.size()) {
+        // A byte of a character stands for all of it.
+        std::uint32_t first = span.begin + begin, last = span.begin + end;
+        while (first > span.begin && is_inner_byte(text[first])) --first;
+        while (last < span.end && is_inner_byte(text[last])) ++last;
+        from = words.text.original(first, last);
+        from.begin += base, from.end += base;
+      }
+      std::string_view shown;
+      if (out.want_blanks)
+        shown = model->shown(piece.id, word.substr(std::min<std::size_t>(begin, word.size()), end - begin));
+      put(piece.id, from, shown, out);
+    }
+    ++out.words;
+  }
+}
+
+FramePart PipelineParts::part(const RepairedText& text, std::int32_t sequence) const {
+  Run run;
+  run.want_blanks = post_processor && post_processor->trims();
+  this->run(text.text(), run);
+  FramePart out;
+  out.text = text.text();
+  const std::size_t n = run.tokens.size();
+  out.ids.reserve(n), out.offsets.reserve(n), out.words.reserve(n);
+  for (const auto& token : run.tokens) {
+    out.ids.push_back(token.id);
+    out.offsets.push_back({token.begin, token.end});
+    out.words.push_back(static_cast<std::int32_t>(token.word));
+  }
+  out.types.assign(n, sequence), out.attention.assign(n, 1), out.special.assign(n, 0);
+  out.blanks = std::move(run.blanks);
+  return out;
+}
+
+FramePart PipelineParts::frame(std::string_view text, std::optional<std::string_view> second, bool special) const {
+  const RepairedText first(text);
+  const RepairedText other(second.value_or(""));
+  std::vector<FramePart> parts;
+  parts.push_back(part(first, 0));
+  if (second) parts.push_back(part(other, 1));
+  if (truncation) {
+    const std::size_t more = special && post_processor ? post_processor->added(second.has_value()) : 0;
+    truncate(parts, *truncation, more);
+  }
+  if (post_processor || second)
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      parts[i].set_range(static_cast<std::int32_t>(i), 0, static_cast<std::uint32_t>(parts[i].size()));
+  if (post_processor) post_processor->apply(parts, special);
+  FramePart out;
+  for (auto& one : parts) {
+    // Parts without a text of their own have empty offsets at 0, which every text maps to 0.
+    const RepairedText& from = one.text.data() == other.text().data() && second ? other : first;
+    if (!from.is_same())
+      for (auto& span : one.offsets) span = {from.original(span.begin), from.original(span.end)};
+    out.append(one);
+  }
+  return out;
+}
+
+std::vector<Token> PipelineParts::trimmed(const RepairedText& text) const {
+  std::vector<FramePart> parts;
+  parts.push_back(part(text, 0));
+  post_processor->apply(parts, false);
+  std::vector<Token> out;
+  for (const auto& one : parts)
+    for (std::size_t i = 0; i < one.size(); ++i)
+      out.push_back({one.ids[i], one.offsets[i].begin, one.offsets[i].end, static_cast<std::uint32_t>(one.words[i])});
+  return out;
+}
+
+void PipelineParts::pad(FramePart& part, std::size_t longest) const {
+  const std::size_t length = padded_length(*padding, longest);
+  if (length > part.size()) part.insert(padding->left, length - part.size(), padding->id, padding->type, false);
+}
+
+Pipeline::Pipeline(std::unique_ptr<PipelineParts> parts) : parts_(std::move(parts)) {}
+Pipeline::~Pipeline() = default;
+
+std::int64_t Pipeline::size() const { return std::max(parts_->model->tokens().end(), parts_->added->end()); }
+bool Pipeline::has(TokenId id) const { return parts_->added->find(id) != nullptr || parts_->model->tokens().has(id); }
+const Purposes& Pipeline::purposes() const { return parts_->purposes; }
+std::string Pipeline::json() const { return parts_->file; }
+
+std::vector<Token> Pipeline::encode(std::string_view text) const {
+  const RepairedText repaired(text);
+  Run run;
+  if (parts_->post_processor && parts_->post_processor->trims()) {
+    run.tokens = parts_->trimmed(repaired);
+  } else {
+    run.tokens.reserve(text.size() / 4);
+    parts_->run(repaired.text(), run);
+  }
+  if (!repaired.is_same())
+    for (auto& token : run.tokens)
+      token.begin = repaired.original(token.begin), token.end = repaired.original(token.end);
+  return std::move(run.tokens);
+}
+
+TextFrame Pipeline::around() const {
+  const auto framed = frame("a");
+  TextFrame out;
+  if (framed.size() > 1 && framed.special.front()) out.begin = framed.ids.front();
+  if (framed.size() > 1 && framed.special.back()) out.end = framed.ids.back();
+  return out;
+}
+
+Framed Pipeline::frame(std::string_view text, std::optional<std::string_view> second, bool special) const {
+  FramePart out = parts_->frame(text, second, special);
+  out.finish();
+  return std::move(static_cast<Framed&>(out));
+}
+
+std::vector<Framed> Pipeline::frame(std::span<const std::string_view> texts, bool special,
+                                    std::int64_t threads) const {
+  std::vector<FramePart> parts(texts.size());
+  run_parallel(texts.size(), threads,
+               [&](std::size_t i) { parts[i] = parts_->frame(texts[i], std::nullopt, special); });
+  std::size_t longest = 0;
+  for (const auto& part : parts) longest = std::max(longest, part.size());
+  std::vector<Framed> out;
+  out.reserve(parts.size());
+  for (auto& part : parts) {
+    if (parts_->padding) parts_->pad(part, longest);
+    part.finish();
+    out.push_back(std::move(part));
+  }
+  return out;
+}
+
+std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) const {
+  std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
+  for (const TokenId id : ids) {
+    const AddedToken* added = parts_->added->find(id);
+    if (added == nullptr && !parts_->model->tokens().has(id)) continue;
+    const std::string_view text = added ? std::string_view(added->normalised) : parts_->model->tokens().text(id);
+    if (!skip_special || !parts_->added->is_special(text)) tokens.emplace_back(text);
+  }
+  if (!parts_->decoder) return join(tokens, " ");
+  parts_->decoder->apply(tokens);
+  return join(tokens, "");
+}
+
+std::unique_ptr<const Pipeline> read_pipeline(std::string_view text, const std::string& file_name, Purposes purposes,
+                                              const SpecialTokens& special) {
+  const Json file = parse_json(text, file_name);
+  const Entry root(file, file_name + ": ");
+  if (!file.is_object()) root.refuse("a table is expected");
+  if (root.has("version") && root.text("version") != "1.0")
+    root.at("version").refuse("only version 1.0 of the format is known");
+  static const Json kNull;
+  const auto step = [&](const char* key) {
+    return root.has(key) ? root.at(key) : Entry(kNull, file_name + ": " + key);
+  };
+  auto parts = std::make_unique<PipelineParts>();
+  parts->file = std::string(text);
+  parts->normalizer = step("normalizer").is_null() ? nullptr : read_normalizer(step("normalizer"));
+  parts->pre_tokenizer = step("pre_tokenizer").is_null() ? nullptr : read_pre_tokenizer(step("pre_tokenizer"));
+  parts->model = read_model(root.at("model"));
+  parts->added = std::make_unique<AddedTokens>(root, *parts->model, parts->normalizer.get());
+  parts->post_processor = read_post_processor(step("post_processor"));
+  parts->decoder = read_decoder(step("decoder"));
+  parts->truncation = read_truncation(step("truncation"));
+  parts->padding = read_padding(step("padding"));
+  parts->normalizer_marks = writes_marks(step("normalizer").json());
+  if (parts->decoder) parts->decoder->describe(parts->spelling);
+  parts->purposes = find_purposes(std::move(purposes), special, *parts);
+  for (const auto& [purpose, id] : parts->purposes) parts->purpose_of.emplace(id, purpose);
+  return std::unique_ptr<const Pipeline>(new Pipeline(std::move(parts)));
+}
+
+}  // namespace xp::pipeline
