@@ -53,6 +53,15 @@ class ByteReader {
     return {reinterpret_cast<const char*>(found.data()), found.size()};
   }
 
+  /// What comes before the next `end`, which is skipped.
+  std::string_view text_until(char end, std::string_view what) {
+    const std::string_view rest(reinterpret_cast<const char*>(bytes_.data()) + place_, remaining());
+    const auto size = rest.find(end);
+    if (size == rest.npos) refuse(std::string(what) + " does not end");
+    place_ += size + 1;
+    return rest.substr(0, size);
+  }
+
   /// `n`, if that many things of at least `each` bytes can still come: to be asked before memory is taken for them.
   std::uint64_t possible(std::uint64_t n, std::uint64_t each, std::string_view what) const {
     if (n > remaining() / each)
