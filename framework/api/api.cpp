@@ -25,6 +25,7 @@ DataSource::~DataSource() = default;
 Dataset::~Dataset() = default;
 Transform::~Transform() = default;
 Encoder::~Encoder() = default;
+TextFrame Encoder::around() const { return {reserved("begin"), reserved("end")}; }
 Tokenizer::~Tokenizer() = default;
 Fitter::~Fitter() = default;
 Backend::~Backend() = default;

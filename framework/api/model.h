@@ -13,6 +13,29 @@ enum class Pooling : std::uint8_t { none, first, mean, last, own };
 
 class Batch;
 
+/// Keys and values of positions that went before, so that a text can go on without computing them again. Starts
+/// empty; each pass appends its own. For evaluation only: nothing of it is part of a gradient.
+class XP_API KeyValueCache {
+ public:
+  struct Pair {
+    at::Tensor keys, values;  ///< [items, heads, time, h]
+  };
+  std::int64_t time() const { return time_; }
+  /// All of a layer's keys and values with these appended ([items, heads, new time, h]).
+  Pair append(std::size_t layer, const at::Tensor& keys, const at::Tensor& values);
+  /// What a layer computed of the memory once; undefined before set_memory().
+  Pair memory(std::size_t layer) const { return layer < memory_.size() ? memory_[layer] : Pair{}; }
+  void set_memory(std::size_t layer, Pair pair);
+  void advance(std::int64_t positions) { time_ += positions; }  ///< called once a pass, after its last layer
+  /// Keeps the items at these places, [n] int64, in their order; repeats allowed.
+  void select(const at::Tensor& items);
+
+ private:
+  std::vector<Pair> room_;  // by layer, with spare places at the end of the time axis
+  std::vector<Pair> memory_;
+  std::int64_t time_ = 0;
+};
+
 /// Undefined tensors mean "not there". Time is that of ids or vectors; d is the model's width.
 struct ForwardInput {
   at::Tensor ids = {};            // [items, time] int64; or
@@ -24,7 +47,9 @@ struct ForwardInput {
   at::Tensor memory = {};       // [items, slots, d]: the decoder runs and attends to it; undefined: the encoder runs
   at::Tensor memory_mask = {};  // [items, slots] bool
   at::Tensor keys = {};         // [n] int64: keys and values at these times only, queries everywhere
-  at::Tensor sample_id = {};    // [items] int64: keys dropout; undefined in training: Error if the model drops out
+  at::Tensor segments = {};     // [items, time] int64: which text of several a token is in; undefined: all in 0
+  KeyValueCache* cache = nullptr;  // `mask` and default positions then count its time too; goes with causal models
+  at::Tensor sample_id = {};       // [items] int64: keys dropout; undefined in training: Error if the model drops out
 };
 
 /// A part of a model: its first layers, its first columns.
@@ -63,7 +88,7 @@ struct ModelShape {
 };
 
 /// "model". Capabilities: "bidirectional" "causal" "vectors" "masks" "positions" "memory" "keys" "logits" "views"
-/// "pooling"; declared in describe() as well, where recipes are checked.
+/// "pooling" "cache"; declared in describe() as well, where recipes are checked.
 /// A call beyond them throws Error; the framework checks Needs::capabilities before. All calls but build are const
 /// and may run on several threads.
 class XP_API Model : public Component {

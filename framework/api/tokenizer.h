@@ -37,6 +37,10 @@ struct TokenKey {
   auto operator<=>(const TokenKey&) const = default;
 };
 
+struct TextFrame {
+  std::optional<TokenId> begin, end;
+};
+
 /// A fitted tokenizer: immutable, used from any thread. Purposes that every encoder of text reserves: "pad", "unk",
 /// "begin" (BERT's [CLS]), "end" (its [SEP]), "mask"; an id may serve two purposes.
 class XP_API Encoder {
@@ -51,6 +55,8 @@ class XP_API Encoder {
   /// The pieces of a token of another vocabulary: the model on its bytes, no pre-tokenizer; empty if it cannot.
   virtual std::vector<TokenId> pieces(const TokenKey& key) const = 0;
   virtual const std::map<std::string, TokenId, std::less<>>& purposes() const = 0;  ///< "mask", "sentinel.3"
+  /// The reserved ids that stand around a text when a model reads it; by default those for "begin" and "end".
+  virtual TextFrame around() const;
   virtual std::string json() const = 0;  ///< Hugging Face `tokenizer.json`, which restore() reads back
 
   /// The id of a purpose ("sentinel" with index 3 is "sentinel.3"), or nothing.

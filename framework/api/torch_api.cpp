@@ -32,6 +32,13 @@ Evaluator::~Evaluator() = default;
 StageContext::~StageContext() = default;
 Stage::~Stage() = default;
 Format::~Format() = default;
+void Format::write(const std::filesystem::path&, const Checkpoint&, const Encoder*) const {
+  throw Error("files of the format " + backquoted(type()) + " are read and not written", Exit::usage);
+}
+void Format::rewrite(const std::filesystem::path&, const std::filesystem::path&, const Parameters&,
+                     const Encoder&) const {
+  throw Error("files of the format " + backquoted(type()) + " are read and not written", Exit::usage);
+}
 
 double Model::flops(const ForwardInput&, const ForwardRequest&) const { return 0; }
 std::optional<Table> Model::factorised(std::int64_t) const { return std::nullopt; }

@@ -5,8 +5,9 @@
 
 namespace xp {
 
-/// The plan's rows over one table [source, ...] of role `role`: [target, ...] in the table's number type, sums in
-/// float64. Every row must be set; rows with numbers for the role take those. Throws Error naming the row otherwise.
+/// The plan's rows over one table [source or more, ...] of role `role`: [target, ...] in the table's number type,
+/// sums in float64; a row that is one old row is it to the bit. Only rows that are used are read. Every row must be
+/// set; rows with numbers for the role take those. Throws Error naming the row otherwise.
 XP_API at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_view role);
 
 /// What can be said of a plan before any forward pass (vocab_initializers.md 2.7).

@@ -12,6 +12,9 @@ XP_API at::ScalarType dtype_of(std::string_view name);
 XP_API TensorBytes bytes_of(const at::Tensor& contiguous);
 /// A tensor of its own memory with these bytes.
 XP_API at::Tensor tensor_of(const TensorBytes& bytes);
+/// A tensor that looks at these bytes, which `owner` keeps alive; it must not be written to. Throws Error
+/// (Exit::data) if they do not lie at a multiple of the number's size.
+XP_API at::Tensor view_of(const TensorBytes& bytes, std::shared_ptr<const void> owner);
 XP_API at::Tensor tensor_of(const std::vector<std::int64_t>& data, std::vector<std::int64_t> shape = {});
 XP_API at::Tensor tensor_of(const std::vector<float>& data, std::vector<std::int64_t> shape = {});
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "kit/json_file.h"
+#include "kit/pipeline/directory.h"
 
 namespace xp {
 namespace {
@@ -21,6 +22,8 @@ constexpr std::array<const char*, 6> kSamples{"The quick brown fox, 12 times.",
                                               "नमस्ते दुनिया",
                                               "いろはにほへと 漢字",
                                               "a\tb\n  c \u200d e\u0301"};
+
+constexpr const char* kSpecials = "special_tokens_map.json";
 
 }  // namespace
 
@@ -43,13 +46,21 @@ void save_tokenizer(const std::filesystem::path& folder, const Encoder& encoder,
 
 void copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::filesystem::create_directories(to);
-  for (const char* name : {"tokenizer.json", "xp_tokenizer.json"})
+  for (const char* name : {"tokenizer.json", "xp_tokenizer.json", kSpecials})
     if (std::filesystem::exists(from / name)) write_file(to / name, read_file(from / name));
+}
+
+void save_foreign_tokenizer(const std::filesystem::path& folder, const Encoder& encoder) {
+  std::filesystem::create_directories(folder);
+  write_file(folder / "tokenizer.json", encoder.json());
+  write_file(folder / kSpecials, json(pipeline::special_tokens_map(encoder)).dump(1) + "\n");
 }
 
 std::shared_ptr<const Encoder> load_tokenizer(const std::filesystem::path& folder, const PartMaker& parts) {
   const auto file = folder / "xp_tokenizer.json";
-  if (!std::filesystem::exists(file)) return nullptr;
+  if (!std::filesystem::exists(file))
+    return pipeline::has_tokenizer_files(folder) ? pipeline::read_pipeline_path(folder)
+                                                 : std::unique_ptr<const Encoder>();
   const json about = read_json(file);
   Table settings = json_table(json_entry<json>(about, "settings", file), file);
   settings["type"] = Value(json_entry<std::string>(about, "type", file));

@@ -1,4 +1,6 @@
 
+#include <ATen/ops/from_blob.h>
+
 #include <array>
 #include <cstring>
 
@@ -57,6 +59,15 @@ at::Tensor tensor_of(const TensorBytes& bytes) {
   auto tensor = ops::empty(bytes.shape, dtype_of(bytes.dtype));
   if (bytes.size > 0) std::memcpy(tensor.mutable_data_ptr(), bytes.data, bytes.size);
   return tensor;
+}
+
+at::Tensor view_of(const TensorBytes& bytes, std::shared_ptr<const void> owner) {
+  const auto type = dtype_of(bytes.dtype);
+  if (reinterpret_cast<std::uintptr_t>(bytes.data) % c10::elementSize(type) != 0)
+    throw Error("numbers of type " + bytes.dtype + " do not lie at a multiple of their size", Exit::data);
+  if (bytes.size == 0) return ops::empty(bytes.shape, type);
+  return at::from_blob(
+      const_cast<std::byte*>(bytes.data), bytes.shape, [owner = std::move(owner)](void*) {}, at::TensorOptions(type));
 }
 
 at::Tensor tensor_of(const std::vector<std::int64_t>& data, std::vector<std::int64_t> shape) {

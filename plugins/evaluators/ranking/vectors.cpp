@@ -27,7 +27,8 @@ class Inputs {
     const auto takes = subject.shape().max_time;
     room_ = max_time > 0 ? max_time : takes > 0 ? takes : kUsual;
     if (takes > 0) room_ = std::min(room_, takes);
-    begin_ = encoder_->reserved("begin"), end_ = encoder_->reserved("end");
+    const auto frame = encoder_->around();
+    begin_ = frame.begin, end_ = frame.end;
   }
   Row single(const std::string& text) const {
     const auto room = room_for(1);

@@ -22,12 +22,15 @@ Cut make_cut(const at::Tensor& at, std::int64_t items, std::int64_t time);
 struct Reach {
   at::Tensor allowed;   // bool [items or 1, 1, queries or 1, keys], or undefined
   at::Tensor bias;      // the same as numbers to add, in the type of the scores
+  at::Tensor relative;  // numbers to add by head and distance, [items or 1, heads, queries, keys], or undefined
   bool causal = false;  // in addition: no later key; queries and keys are the same times
+  bool scaled = true;   // scores are divided by the square root of a head's width
 
   /// For queries at the cut's positions only.
   Reach at(const Cut& cut, std::int64_t items, std::int64_t time) const;
 };
 /// What `in` allows over `time` queries; drops masks that forbid nothing where looking costs nothing.
+/// Keys of a cache come before those of the queries' own times.
 Reach make_reach(const ForwardInput& in, bool causal, std::int64_t time, at::ScalarType type);
 Reach make_memory_reach(const ForwardInput& in, at::ScalarType type);
 
@@ -38,11 +41,20 @@ using Thin = std::function<at::Tensor(const at::Tensor& weights)>;
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Reach& reach,
                   const Thin& thin);
 
-/// Angles of rotary positions: cosine and sine, [..., h], for positions [...]; a position below 0 turns nothing.
-std::pair<at::Tensor, at::Tensor> rotary_angles(const at::Tensor& positions, std::int64_t head_width, double theta,
-                                                at::ScalarType type);
+struct Params;
+
+/// Angles of rotary positions: cosine and sine, [..., h], for positions [...]; a position below 0 turns nothing. Wave
+/// lengths are stretched as `p.rope_scaling` says (linear: Chen et al. 2023, "Extending context window ..."; yarn:
+/// Peng et al. 2023, equations 17 to 22; llama3: the rule of Llama 3.1's configuration).
+std::pair<at::Tensor, at::Tensor> rotary_angles(const at::Tensor& positions, const Params& p, at::ScalarType type);
 /// Turns pairs (i, i + h / 2) of x ([..., heads, h]) by angles [..., h] (Su et al. 2021, equation 34).
 at::Tensor rotate(const at::Tensor& x, const std::pair<at::Tensor, at::Tensor>& angles);
+
+/// Classes of distances key - query, [..., queries, keys], for positions of queries and keys, [..., n]: near ones
+/// have one each, far ones share logarithmic ones (Raffel et al. 2020, section 2.1). `both_ways`: half for later
+/// keys.
+at::Tensor relative_classes(const at::Tensor& queries, const at::Tensor& keys, bool both_ways, std::int64_t classes,
+                            std::int64_t reach);
 
 /// Sines and cosines of positions [...] -> [..., width] (Vaswani et al. 2017, section 3.5); zero below position 0.
 at::Tensor sinusoids(const at::Tensor& positions, std::int64_t width, at::ScalarType type);

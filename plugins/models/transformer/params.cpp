@@ -19,22 +19,50 @@ void describe_sizes(Fields<Params>& f) {
   f.add(&Params::kv_heads, "kv_heads", "Heads of keys and values, shared by groups of queries; 0 is `heads`.")
       .min(0)
       .max(1 << 16);
+  f.add(&Params::head_size, "head_size", "Width of one head; 0 is `width` divided by `heads`.").min(0).max(1 << 16);
   f.add(&Params::ffn, "ffn", "Inner width of the feed-forward part; 0 is four times `width`.").min(0).max(1 << 22);
   f.add(&Params::embedding_width, "embedding_width", "Width of the tables; 0 is `width`.").min(0).max(1 << 20);
   f.add(&Params::vocab_rank, "vocab_rank",
         "Rank of vocabulary tables that are products of coordinates and primitives; 0: whole tables.")
       .min(0)
       .max(1 << 20);
+  f.add(&Params::segments, "segments", "Rows of a table that tells segments of an input apart; 0: no such table.")
+      .min(0)
+      .max(1 << 16);
   f.add(&Params::max_time, "max_time", "Longest input in tokens.").min(1).max(1 << 24);
 }
 
-void describe_parts(Fields<Params>& f) {
-  f.add(&Params::positions, "positions", "How order is told.",
+void describe_positions(Fields<Params>& f) {
+  f.add(&Params::positions, "positions", "How order is told; `relative`: a learned number per head and distance.",
         {{"learned", Positions::learned},
          {"sinusoidal", Positions::sinusoidal},
          {"rotary", Positions::rotary},
+         {"relative", Positions::relative},
          {"none", Positions::none}});
+  f.add(&Params::position_offset, "position_offset", "Rows of the learned table before that of position 0.")
+      .min(0)
+      .max(1 << 20);
+  f.add(&Params::relative_buckets, "relative_buckets", "Classes of distances of relative positions.")
+      .min(4)
+      .max(1 << 16);
+  f.add(&Params::relative_reach, "relative_reach", "Distance from which on all are one class.").min(2).max(1 << 24);
   f.add(&Params::rope_theta, "rope_theta", "Base of the wave lengths of rotary positions.").above(0);
+  f.add(&Params::rope_scaling, "rope_scaling", "How rotary wave lengths are stretched for long inputs.",
+        {{"none", RopeScaling::none},
+         {"linear", RopeScaling::linear},
+         {"llama3", RopeScaling::llama3},
+         {"yarn", RopeScaling::yarn}});
+  f.add(&Params::rope_factor, "rope_factor", "By how much wave lengths are stretched.").min(1);
+  f.add(&Params::rope_time, "rope_time", "Longest input, in tokens, before they were stretched.").min(1).max(1 << 24);
+  f.add(&Params::rope_low, "rope_low",
+        "Turns within `rope_time` below which waves are stretched whole (llama3, yarn).")
+      .above(0);
+  f.add(&Params::rope_high, "rope_high",
+        "Turns within `rope_time` above which waves stay as they are (llama3, yarn).")
+      .above(0);
+}
+
+void describe_parts(Fields<Params>& f) {
   f.add(&Params::norm_position, "norm_position", "Whether norms come before each part or after its sum.",
         {{"pre", NormPlace::pre}, {"post", NormPlace::post}});
   f.add(&Params::norm, "norm", "Layer norm, or division by the root mean square.",
@@ -42,16 +70,26 @@ void describe_parts(Fields<Params>& f) {
   f.add(&Params::norm_epsilon, "norm_epsilon", "Added to the variance in norms.").above(0).max(1);
   f.add(&Params::embedding_norm, "embedding_norm", "Whether embeddings pass a norm before the first layer.");
   f.add(&Params::bias, "bias", "Whether linear maps and layer norms have a bias.");
-  f.add(&Params::activation, "activation", "Of the feed-forward part; `swiglu` adds a gate.",
+  f.add(&Params::qkv_bias, "qkv_bias", "Whether queries, keys and values have one even where `bias` is false.");
+  f.add(&Params::qk_norm, "qk_norm", "Whether each head's queries and keys pass a norm.");
+  f.add(&Params::scale_attention, "scale_attention",
+        "Whether scores are divided by the square root of a head's width.");
+  f.add(&Params::activation, "activation", "Of the feed-forward part; `swiglu`, `geglu` and `geglu_tanh` add a gate.",
         {{"gelu", Activation::gelu},
          {"gelu_tanh", Activation::gelu_tanh},
+         {"quick_gelu", Activation::quick_gelu},
          {"relu", Activation::relu},
          {"silu", Activation::silu},
-         {"swiglu", Activation::swiglu}});
-  f.add(&Params::head, "head", "Before the projection to the vocabulary: nothing, or dense, activation, norm.",
-        {{"linear", Head::linear}, {"mlm", Head::mlm}});
+         {"swiglu", Activation::swiglu},
+         {"geglu", Activation::geglu},
+         {"geglu_tanh", Activation::geglu_tanh}});
+  f.add(&Params::head, "head",
+        "The projection to the vocabulary alone, one after dense, activation and norm, or none: a trunk.",
+        {{"linear", Head::linear}, {"mlm", Head::mlm}, {"none", Head::none}});
   f.add(&Params::tied, "tied", "Whether the projection to the vocabulary is the input table.");
   f.add(&Params::vocab_bias, "vocab_bias", "Whether that projection has a bias.");
+  f.add(&Params::scale_logits, "scale_logits",
+        "Whether hidden states are divided by the square root of `width` before the projection.");
   f.add(&Params::dropout, "dropout", "Rate on embeddings and on the output of each part.").min(0).below(1);
   f.add(&Params::attention_dropout, "attention_dropout", "Rate on attention weights.").min(0).below(1);
   f.add(&Params::init_sd, "init_sd", "Standard deviation of new weights.").min(0);
@@ -63,9 +101,11 @@ void describe_parts(Fields<Params>& f) {
 
 void Params::describe(Fields<Params>& f) {
   describe_sizes(f);
+  describe_positions(f);
   describe_parts(f);
-  for (const char* name : {"causal", "masks", "positions", "keys", "logits", "views", "pooling"})
+  for (const char* name : {"causal", "masks", "positions", "keys", "views", "pooling", "cache"})
     f.gives("capability", name);
+  f.gives("capability", "logits", {}, {{"head", {"linear", "mlm"}}});
   f.gives("capability", "bidirectional", {}, {{"kind", {"encoder", "encoder_decoder"}}});
   f.gives("capability", "memory", {}, {{"kind", {"encoder_decoder"}}});
   // A norm between table and projection leaves no width at which embeddings could be mixed.
@@ -79,10 +119,17 @@ void Params::check() const {
     throw Error(backquoted(small) + " (" + std::to_string(a) + ") must divide " + backquoted(large) + " (" +
                 std::to_string(b) + ")");
   };
-  divides("heads", heads, "width", width);
+  if (head_size == 0) divides("heads", heads, "width", width);
   divides("kv_heads", key_heads(), "heads", heads);
-  if (positions == Positions::rotary) divides("2", 2, "width / heads", head_width());
+  if (positions == Positions::rotary) divides("2", 2, "a head's width", head_width());
   if (positions == Positions::sinusoidal) divides("2", 2, "embedding_width", table_width());
+  if (positions == Positions::relative && relative_reach <= relative_buckets / (kind == Shape::decoder ? 2 : 4))
+    throw Error("`relative_reach` (" + std::to_string(relative_reach) +
+                ") must be beyond the distances that have a "
+                "class of their own, with " +
+                std::to_string(relative_buckets) + " classes");
+  if (rope_scaling != RopeScaling::none && positions != Positions::rotary)
+    throw Error("`rope_scaling` is for rotary positions");
   if (layers == 0 && kind != Shape::encoder_decoder)
     throw Error("`layers` is 0; only an encoder_decoder can do without");
   if (decoder_layers > 0 && kind != Shape::encoder_decoder)

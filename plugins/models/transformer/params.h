@@ -7,27 +7,31 @@
 namespace xp::transformer {
 
 enum class Shape : std::uint8_t { encoder, decoder, encoder_decoder };
-enum class Positions : std::uint8_t { learned, sinusoidal, rotary, none };
-enum class Activation : std::uint8_t { gelu, gelu_tanh, relu, silu, swiglu };
-enum class Head : std::uint8_t { linear, mlm };
+enum class Positions : std::uint8_t { learned, sinusoidal, rotary, relative, none };
+enum class RopeScaling : std::uint8_t { none, linear, llama3, yarn };
+enum class Activation : std::uint8_t { gelu, gelu_tanh, quick_gelu, relu, silu, swiglu, geglu, geglu_tanh };
+enum class Head : std::uint8_t { linear, mlm, none };
 enum class NormPlace : std::uint8_t { pre, post };
 enum class NormKind : std::uint8_t { layer, rms };
 enum class Pool : std::uint8_t { first, mean, last };
 
 struct Params {
   Shape kind = Shape::encoder;
-  std::int64_t layers = 4, decoder_layers = 0, width = 128, heads = 4, kv_heads = 0, ffn = 0, embedding_width = 0,
-               vocab_rank = 0;
+  std::int64_t layers = 4, decoder_layers = 0, width = 128, heads = 4, kv_heads = 0, head_size = 0, ffn = 0,
+               embedding_width = 0, vocab_rank = 0, segments = 0;
   std::int64_t max_time = 128;
   Positions positions = Positions::learned;
-  double rope_theta = 10000;
+  std::int64_t position_offset = 0, relative_buckets = 32, relative_reach = 128;
+  double rope_theta = 10000, rope_factor = 1, rope_low = 1, rope_high = 4;
+  RopeScaling rope_scaling = RopeScaling::none;
+  std::int64_t rope_time = 8192;
   NormPlace norm_position = NormPlace::pre;
   NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
-  bool embedding_norm = false, bias = true;
+  bool embedding_norm = false, bias = true, qkv_bias = false, qk_norm = false, scale_attention = true;
   Activation activation = Activation::gelu;
   Head head = Head::linear;
-  bool tied = true, vocab_bias = true;
+  bool tied = true, vocab_bias = true, scale_logits = false;
   double dropout = 0, attention_dropout = 0, init_sd = 0.02;
   Pool pooling = Pool::mean;
 
@@ -38,11 +42,15 @@ struct Params {
   std::int64_t ffn_width() const { return ffn ? ffn : 4 * width; }
   std::int64_t table_width() const { return embedding_width ? embedding_width : width; }
   std::int64_t key_heads() const { return kv_heads ? kv_heads : heads; }
-  std::int64_t head_width() const { return width / heads; }
+  std::int64_t head_width() const { return head_size ? head_size : width / heads; }
   bool projects() const { return table_width() != width; }
   bool pre_norm() const { return norm_position == NormPlace::pre; }
   bool rms() const { return norm == NormKind::rms; }
-  bool gated() const { return activation == Activation::swiglu; }
+  bool gated() const {
+    return activation == Activation::swiglu || activation == Activation::geglu ||
+           activation == Activation::geglu_tanh;
+  }
+  bool has_logits() const { return head != Head::none; }
 };
 
 }  // namespace xp::transformer

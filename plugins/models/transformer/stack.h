@@ -19,6 +19,7 @@ struct Norm {
 };
 struct Attention {
   Linear query, key, value, output;
+  std::optional<Norm> query_norm, key_norm;
 };
 struct Layer {
   Attention self;
@@ -30,7 +31,8 @@ struct Layer {
   Norm ffn_norm;
 };
 struct Stack {
-  std::optional<Param> position;
+  std::optional<Param> position, segment;
+  std::optional<Param> distance;  // [classes, heads]: what relative positions add to scores
   std::optional<Norm> embedding_norm;
   std::vector<Layer> layers;
   std::optional<Norm> last_norm;
@@ -44,6 +46,7 @@ class Planner {
   /// Layers are numbered from `first` on, so that those of a decoder stand above those of its encoder.
   Stack stack(const std::string& front, std::int64_t layers, std::int64_t first, bool memory);
   Linear linear(const std::string& name, const char* role, std::int64_t out, std::int64_t in, int layer = -1);
+  Linear projection(const std::string& name, std::int64_t out, std::int64_t in, int layer);
   Norm norm(const std::string& name, std::int64_t width, int layer = -1);
   Param table(const std::string& name, const char* role, std::int64_t rows, std::int64_t width);
 
@@ -63,13 +66,15 @@ struct Surroundings {
   at::Tensor positions;                                     // [items or 1, time] if positions are rotary
   std::optional<std::pair<at::Tensor, at::Tensor>> angles;  // of all positions, [items or 1, time, h]
   Dropout dropout;
+  KeyValueCache* cache = nullptr;
 };
 
 at::Tensor apply(const Linear& linear, Weights w, const at::Tensor& x);
 at::Tensor apply(const Norm& norm, const Params& p, Weights w, const at::Tensor& x);
 at::Tensor activate(Activation activation, const at::Tensor& x);
 
-/// One layer over x, [items, time, d]; with a cut only its positions come out, [n, d].
-at::Tensor run(const Layer& layer, const Params& p, Weights w, at::Tensor x, const Surroundings& s, const Cut* cut);
+/// One layer over x, [items, time, d]; with a cut only its positions come out, [n, d]. `number` finds it in a cache.
+at::Tensor run(const Layer& layer, std::size_t number, const Params& p, Weights w, at::Tensor x,
+               const Surroundings& s, const Cut* cut);
 
 }  // namespace xp::transformer

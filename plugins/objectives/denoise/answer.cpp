@@ -6,6 +6,7 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/generation.h"
 #include "kit/torch_losses.h"
 
 namespace xp::denoise {
@@ -66,6 +67,33 @@ struct Question {
   }
 };
 
+/// What is written behind the first sentinel, read again at every token.
+class Answers final : public OpenTexts {
+ public:
+  Answers(Passes passes, const at::Tensor& source)
+      : passes_(std::move(passes)), mask_(source.ge(0)), memory_(passes_.read(source.clamp_min(0), mask_)) {
+    written_ = ops::full({source.size(0), 1}, passes_.reserved.sentinels.front(), memory_.options().dtype(at::kLong));
+  }
+  at::Tensor start() override {
+    // The last place is asked for; what stands there is not read.
+    const auto ids = ops::constant_pad_nd(written_, {0, 1}, 0);
+    const auto at = ops::arange(1, ids.size(0) + 1, ids.options()).mul(ids.size(1)).sub(1);
+    return passes_.predict(memory_, mask_, ids, at);
+  }
+  at::Tensor next(const at::Tensor& ids) override {
+    written_ = ops::cat({written_, ids.unsqueeze(1)}, 1);
+    return start();
+  }
+  void select(const at::Tensor& rows) override {
+    for (auto* one : {&mask_, &memory_, &written_}) *one = one->index_select(0, rows);
+    passes_.sample_id = passes_.sample_id.index_select(0, rows.cpu());
+  }
+
+ private:
+  Passes passes_;
+  at::Tensor mask_, memory_, written_;
+};
+
 /// Scores and generates as the model was trained: a text's missing part behind its sentinel.
 class DenoiseHandle final : public WrappedHandle {
  public:
@@ -100,34 +128,26 @@ class DenoiseHandle final : public WrappedHandle {
     return out;
   }
 
-  /// `sampling`: `max_tokens` (64) and `temperature` (0: the likeliest token each time). Ends at any reserved id.
-  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override {
+  /// Ends at any reserved id.
+  Strings generate(const Batch& batch, const Table& table, RandomStream random) override {
     const at::NoGradGuard quiet;
     const auto* encoder = plain_.tokenizer();
     if (!encoder) throw Error("text cannot be generated without a tokenizer");
-    double most = 64, temperature = 0;
-    for (const auto& [key, value] : sampling) {
-      if ((key != "max_tokens" && key != "temperature") || !value.is_number() || value.number() < 0)
-        throw Error("sampling cannot have " + backquoted(key) + " = " + to_text(value) +
-                    "; there is `max_tokens` and `temperature`, 0 or more");
-      (key == "max_tokens" ? most : temperature) = value.number();
-    }
-    if (const auto limit = plain_.shape().max_time) most = std::min(most, static_cast<double>(limit - 1));
-    std::vector<Ids> sources, written;
+    const auto sampling = Decoding::read(table);
+    const auto limit = plain_.shape().max_time;
+    Limits limits{[this](TokenId id) { return is_reserved(id); }, {}};
+    limits.room.assign(static_cast<std::size_t>(batch.items()), limit > 0 ? limit - 1 : sampling.max_tokens);
+    std::vector<Ids> sources;
     std::vector<RandomStream> streams;
     for (const auto& one : questions(batch, false)) {
-      sources.push_back(one.source), written.push_back({reserved_.sentinels.front()});
+      sources.push_back(one.source);
       const auto id = batch.sample_id[std::ssize(streams)].item<std::int64_t>();
       streams.push_back(random.fork(static_cast<std::uint64_t>(id) | 1ull << 63));
     }
-    write(padded(sources, -1, batch.dense("ids")), static_cast<std::size_t>(most), temperature, streams, written,
-          batch.sample_id);
+    Answers answers(Passes{*context_, reserved_, batch.sample_id}, padded(sources, -1, batch.dense("ids")));
     Strings out;
-    for (const auto& row : written) {
-      std::vector<TokenId> tokens;
-      for (std::size_t t = 1; t < row.size(); ++t) tokens.push_back(static_cast<TokenId>(row[t]));
+    for (const auto& tokens : xp::generate(answers, sampling, limits, streams))
       out.push_back(encoder->decode(tokens));
-    }
     return out;
   }
 
@@ -156,36 +176,10 @@ class DenoiseHandle final : public WrappedHandle {
     return out;
   }
 
-  void write(const at::Tensor& source, std::size_t most, double temperature, std::vector<RandomStream>& streams,
-             std::vector<Ids>& written, const at::Tensor& sample_id) const {
-    const Passes passes{*context_, reserved_, sample_id};
-    const auto mask = source.ge(0);
-    const auto memory = passes.read(source.clamp_min(0), mask);
-    std::vector<bool> done(written.size());
-    for (std::size_t n = 0; n < most && std::find(done.begin(), done.end(), false) != done.end(); ++n) {
-      // The last place is asked for; what stands there is not read.
-      const auto width = static_cast<std::int64_t>(n) + 2;
-      std::vector<Ids> rows;
-      for (const auto& row : written) rows.push_back(row), rows.back().resize(n + 2, 0);
-      const auto at = ops::arange(1, source.size(0) + 1).mul(width).sub(1).to(at::kLong).to(source.device());
-      const auto logits = passes.predict(memory, mask, padded(rows, 0, source), at).to(at::kDouble).cpu();
-      for (std::size_t i = 0; i < written.size(); ++i) {
-        if (done[i]) continue;
-        const auto token = next(logits[static_cast<std::int64_t>(i)], temperature, streams[i]);
-        done[i] = is_reserved(token);
-        if (!done[i]) written[i].push_back(token);
-      }
-    }
-  }
   bool is_reserved(std::int64_t token) const {
     for (const auto& [purpose, id] : plain_.tokenizer()->purposes())
       if (id == token) return true;
     return false;
-  }
-  static std::int64_t next(const at::Tensor& logits, double temperature, RandomStream& random) {
-    if (temperature == 0) return logits.argmax().item<std::int64_t>();
-    const auto rising = logits.div(temperature).softmax(0).cumsum(0);
-    return std::min(rising.lt(random.uniform()).sum().item<std::int64_t>(), rising.size(0) - 1);
   }
 
   std::shared_ptr<StepContext> context_;

@@ -138,8 +138,8 @@ TEST_CASE("denoise's handle writes what the model finds likeliest behind the sen
   CHECK(handle->generate(batch, hot, RandomStream(1)) != handle->generate(batch, hot, RandomStream(2)));
   const auto one = batch.select(ops::tensor({std::int64_t{3}}));  // the batch it stands in changes nothing
   CHECK(handle->generate(one, hot, RandomStream(1)).at(0) == handle->generate(batch, hot, RandomStream(1)).at(3));
-  CHECK_THROWS_WITH(handle->generate(batch, {{"top_p", 0.5}}, RandomStream(1)),
-                    ContainsSubstring("sampling cannot have `top_p` = 0.5"));
+  CHECK_THROWS_WITH(handle->generate(batch, {{"top_z", 0.5}}, RandomStream(1)),
+                    ContainsSubstring("sampling cannot have `top_z` = 0.5"));
 }
 
 }  // namespace denoise_handle_test
