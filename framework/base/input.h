@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "base/export.h"
+
 namespace xp::detail {
 
 /// A plain file; throws Error (Exit::data) if it cannot be read or is a folder.
-class Input {
+class XP_API Input {
  public:
   explicit Input(const std::filesystem::path& file);
   ~Input();
@@ -25,7 +27,7 @@ class Input {
 };
 
 /// Decompresses zstd frames; throws Error (Exit::data) on damaged or cut files.
-class ZstdInput {
+class XP_API ZstdInput {
  public:
   explicit ZstdInput(const std::filesystem::path& file);
   ~ZstdInput();
@@ -37,7 +39,7 @@ class ZstdInput {
 };
 
 /// Decompresses gzip members; throws Error (Exit::data) on damaged or cut files.
-class GzipInput {
+class XP_API GzipInput {
  public:
   explicit GzipInput(const std::filesystem::path& file);
   ~GzipInput();

@@ -171,9 +171,11 @@ State load_kept_state(const std::filesystem::path& folder, const std::string& ma
   return load_state(folder, kKept);
 }
 
+bool is_checkpoint(const std::filesystem::path& folder) { return std::filesystem::exists(folder / "xp.json"); }
+
 Checkpoint load_checkpoint(const std::filesystem::path& folder) {
   const auto file = folder / "xp.json";
-  if (!std::filesystem::exists(file))
+  if (!is_checkpoint(folder))
     throw Error(folder.string() + " is no checkpoint of ours: it has no xp.json", Exit::data);
   const json about = read_json(file);
   if (json_entry<int>(about, "format", file) != 1)

@@ -11,6 +11,7 @@ void save_state(const std::filesystem::path& folder, const State& state, const s
 State load_state(const std::filesystem::path& folder, const std::string& stem = "state");
 
 void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint);
+bool is_checkpoint(const std::filesystem::path& folder);  ///< one of ours
 /// Tensors are private copies. Throws Error (Exit::data) naming file and entry if anything does not fit.
 /// Its training state stays on disk.
 Checkpoint load_checkpoint(const std::filesystem::path& folder);

@@ -10,6 +10,7 @@
 #include "engine/artifacts.h"
 #include "engine/device.h"
 #include "engine/host_handle.h"
+#include "engine/outside.h"
 #include "engine/towers.h"
 #include "engine/trainer.h"
 #include "kit/tokenizer_files.h"
@@ -110,16 +111,20 @@ void StageRun::check_outputs() const {
 }
 
 Checkpoint StageRun::checkpoint(const Reference& artifact) {
-  if (artifact.node.empty())
-    throw Error("a model from " + backquoted(artifact.text) + " needs a format that reads it; none is loaded",
-                Exit::plugin);
-  return load_checkpoint(input(artifact));
+  const auto folder = input(artifact);
+  if (!artifact.node.empty() || is_checkpoint(folder)) return load_checkpoint(folder);
+  auto read = format_of(shared_.registry, folder)->read(folder);
+  if (!read.checkpoint) throw Error(backquoted(artifact.text) + " holds a tokenizer and no model", Exit::data);
+  if (!read.lost.empty())
+    recorder_.note(backquoted(artifact.text) + " holds what a checkpoint cannot: " + listed(read.lost));
+  return std::move(*read.checkpoint);
 }
 
 std::shared_ptr<const Encoder> StageRun::tokenizer(const Reference& artifact) {
   const auto folder = input(artifact);
   auto& known = encoders_[folder.string()];
-  if (!known) known = load_tokenizer(folder, shared_.registry);
+  if (!known && std::filesystem::is_directory(folder)) known = load_tokenizer(folder, shared_.registry);
+  if (!known && artifact.node.empty()) known = format_of(shared_.registry, folder)->read(folder).tokenizer;
   return known;
 }
 
@@ -153,7 +158,10 @@ std::shared_ptr<const DataSource> StageRun::documents(const Reference& dataset) 
 void StageRun::save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output_name) {
   const auto folder = output(output_name);
   save_checkpoint(folder, checkpoint);
-  if (tokenizer_from) copy_tokenizer(input(*tokenizer_from), folder);
+  if (!tokenizer_from) return;
+  if (const auto from = input(*tokenizer_from); std::filesystem::is_directory(from)) copy_tokenizer(from, folder);
+  if (std::filesystem::exists(folder / "tokenizer.json")) return;
+  if (const auto encoder = tokenizer(*tokenizer_from)) save_foreign_tokenizer(folder, *encoder);
 }
 void StageRun::save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output_name) {
   save_tokenizer(output(output_name), encoder, made_by);
@@ -192,7 +200,7 @@ void StageRun::train(TrainRequest request) {
                     .threads = threads(),
                     .processes = shared_.processes};
   const auto trained = xp::train(std::move(request), std::move(host));
-  const bool has_tokenizer = tokenizer_from && std::filesystem::exists(input(*tokenizer_from) / "tokenizer.json");
+  const bool has_tokenizer = tokenizer_from && tokenizer(*tokenizer_from) != nullptr;
   save(trained.checkpoint, has_tokenizer ? &*tokenizer_from : nullptr, output_name);
   if (shared_.processes.first()) std::filesystem::remove_all(training_);
 }

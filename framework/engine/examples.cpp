@@ -47,7 +47,8 @@ class TextExamples final : public ExampleSource {
         rule_(std::move(rule)),
         categories_(std::move(categories)) {
     documents_ = tokenize(*corpus_, *encoder_, threads);
-    begin_ = encoder_->reserved("begin"), end_ = encoder_->reserved("end");
+    const auto frame = encoder_->around();
+    begin_ = frame.begin, end_ = frame.end;
     specials_ = (begin_ ? 1 : 0) + (end_ ? 1 : 0);
     if (rule_.length <= specials_)
       throw Error("examples of " + count(static_cast<std::size_t>(rule_.length), "token") +

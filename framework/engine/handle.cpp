@@ -6,7 +6,9 @@
 #include "api/ops.h"
 #include "base/text.h"
 #include "engine/session.h"
+#include "kit/generation.h"
 #include "kit/torch_losses.h"
+#include "kit/torch_operators.h"
 
 namespace xp {
 namespace {
@@ -16,18 +18,51 @@ bool is_dense(const Batch& batch, std::string_view field) {
   return column != batch.columns().end() && std::holds_alternative<at::Tensor>(column->second);
 }
 
-double number_in(const Table& table, std::string_view key, double otherwise) {
-  const auto found = table.find(key);
-  return found != table.end() && found->second.is_number() ? found->second.number() : otherwise;
-}
+/// A causal model behind its prompts, or a decoder behind the inputs that its encoder has read.
+class ModelTexts final : public OpenTexts {
+ public:
+  /// `ids`, `mask`: [items, time], padded at the end. With a memory they are what the decoder starts from.
+  ModelTexts(const BuiltModel& built, at::Tensor ids, at::Tensor mask, at::Tensor memory = {},
+             at::Tensor memory_mask = {})
+      : built_(built),
+        ids_(std::move(ids)),
+        mask_(std::move(mask)),
+        length_(mask_.sum(1)),
+        memory_(std::move(memory)),
+        memory_mask_(std::move(memory_mask)) {}
 
-/// The most probable class, or one drawn from softmax(scores / temperature).
-std::int64_t drawn(const at::Tensor& scores, double temperature, RandomStream& random) {
-  if (temperature <= 0) return scores.argmax().item<std::int64_t>();
-  const auto sums = scores.div(temperature).softmax(0).cumsum(0);
-  const auto above = sums.gt(random.uniform() * sums[-1].item<double>()).nonzero();
-  return above.size(0) > 0 ? above[0].item<std::int64_t>() : scores.size(0) - 1;
-}
+  at::Tensor start() override {
+    const auto time = ids_.size(1);
+    const auto last = ops::arange(ids_.size(0), length_.options()) * time + (length_ - 1).clamp_min(0);
+    return pass({.ids = ids_}, last);
+  }
+
+  at::Tensor next(const at::Tensor& ids) override {
+    mask_ = ops::constant_pad_nd(mask_, {0, 1}, true);
+    // Texts that have ended go along, and stay at the last position that there is.
+    const auto most = built_.model->shape().max_time;
+    const auto at = (most > 0 ? length_.clamp_max(most - 1) : length_).unsqueeze(1);
+    length_ = length_ + 1;
+    return pass({.ids = ids.unsqueeze(1), .positions = at}, ops::arange(ids.size(0), length_.options()));
+  }
+
+  void select(const at::Tensor& rows) override {
+    cache_.select(rows);
+    for (auto* one : {&mask_, &length_, &memory_, &memory_mask_})
+      if (one->defined()) *one = one->index_select(0, rows);
+  }
+
+ private:
+  at::Tensor pass(ForwardInput in, const at::Tensor& at) {
+    in.mask = mask_, in.causal = true, in.cache = &cache_;
+    in.memory = memory_, in.memory_mask = memory_mask_;
+    return built_.model->logits(built_.active, built_.model->forward(built_.active, in, {.at = at}).picked);
+  }
+
+  const BuiltModel& built_;
+  KeyValueCache cache_;
+  at::Tensor ids_, mask_, length_, memory_, memory_mask_;
+};
 
 class ModelHandle final : public Handle {
  public:
@@ -49,6 +84,8 @@ class ModelHandle final : public Handle {
     if (what == "encode") return true;
     if (what == "logits") return has("logits");
     if (what == "generate" && !s_.encoder()) return false;
+    if (what == "generate" && has("logits") && has("memory") && has("cache") && s_.encoder()->reserved("start"))
+      return true;
     return (what == "score" || what == "generate") && has("logits") && has("causal") && !has("bidirectional");
   }
 
@@ -100,48 +137,28 @@ class ModelHandle final : public Handle {
     return out;
   }
 
-  /// Goes on from each item's last token until `end`, `max_tokens` (default 64) or the model's longest input. With a
-  /// `temperature` above 0 (default 0) tokens are drawn, from a stream of the item's sample id.
-  Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override {
+  /// Goes on from each item's last token, or answers it where the model has an encoder, until `end`, `max_tokens` or
+  /// the model's longest input. Draws come from a stream of the item's sample id.
+  Strings generate(const Batch& batch, const Table& table, RandomStream random) override {
     if (!can("generate")) throw Error("a model of type " + backquoted(built_.type) + " does not generate");
-    const auto limit = shape().max_time;
-    auto most = static_cast<std::int64_t>(number_in(sampling, "max_tokens", 64));
-    const auto temperature = number_in(sampling, "temperature", 0);
+    const at::NoGradGuard quiet;
+    const auto sampling = Decoding::read(table);
+    const auto* encoder = s_.encoder();
     const auto& mask = batch.dense("input.mask");
-    const auto items = mask.size(0), prompt = mask.size(1);
-    const auto end = s_.encoder()->reserved("end").value_or(-1);
-    const auto width = limit > 0 ? std::min(prompt + most, limit) : prompt + most;
-    // As wide as the longest text may become; a prompt that is longer is cut.
-    const auto room = width - prompt;
-    auto ids = ops::constant_pad_nd(batch.dense("ids"), {0, room}, s_.encoder()->reserved("pad").value_or(0)).clone();
-    auto seen = ops::constant_pad_nd(mask, {0, room}, false).clone();
+    const auto items = mask.size(0);
+    const auto end = encoder->reserved("end").value_or(-1);
+    Limits limits{[end](TokenId id) { return id == end; }, {}};
     std::vector<RandomStream> streams;
-    std::vector<std::int64_t> length;
-    std::vector<bool> done;
+    const auto counts = mask.sum(1).cpu();
     for (std::int64_t i = 0; i < items; ++i) {
-      length.push_back(mask[i].sum().item<std::int64_t>());
-      done.push_back(length.back() == 0 || length.back() >= width);
+      const auto used = has("memory") ? 1 : counts[i].item<std::int64_t>();
+      const auto room = shape().max_time > 0 ? shape().max_time - used : sampling.max_tokens;
+      limits.room.push_back(used == 0 ? 0 : std::max<std::int64_t>(room, 0));
       streams.push_back(random.fork(1 + static_cast<std::uint64_t>(batch.sample_id[i].item<std::int64_t>())));
     }
-    std::vector<std::vector<TokenId>> made(static_cast<std::size_t>(items));
-    for (; most > 0 && std::find(done.begin(), done.end(), false) != done.end(); --most) {
-      std::vector<std::int64_t> at;
-      for (std::int64_t i = 0; i < items; ++i) at.push_back(i * width + std::max<std::int64_t>(length[i] - 1, 0));
-      Batch so_far;
-      so_far.set("ids", ids), so_far.set("input.mask", seen);
-      const auto scores =
-          logits(encode(so_far, {.at = ops::tensor(at).to(ids.device())}).picked).to(at::kDouble).cpu();
-      for (std::int64_t i = 0; i < items; ++i) {
-        if (done[i]) continue;
-        const auto next = drawn(scores[i], temperature, streams[i]);
-        if ((done[i] = next == end)) continue;
-        ids[i][length[i]] = next, seen[i][length[i]] = true;
-        made[i].push_back(static_cast<TokenId>(next));
-        done[i] = ++length[i] >= width;
-      }
-    }
+    auto texts = continuation(batch);
     Strings out;
-    for (const auto& tokens : made) out.push_back(s_.encoder()->decode(tokens));
+    for (const auto& tokens : xp::generate(*texts, sampling, limits, streams)) out.push_back(encoder->decode(tokens));
     return out;
   }
   at::Tensor predict(const Batch&, std::string_view field) override {
@@ -155,6 +172,14 @@ class ModelHandle final : public Handle {
   }
 
  private:
+  std::unique_ptr<OpenTexts> continuation(const Batch& batch) {
+    const auto &ids = batch.dense("ids"), &mask = batch.dense("input.mask");
+    if (!has("memory")) return std::make_unique<ModelTexts>(built_, ids, mask);
+    const auto start = static_cast<std::int64_t>(*s_.encoder()->reserved("start"));
+    const auto first = ops::full({ids.size(0), 1}, start, ids.options());
+    return std::make_unique<ModelTexts>(built_, first, first.ne(-1), encode(batch, {.tokens = true}).tokens, mask);
+  }
+
   Session& s_;
   BuiltModel& built_;
   View view_;

@@ -5,11 +5,11 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/device.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/graph.h"
 #include "plugin/loader.h"
@@ -119,16 +119,5 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
 
 int xp_engine_run(const xp::Plan* plan, const xp::Catalogue* catalogue, const xp::RunOptions* options,
                   xp::RunSummary* summary, char** message) {
-  const auto give = [&](const char* text, xp::Exit exit) {
-    *message = strdup(text);
-    return static_cast<int>(exit);
-  };
-  try {
-    *summary = xp::run(*plan, *catalogue, *options);
-    return 0;
-  } catch (const xp::Error& error) {
-    return give(error.what(), error.exit());
-  } catch (const std::exception& error) {
-    return give(error.what(), xp::Exit::failed);
-  }
+  return xp::door(message, [&] { *summary = xp::run(*plan, *catalogue, *options); });
 }

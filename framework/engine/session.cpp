@@ -2,6 +2,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <span>
@@ -37,6 +38,12 @@ void fill(at::Tensor& value, Init init, const RandomStreams& streams) {
     out[i] = static_cast<float>(init.mean + init.sd * radius * std::cos(angle));
     if (i + 1 < out.size()) out[i + 1] = static_cast<float>(init.mean + init.sd * radius * std::sin(angle));
   }
+}
+
+std::int64_t vocab_rows(const Parameters& parameters) {
+  for (Param i = 0; i < parameters.size(); ++i)
+    if (parameters.info[i].role == "vocab.input") return parameters.values[i].size(0);
+  return 0;
 }
 
 class SessionView final : public Resources {
@@ -85,7 +92,7 @@ class Builder final : public BuildContext {
   Builder(Session& session, std::string path, Parameters& own, std::string stream)
       : s_(session), path_(std::move(path)), own_(own), stream_(std::move(stream)) {}
 
-  std::int64_t vocab_size() const override { return s_.resources().vocab_size(); }
+  std::int64_t vocab_size() const override { return std::max(s_.resources().vocab_size(), rows); }
   std::int64_t reserved(std::string_view purpose, std::int64_t index) const override {
     return s_.resources().reserved(purpose, index);
   }
@@ -126,7 +133,7 @@ class Builder final : public BuildContext {
     auto model = s_.registry_.make<Model>(table);
     Parameters ignored;
     Builder context(s_, path_, ignored, stream_);
-    context.hollow = true;
+    context.hollow = true, context.rows = vocab_rows(checkpoint.parameters);
     model->build(context);
     return model;
   }
@@ -141,6 +148,7 @@ class Builder final : public BuildContext {
 
   const ModelRequest* request = nullptr;
   bool hollow = false, frozen = false;
+  std::int64_t rows = 0;  // least rows of vocabulary tables: checkpoints may have more than there are tokens
 
  private:
   at::Tensor shared_value(const ParameterInfo& info, const std::vector<std::int64_t>& shape) const {
@@ -222,6 +230,7 @@ void Session::make(const std::string& role, const std::string& type, const Table
   built.settings = built.model->settings();
   Builder context(*this, role, built.own, role);
   context.request = request, context.frozen = frozen;
+  context.rows = from ? vocab_rows(from->parameters) : request ? own_rows_ : 0;
   built.model->build(context);
   if (!from) return;
   at::NoGradGuard quiet;
@@ -243,6 +252,7 @@ void Session::add_own_model(const std::string& role, const ModelSpec& spec, cons
                             const Strings& train) {
   add_model(role, spec, from, train.empty());
   own_roles_.push_back(role);
+  if (from) own_rows_ = std::max(own_rows_, vocab_rows(from->parameters));
   if (train.empty() || train == Strings{"*"}) return;
   auto& own = models_.at(role).own;
   for (auto& value : own.values) value.requires_grad_(false);

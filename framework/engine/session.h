@@ -100,6 +100,7 @@ class Session {
   at::Device device_;
   std::map<std::string, BuiltModel, std::less<>> models_;
   Strings own_roles_;
+  std::int64_t own_rows_ = 0;                ///< of the vocabulary tables of own models that were read
   std::map<std::string, Parameters> parts_;  ///< parameters of objectives by path
   std::map<std::string, std::vector<at::Tensor>> active_parts_;
   std::map<std::string, std::string> streams_;  ///< random path of each component path

@@ -123,7 +123,17 @@ class References {
     }
     Reference out{.text = text_, .kind = kind_of(info_)};
     out.digest = found->digest, out.path = found->path.string();
+    if (out.kind == "checkpoint" || out.kind == "tokenizer") add_formats();
     return one(std::move(out));
+  }
+
+  // Which format reads it shows when it is opened, so all are the stage's, with the components that they make.
+  void add_formats() {
+    for (const auto* format : r_.world_.catalogue.list("format")) {
+      r_.gathered_.components.emplace("format", format->type);
+      for (const auto& given : format->schema.gives)
+        if (r_.world_.catalogue.find(given.what, given.name)) r_.gathered_.components.emplace(given.what, given.name);
+    }
   }
 
   bool good_split(const Written& written, const std::vector<std::string>& known) {

@@ -16,7 +16,7 @@ namespace xp::recipe {
 XP_API std::optional<Table> read_toml(const std::shared_ptr<const SourceText>& source, Problems& problems);
 
 /// The value of an override: `text` as TOML, else as plain text. `column` is where it starts in the override.
-Value read_override(const std::shared_ptr<const SourceText>& source, std::string_view text, int column);
+XP_API Value read_override(const std::shared_ptr<const SourceText>& source, std::string_view text, int column);
 
 /// Order of two places: by layer, then by line and column.
 bool before(const SourceSpan& a, const SourceSpan& b);

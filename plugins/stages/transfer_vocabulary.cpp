@@ -1,18 +1,15 @@
 
-#include <algorithm>
 #include <cmath>
 
 #include "api/stage.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
-#include "kit/matching.h"
 #include "kit/mixing.h"
 #include "kit/tensors.h"
+#include "kit/vocab_transfer.h"
 #include "plugin/plugin.h"
 
 namespace {
-
-constexpr const char* kCopy = "copy";
 
 /// Gives a model the vocabulary of another tokenizer.
 class TransferVocabulary final : public xp::Stage {
@@ -55,10 +52,6 @@ class TransferVocabulary final : public xp::Stage {
                       " has no tokenizer, so its rows have no names");
     std::optional<xp::State> vectors;
     if (p_.vectors) vectors = context.state(*p_.vectors);
-    if (!vectors && p_.initializer->wants_vectors())
-      throw xp::Error(
-          "initializer " + xp::backquoted(p_.initializer->type()) + " compares words: give the stage `vectors`",
-          xp::Exit::usage);
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
     const auto subject = context.handle(p_.model);
@@ -69,11 +62,8 @@ class TransferVocabulary final : public xp::Stage {
                              .corpus = corpus.get(),
                              .subject = subject.get(),
                              .random = context.random().child("initializer")};
-    xp::MixPlan plan(source->size(), target->size());
-    copy_shared(*source, *target, plan);
     context.progress(1, 4, "planning rows");
-    p_.initializer->plan(setting, plan);
-    fill_open(plan);
+    const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");
     const auto factors = p_.initializer->factorise(setting);
     const auto to = assemble(context, from, plan, factors);
@@ -83,27 +73,6 @@ class TransferVocabulary final : public xp::Stage {
   }
 
  private:
-  void copy_shared(const xp::Encoder& source, const xp::Encoder& target, xp::MixPlan& plan) const {
-    std::vector<xp::MatchLevel> levels;
-    for (const auto& name : p_.copy) {
-      const auto before = levels.size();
-      for (const auto level : {xp::MatchLevel::exact, xp::MatchLevel::word_start, xp::MatchLevel::casefold})
-        if (name == xp::match_name(level)) levels.push_back(level);
-      if (levels.size() == before)
-        throw xp::Error("`copy` takes exact, word_start and casefold, not " + xp::backquoted(name), xp::Exit::usage);
-    }
-    const auto matches = xp::match_vocabularies(source, target, levels);
-    for (std::size_t id = 0; id < matches.size(); ++id)
-      if (matches[id])
-        plan.set_row(static_cast<xp::TokenId>(id), {{matches[id]->source, 1}}, kCopy,
-                     matches[id]->special ? "by purpose" : std::string(xp::match_name(matches[id]->level)));
-  }
-
-  // What no rule could say is the mean of all old rows, and the ledger says so.
-  static void fill_open(xp::MixPlan& plan) {
-    for (const auto row : plan.open_rows()) plan.set_uniform_row(row, "mean", "the initializer left the row open");
-  }
-
   /// The same model with the new vocabulary: tables from the plan, everything else as it was.
   xp::Checkpoint assemble(xp::StageContext& context, const xp::Checkpoint& from, const xp::MixPlan& plan,
                           const std::optional<xp::Factorisation>& factors) const {
@@ -148,7 +117,7 @@ class TransferVocabulary final : public xp::Stage {
 
   void record(xp::Recorder& out, const xp::Checkpoint& from, const xp::Checkpoint& to, const xp::Encoder& source,
               const xp::Encoder& target, const xp::MixPlan& plan) const {
-    const auto about = xp::report(plan, {kCopy});
+    const auto about = xp::report(plan, {xp::kCopyRule});
     if (about.leak_bound)
       out.metric("leak_bound", *about.leak_bound, {.unit = "nats", .version = "1"});
     else
@@ -159,7 +128,8 @@ class TransferVocabulary final : public xp::Stage {
                  {.unit = "share"});
     out.metric("norm_ratio", mean_norm(to) / mean_norm(from), {.unit = "ratio"});
     for (std::size_t id = 0; id < plan.rows().size(); ++id)
-      ledger_row(out, source, target, static_cast<xp::TokenId>(id), plan.rows()[id]);
+      out.ledger("tokens", xp::ledger_columns(),
+                 xp::ledger_row(source, target, static_cast<xp::TokenId>(id), plan.rows()[id]));
   }
 
   // Norms of rows as the model sees them are not known from outside, so factorised tables are compared as they stand.
@@ -168,21 +138,6 @@ class TransferVocabulary final : public xp::Stage {
       if (checkpoint.parameters.info[i].role == "vocab.input")
         return checkpoint.parameters.values[i].to(at::kDouble).norm(2, 1).mean().item<double>();
     return std::nan("");
-  }
-
-  static void ledger_row(xp::Recorder& out, const xp::Encoder& source, const xp::Encoder& target, xp::TokenId id,
-                         const xp::MixRow& row) {
-    constexpr std::size_t kShown = 5;
-    auto parts = row.parts;
-    std::stable_sort(parts.begin(), parts.end(),
-                     [](const auto& a, const auto& b) { return std::abs(a.weight) > std::abs(b.weight); });
-    std::string shown;
-    for (std::size_t i = 0; i < std::min(kShown, parts.size()); ++i)
-      shown += (i ? " " : "") + source.text(parts[i].source) + ":" +
-               xp::number_text(std::round(parts[i].weight * 1e4) / 1e4);
-    out.ledger("tokens", {"id", "token", "rule", "parts", "sources", "note"},
-               {std::to_string(id), target.text(id), row.rule, row.uniform ? "all" : std::to_string(row.parts.size()),
-                shown, row.note});
   }
 
   Params p_;

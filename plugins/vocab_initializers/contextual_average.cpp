@@ -77,7 +77,8 @@ class ContextualAverage final : public xp::VocabInitializer {
       const auto model_time = setting.subject->shape().max_time;
       auto time = p_.max_time > 0 ? p_.max_time : model_time > 0 ? model_time : kUnboundedTime;
       if (model_time > 0) time = std::min(time, model_time);
-      begin_ = setting.source.reserved("begin"), end_ = setting.source.reserved("end");
+      const auto frame = setting.source.around();
+      begin_ = frame.begin, end_ = frame.end;
       const auto specials = (begin_ ? 1 : 0) + (end_ ? 1 : 0);
       if (time <= specials)
         throw xp::Error("`max_time` is " + std::to_string(p_.max_time) + ", which leaves no room for text",

@@ -1,0 +1,49 @@
+#pragma once
+// The files of a model directory beside its tensors.
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "api/tokenizer.h"
+
+namespace xp::hugging_face {
+
+/// True for a folder with config.json and safetensors.
+bool has_model(const std::filesystem::path& path);
+/// True for a folder with files of a tokenizer.
+bool has_tokenizer(const std::filesystem::path& path);
+
+/// config.json as a table; throws Error (Exit::data).
+nlohmann::json read_config(const std::filesystem::path& file);
+/// How a sentence encoder pools, as its folder `1_Pooling` says: "first", "mean" or "last"; nothing if it says
+/// nothing. Throws Error (Exit::data) for poolings that no model here does.
+std::optional<std::string> pooling_of(const std::filesystem::path& folder);
+/// The tokenizer of a folder; null if it has none. Throws Error (Exit::data).
+std::shared_ptr<const Encoder> read_tokenizer(const std::filesystem::path& folder);
+/// "float32" for "F32": what configurations call number types.
+std::string torch_name(const std::string& dtype);
+
+/// A directory that is there when it is whole: made under a temporary name beside its place.
+class NewDirectory {
+ public:
+  /// Throws Error (Exit::usage) if there is something at `path` already.
+  explicit NewDirectory(std::filesystem::path path);
+  ~NewDirectory();
+  NewDirectory(const NewDirectory&) = delete;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  /// With the tokenizer's ids in it: bos, eos, pad and so on.
+  void write_config(nlohmann::json config, const Encoder* tokenizer) const;
+  void write_tokenizer(const Encoder& tokenizer) const;
+  /// Files of `from` that depend on no vocabulary: descriptions, poolings, licences; not tensors, not tokenizers.
+  void copy_others(const std::filesystem::path& from) const;
+  void publish();
+
+ private:
+  std::filesystem::path path_, folder_;
+  bool published_ = false;
+};
+
+}  // namespace xp::hugging_face

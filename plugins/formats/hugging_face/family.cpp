@@ -1,0 +1,330 @@
+#include "family.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "families.h"
+
+namespace xp::hugging_face {
+namespace {
+
+/// Names of values there and here, by kind.
+const Json& value_names() {
+  static const Json names = Json::parse(family_files().at("names.json"));
+  return names;
+}
+
+const std::vector<Family>& families() {
+  static const auto all = [] {
+    std::vector<Family> list;
+    for (const auto& [name, text] : family_files())
+      if (name != "names.json") list.emplace_back(Json::parse(text));
+    return list;
+  }();
+  return all;
+}
+
+const Json* at_path(const Json& config, const std::string& path) {
+  const Json* at = &config;
+  for (const auto& key : split(path, '.')) {
+    if (!at->is_object()) return nullptr;
+    const auto found = at->find(key);
+    if (found == at->end() || found->is_null()) return nullptr;
+    at = &*found;
+  }
+  return at;
+}
+
+std::vector<std::string> paths_of(const Json& rule) {
+  std::vector<std::string> out{rule.at("key")};
+  if (const auto also = rule.find("also"); also != rule.end()) {
+    if (also->is_string()) out.push_back(*also);
+    if (also->is_array())
+      for (const auto& one : *also) out.push_back(one);
+  }
+  return out;
+}
+
+Value value_of(const Json& json) { return value_from_json(json.dump()); }
+
+std::string text_of(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
+
+std::int64_t whole(const Table& settings, const char* key) {
+  const auto found = settings.find(key);
+  return found != settings.end() && found->second.as<std::int64_t>() ? *found->second.as<std::int64_t>() : 0;
+}
+
+std::string word(const Table& settings, const char* key) {
+  const auto found = settings.find(key);
+  return found != settings.end() && found->second.as<std::string>() ? *found->second.as<std::string>() : "";
+}
+
+bool is_gated(const Table& settings) {
+  const auto activation = word(settings, "activation");
+  return activation == "swiglu" || activation.starts_with("geglu");
+}
+
+/// Zeros that mean "as another setting says" for numbers that say so.
+Table shortened(Table settings) {
+  const auto same = [&](const char* key, std::int64_t as) {
+    if (whole(settings, key) == as) settings.insert_or_assign(key, Value(std::int64_t{0}));
+  };
+  const auto width = whole(settings, "width"), heads = whole(settings, "heads");
+  same("kv_heads", heads), same("embedding_width", width), same("decoder_layers", whole(settings, "layers"));
+  same("ffn", 4 * width);
+  if (heads > 0) same("head_size", width / heads);
+  return settings;
+}
+
+/// What a rule's default is, by the value of another setting if it says so.
+Json otherwise(const Json& rule, const Table& known) {
+  const auto& value = rule.at("or");
+  if (!rule.contains("of")) return value;
+  return value.at(word(known, rule.at("of").get_ref<const std::string&>().c_str()));
+}
+
+/// A setting of ours from the configuration.
+Value read_rule(const std::string& name, const Json& rule, const Json& config, const HasTensor& has,
+                const Table& known, const std::string& file) {
+  if (!rule.is_object()) return value_of(rule);
+  if (rule.contains("tensor")) return value_of(has(rule["tensor"]) ? rule["there"] : rule["absent"]);
+  const Json* found = nullptr;
+  std::string key;
+  for (const auto& path : paths_of(rule))
+    if (!found) found = at_path(config, key = path);
+  if (!found && rule.contains("same")) return known.find(rule["same"].get_ref<const std::string&>())->second;
+  if (!found && !rule.contains("or"))
+    throw Error(file + " has no " + backquoted(rule["key"].get<std::string>()), Exit::data);
+  auto value = found ? *found : otherwise(rule, known);
+  const auto wrong = [&](const std::string& wanted) {
+    throw Error(file + ": " + backquoted(key) + " is " + text_of(value) + "; " + wanted, Exit::data);
+  };
+  if (rule.contains("names") && found) {
+    const auto& names = value_names().at(rule["names"].get<std::string>());
+    if (!value.is_string() || !names.contains(value.get<std::string>())) {
+      std::vector<std::string> there;
+      for (const auto& [one, ours] : names.items()) there.push_back(one);
+      wrong("read are " + listed(there));
+    }
+    return value_of(names.at(value.get<std::string>()));
+  }
+  if (rule.contains("names")) {
+    const auto& names = value_names().at(rule["names"].get<std::string>());
+    return value_of(names.at(value.get<std::string>()));
+  }
+  if (!value.is_number() && !value.is_boolean()) wrong("a number is expected for " + backquoted(name));
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) wrong("a finite number is expected");
+  if (value.is_number_integer()) {
+    auto n = value.get<std::int64_t>();
+    if (n < 0 || n > (std::int64_t{1} << 31)) wrong("a size from 0 to 2147483648 is expected");
+    n += rule.value("plus", std::int64_t{0});
+    if (rule.contains("minus")) n -= whole(known, rule["minus"].get_ref<const std::string&>().c_str());
+    return Value(n);
+  }
+  return value_of(value);
+}
+
+void set_path(Json& config, const std::string& path, Json value) {
+  Json* at = &config;
+  const auto keys = split(path, '.');
+  for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
+    if (!at->contains(keys[i])) (*at)[keys[i]] = Json::object();
+    at = &(*at)[keys[i]];
+  }
+  (*at)[keys.back()] = std::move(value);
+}
+
+std::string with_number(std::string text, const char* mark, std::int64_t number) {
+  if (const auto at = text.find(mark); at != std::string::npos)
+    text.replace(at, std::string_view(mark).size(), std::to_string(number));
+  return text;
+}
+
+}  // namespace
+
+const Family& Family::of(const Json& config, const std::string& file) {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string())
+    throw Error(file + " has no text `model_type`, which names the family of the model", Exit::data);
+  std::vector<std::string> known;
+  for (const auto& family : families())
+    for (const auto& one : family.data_.at("model_types")) {
+      if (one == *type) return family;
+      known.push_back(one);
+    }
+  throw Error(file + ": models of type " + backquoted(printable(type->get<std::string>())) +
+                  " are not read; read are " + listed(known),
+              Exit::data);
+}
+
+const Family& Family::for_settings(const Table& settings) {
+  std::vector<std::string> reasons;
+  for (const auto& family : families()) {
+    const auto reason = family.misfit(settings);
+    if (!reason) return family;
+    reasons.push_back(family.model_type() + ": " + *reason);
+  }
+  throw Error("no family of the Hugging Face library has these settings (" + join(reasons, "; ") + ")", Exit::data);
+}
+
+std::optional<std::string> Family::misfit(const Table& settings) const {
+  const auto given = shortened(settings);
+  const auto& rules = data_.at("settings");
+  for (const auto& [name, value] : given) {
+    const auto rule = rules.find(name);
+    const auto text = to_text(value);
+    if (rule == rules.end()) {
+      const auto& fixed = value_names().at("unless_said");
+      if (fixed.contains(name) && value != value_of(fixed.at(name))) return name + " = " + text;
+    } else if (!rule->is_object()) {
+      if (value != value_of(*rule)) return name + " = " + text;
+    } else if (rule->contains("names")) {
+      const auto& names = value_names().at((*rule)["names"].get<std::string>());
+      if (std::none_of(names.begin(), names.end(), [&](const Json& ours) { return value == value_of(ours); }))
+        return name + " = " + text;
+    } else if (rule->contains("tensor")) {
+      if (value != value_of((*rule)["there"]) && value != value_of((*rule)["absent"])) return name + " = " + text;
+    }
+  }
+  for (const auto& [name, rule] : rules.items())
+    if (rule.is_object() && rule.contains("least") && whole(given, name.c_str()) < rule["least"].get<std::int64_t>())
+      return name + " = " + std::to_string(whole(given, name.c_str()));
+  return std::nullopt;
+}
+
+void Family::check_requirements(const Json& config, const std::string& file) const {
+  for (const auto& [key, allowed] : data_.at("requires").items()) {
+    const auto found = config.find(key);
+    if (found == config.end() || found->is_null()) continue;
+    if (std::find(allowed.begin(), allowed.end(), *found) == allowed.end())
+      throw Error(file + ": " + backquoted(key) + " is " + text_of(*found) + ", which no model here follows",
+                  Exit::data);
+  }
+}
+
+Table Family::settings(const Json& config, const HasTensor& has, const std::string& file) const {
+  check_requirements(config, file);
+  const auto& rules = data_.at("settings");
+  Table out;
+  const auto read = [&](const std::string& name, const Json& rule) {
+    out.insert_or_assign(name, read_rule(name, rule, config, has, out, file));
+  };
+  const auto refers = [](const Json& rule) {
+    return rule.is_object() && (rule.contains("same") || rule.contains("minus") || rule.contains("of"));
+  };
+  for (const auto& [name, rule] : rules.items())
+    if (!refers(rule)) read(name, rule);
+  for (const auto& [name, rule] : rules.items())
+    if (refers(rule)) read(name, rule);
+  return out;
+}
+
+Json Family::config(const Table& settings, const std::string& model_type) const {
+  const auto given = shortened(settings);
+  Json out = data_.at("config");
+  const auto type = model_type.empty() ? this->model_type() : model_type;
+  out["model_type"] = type;
+  auto architecture = data_.at("architectures").at(word(settings, "head")).get<std::string>();
+  if (const auto at = architecture.find("{Family}"); at != std::string::npos)
+    architecture.replace(at, 8, data_.at("names").at(type).get<std::string>());
+  out["architectures"] = {architecture};
+  for (const auto& [name, rule] : data_.at("settings").items()) {
+    if (!rule.is_object() || !rule.contains("key")) continue;
+    const auto found = settings.find(name);
+    if (found == settings.end()) continue;
+    auto value = Json::parse(to_json(found->second));
+    if (rule.contains("names")) {
+      for (const auto& [there, ours] : value_names().at(rule["names"].get<std::string>()).items())
+        if (ours == value) {
+          value = there;
+          break;
+        }
+    } else if (value.is_number_integer()) {
+      // A zero stands for "as usual", which the library does by itself where the key is left out.
+      if (value == 0 && rule.contains("or") && rule["or"] == 0) continue;
+      value = value.get<std::int64_t>() - rule.value("plus", std::int64_t{0});
+      if (rule.contains("minus"))
+        value = value.get<std::int64_t>() + whole(settings, rule["minus"].get_ref<const std::string&>().c_str());
+    }
+    if (rule.contains("or") && !rule.contains("of") && rule["or"] == value &&
+        rule["key"].get<std::string>().find('.') != std::string::npos)
+      continue;
+    set_path(out, rule["key"], std::move(value));
+  }
+  if (const auto scaling = out.find("rope_scaling"); scaling != out.end() && !scaling->contains("rope_type"))
+    out.erase(scaling);
+  return out;
+}
+
+bool Family::prefixed(const HasTensor& has) const {
+  const auto first = data_.at("trunk").at(0).at(2).get<std::string>();
+  return has(data_.at("prefix").get<std::string>() + first) || !has(first);
+}
+
+std::vector<TensorPlace> Family::tensors(const Table& settings, bool prefixed) const {
+  std::vector<TensorPlace> out;
+  add_tensors("trunk", settings, prefixed ? data_.at("prefix").get<std::string>() : "", out);
+  if (word(settings, "head") != "none") add_tensors("head", settings, "", out);
+  return out;
+}
+
+void Family::add_tensors(const char* part, const Table& settings, const std::string& prefix,
+                         std::vector<TensorPlace>& out) const {
+  const auto tied = settings.find("tied");
+  const bool own_output = tied == settings.end() || tied->second != Value(true);
+  const bool projects = whole(shortened(settings), "embedding_width") != 0;
+  const auto layers = whole(settings, "layers"), below = whole(settings, "decoder_layers");
+  for (const auto& row : data_.at(part)) {
+    TensorPlace place{row.at(0), row.at(1), prefix + row.at(2).get<std::string>()};
+    const auto how = row.size() > 3 ? row.at(3).get<std::string>() : std::string();
+    if (how == "if gated" && !is_gated(settings)) continue;
+    if (how == "unless gated" && is_gated(settings)) continue;
+    if (place.role == "vocab.output" && !own_output) continue;
+    if (place.ours.starts_with("embedding.project") && !projects) continue;
+    if (place.role == "segment" && whole(settings, "segments") == 0) continue;
+    place.transposed = how.starts_with("transpose");
+    if (const auto at = how.find("part "); at != std::string::npos)
+      place.part = how[at + 5] - '0', place.of = how[at + 7] - '0';
+    const bool second = place.ours.find("{j}") != std::string::npos;
+    const char* mark = second ? "{j}" : "{i}";
+    if (!second && place.ours.find("{i}") == std::string::npos) {
+      out.push_back(std::move(place));
+      continue;
+    }
+    for (std::int64_t i = 0; i < (second && below ? below : layers); ++i) {
+      auto one = place;
+      one.ours = with_number(place.ours, mark, i), one.theirs = with_number(place.theirs, mark, i);
+      one.layer = static_cast<int>(second ? layers + i : i);
+      out.push_back(std::move(one));
+    }
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> Family::copies() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, of] : data_.at("copies").items()) out.emplace_back(name, of);
+  return out;
+}
+
+bool Family::derived(const std::string& name) const {
+  const auto prefix = data_.at("prefix").get<std::string>();
+  for (const auto& one : data_.at("derived")) {
+    auto text = one.get<std::string>();
+    std::string bare = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+    const auto mark = text.find("{i}");
+    if (mark == std::string::npos) {
+      if (bare == text) return true;
+      continue;
+    }
+    const auto front = text.substr(0, mark), back = text.substr(mark + 3);
+    if (bare.size() > front.size() + back.size() && bare.starts_with(front) && bare.ends_with(back)) {
+      const auto middle = bare.substr(front.size(), bare.size() - front.size() - back.size());
+      if (middle.find_first_not_of("0123456789") == std::string::npos) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace xp::hugging_face

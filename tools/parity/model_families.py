@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/models: tiny random models of every family that plugins/formats/hugging_face reads, and what they compute.
+
+usage: PYTHON tools/parity/model_families.py     (PYTHON has transformers==5.23.0 and torch==2.13.0)
+
+Each folder is a model directory as save_pretrained writes it, with expected.safetensors beside: `ids` and `mask` ([2, 9], the
+second text padded), `hidden` (last hidden states) and `logits`; encoder-decoders have `decoder_ids` too and both for the
+decoder. Nothing here runs in a test."""
+import pathlib
+import shutil
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VOCAB, WIDTH, HEADS, LAYERS, INNER, TIME = 40, 16, 4, 2, 24, 24
+BERT = dict(vocab_size=VOCAB, hidden_size=WIDTH, num_attention_heads=HEADS, num_hidden_layers=LAYERS,
+            intermediate_size=INNER, max_position_embeddings=TIME)
+LLAMA = dict(vocab_size=VOCAB, hidden_size=WIDTH, num_attention_heads=HEADS, num_key_value_heads=2,
+             num_hidden_layers=LAYERS, intermediate_size=INNER, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
+LONG = dict(LLAMA, max_position_embeddings=256)
+T5 = dict(vocab_size=VOCAB, d_model=WIDTH, d_kv=6, d_ff=INNER, num_layers=LAYERS, num_decoder_layers=3, num_heads=HEADS,
+          relative_attention_num_buckets=8, relative_attention_max_distance=12, decoder_start_token_id=0)
+
+
+def families():
+    t = transformers
+    yield "bert", t.BertForMaskedLM(t.BertConfig(**BERT))
+    yield "bert_trunk", t.BertModel(t.BertConfig(**BERT, hidden_act="relu"), add_pooling_layer=False)
+    yield "roberta", t.RobertaForMaskedLM(t.RobertaConfig(**BERT, pad_token_id=1))
+    yield "xlm_roberta", t.XLMRobertaForMaskedLM(t.XLMRobertaConfig(**BERT, pad_token_id=1))
+    yield "distilbert", t.DistilBertForMaskedLM(t.DistilBertConfig(
+        vocab_size=VOCAB, dim=WIDTH, n_heads=HEADS, n_layers=LAYERS, hidden_dim=INNER, max_position_embeddings=TIME))
+    yield "electra", t.ElectraForMaskedLM(t.ElectraConfig(**BERT, embedding_size=8))
+    yield "gpt2", t.GPT2LMHeadModel(t.GPT2Config(
+        vocab_size=VOCAB, n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_positions=TIME, bos_token_id=1, eos_token_id=2))
+    yield "llama", t.LlamaForCausalLM(t.LlamaConfig(**LLAMA))
+    yield "llama_tied", t.LlamaForCausalLM(t.LlamaConfig(**dict(LLAMA, tie_word_embeddings=True, head_dim=6)))
+    for kind, more in (
+        ("linear", dict(rope_type="linear", factor=4.0)),
+        ("llama3", dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                        original_max_position_embeddings=16)),
+        ("yarn", dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16)),
+    ):
+        yield f"llama_{kind}", t.LlamaForCausalLM(t.LlamaConfig(**dict(LONG, rope_parameters=dict(more, rope_theta=500.0))))
+    yield "qwen2", t.Qwen2ForCausalLM(t.Qwen2Config(**LLAMA))
+    yield "qwen3", t.Qwen3ForCausalLM(t.Qwen3Config(**LLAMA, head_dim=6))
+    yield "t5", t.T5ForConditionalGeneration(t.T5Config(**T5))
+    yield "t5_gated", t.T5ForConditionalGeneration(t.T5Config(**dict(T5, feed_forward_proj="gated-gelu",
+                                                                     tie_word_embeddings=False)))
+
+
+def expected(model, ids, mask):
+    out = {"ids": ids, "mask": mask.to(torch.uint8)}
+    with torch.no_grad():
+        if model.config.is_encoder_decoder:
+            decoder_ids = ids.flip(1)[:, :7].contiguous()
+            got = model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder_ids, output_hidden_states=True)
+            return out | {"decoder_ids": decoder_ids, "memory": got.encoder_last_hidden_state,
+                          "hidden": got.decoder_hidden_states[-1], "logits": got.logits}
+        got = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+        out["hidden"] = got.hidden_states[-1]
+        return out | ({"logits": got.logits} if hasattr(got, "logits") else {})
+
+
+def main():
+    target = ROOT / "tests" / "golden" / "models"
+    shutil.rmtree(target, ignore_errors=True)
+    for seed, (name, model) in enumerate(families()):
+        torch.manual_seed(seed)
+        for name_, parameter in model.named_parameters():
+            # Biases and gains that are not trivial, so that a missing one is seen.
+            gain = name_.endswith("weight") and parameter.dim() == 1
+            parameter.data.normal_(1.0 if gain else 0.0, 0.3)
+        model.eval()
+        ids = torch.randint(5, VOCAB, (2, 9))
+        mask = torch.ones_like(ids)
+        mask[1, 6:] = 0
+        folder = target / name
+        model.save_pretrained(folder)
+        save_file({k: v.contiguous().clone() for k, v in expected(model, ids, mask).items()}, folder / "expected.safetensors")
+        print(name, sum(p.numel() for p in model.parameters()))
+
+
+if __name__ == "__main__":
+    main()
