@@ -11,7 +11,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
-VERBS = "run check show plugins inspect docs new schema table plot ls repair tokenize data cache env".split()
+VERBS = "run check show plugins inspect docs new schema table plot ls repair tokenize adapt export data cache env".split()
 SMALL = """recipe = 1
 [dataset.texts]
 type  = "text"
@@ -108,9 +108,9 @@ class BadInput(unittest.TestCase):
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "plot", "nothing")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "ls", "nothing")
         self.refused(2, "`missing` is no folder with a tokenizer", "tokenize", "missing")
-        self.refused(4, "`folder` holds no tokenizer", "tokenize", "folder")
-        self.refused(4, "`folder` holds no checkpoint", "inspect", "folder")
-        self.refused(4, ("cannot inspect `binary.toml`", ".safetensors"), "inspect", "binary.toml")
+        self.refused(4, "folder holds no tokenizer", "tokenize", "folder")
+        self.refused(4, "folder holds no model and no tokenizer that is known", "inspect", "folder")
+        self.refused(4, ("binary.toml holds no model", "`gguf`"), "inspect", "binary.toml")
         self.refused(2, ("sources.toml", "--sources"), "data", "show")
         self.refused(2, "sources.toml", "data", "fetch", "udhr")
         self.refused(2, "--max-size wants a size like", "cache", "gc", "--max-size", "frob")

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine_door.h"
 #include "kit/safetensors.h"
 #include "program.h"
 
@@ -75,20 +76,71 @@ void inspect_result(const Program& program, const std::filesystem::path& file) {
   }
 }
 
+std::string text_of(const FormatReport& report, const std::filesystem::path& path) {
+  std::string out = path.string() + ", read as " + report.format + "\n";
+  if (!report.family.empty()) {
+    out += "family " + report.family + "\n";
+    for (const auto& [key, value] : report.settings) out += "  " + key + " = " + to_text(value) + "\n";
+  }
+  double numbers = 0;
+  for (const auto& one : report.tensors) {
+    double count = 1;
+    for (const auto n : one.shape) count *= static_cast<double>(n);
+    numbers += count;
+    out += one.name + "  " + one.dtype + " " + shape_text(one.shape) +
+           (one.ours.empty() ? "  not read" : "  " + one.role + ", here " + one.ours) + "\n";
+  }
+  if (!report.tensors.empty())
+    out += count(report.tensors.size(), "tensor") + ", " + short_number(numbers) + " numbers\n";
+  if (report.tokens) {
+    out += "tokenizer of " + std::to_string(*report.tokens) + " tokens";
+    for (const auto& [purpose, token] : report.special) out += ", " + purpose + " " + printable(token);
+    out += "\n";
+  }
+  for (const auto& one : report.lost) out += "would be lost: " + one + "\n";
+  return out;
+}
+
+Table table_of(const FormatReport& report) {
+  List tensors, lost;
+  for (const auto& one : report.tensors) {
+    List shape;
+    for (const auto n : one.shape) shape.push_back(n);
+    tensors.push_back(Table{{"name", one.name},
+                            {"dtype", one.dtype},
+                            {"shape", std::move(shape)},
+                            {"role", one.role},
+                            {"here", one.ours}});
+  }
+  for (const auto& one : report.lost) lost.emplace_back(one);
+  Table special, out{{"format", report.format}, {"family", report.family}, {"settings", Value(report.settings)}};
+  for (const auto& [purpose, token] : report.special) special.insert_or_assign(purpose, printable(token));
+  out.insert_or_assign("tensors", Value(std::move(tensors)));
+  out.insert_or_assign("lost", Value(std::move(lost)));
+  if (report.tokens) out.insert_or_assign("tokens", *report.tokens);
+  out.insert_or_assign("special", Value(std::move(special)));
+  return out;
+}
+
+/// Files and directories of other tools.
+void inspect_foreign(const Program& program, const std::filesystem::path& path) {
+  const auto report = report_in_engine(path, program.catalogue());
+  print(program.json ? to_json(Value(table_of(report))) + "\n" : text_of(report, path));
+}
+
+bool is_ours(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "xp.json") || std::filesystem::exists(folder / "xp_tokenizer.json") ||
+         std::filesystem::exists(folder / "state.safetensors");
+}
+
 bool inspect_file(const Program& program, const std::filesystem::path& path) {
   std::error_code none;
   if (!std::filesystem::exists(path, none)) return false;
   if (std::filesystem::is_directory(path)) {
-    bool any = false;
-    if (std::filesystem::exists(path / "model.safetensors"))
-      inspect_tensors(program, path / "model.safetensors"), any = true;
-    if (std::filesystem::exists(path / "state.safetensors"))
-      inspect_tensors(program, path / "state.safetensors"), any = true;
-    if (std::filesystem::exists(path / "xp_tokenizer.json")) inspect_tokenizer(path), any = true;
-    if (!any)
-      throw Error(backquoted(path.string()) +
-                      " holds no checkpoint, tokenizer or fitted artifact; `xp cache ls` lists those of stages",
-                  Exit::data);
+    if (!is_ours(path)) return inspect_foreign(program, path), true;
+    for (const char* file : {"model.safetensors", "state.safetensors"})
+      if (std::filesystem::exists(path / file)) inspect_tensors(program, path / file);
+    if (std::filesystem::exists(path / "xp_tokenizer.json")) inspect_tokenizer(path);
     return true;
   }
   if (path.extension() == ".safetensors")
@@ -96,9 +148,7 @@ bool inspect_file(const Program& program, const std::filesystem::path& path) {
   else if (path.extension() == ".h5" || path.extension() == ".journal")
     inspect_result(program, path);
   else
-    throw Error("cannot inspect " + backquoted(path.string()) +
-                    ": files ending in .safetensors, .h5 and .journal can be inspected, and folders of artifacts",
-                Exit::data);
+    inspect_foreign(program, path);
   return true;
 }
 
@@ -134,10 +184,13 @@ void inspect_component(const Program& program, const std::string& kind, const st
 void add_inspect(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("inspect", "Shows a component's parameters, or what a file or artifact holds.");
   auto names = std::make_shared<std::vector<std::string>>();
-  verb->add_option("what", *names, "TYPE, KIND TYPE, a .safetensors, .h5 or .journal file, or an artifact's folder.")
+  verb->add_option("what", *names,
+                   "TYPE, KIND TYPE, a result, an artifact's folder, or a model or tokenizer of another tool.")
       ->required()
       ->expected(1, 2);
-  verb->footer("Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5");
+  verb->footer(
+      "Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5\n  xp inspect MODEL_DIR\n  xp "
+      "inspect model.gguf");
   verb->callback([=, &program] {
     if (names->size() == 1 && inspect_file(program, names->front())) return;
     inspect_component(program, names->size() == 2 ? names->front() : "", names->back());

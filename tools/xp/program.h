@@ -54,6 +54,8 @@ void add_plot(CLI::App& app, Program& program);
 void add_ls(CLI::App& app, Program& program);
 void add_repair(CLI::App& app, Program& program);
 void add_tokenize(CLI::App& app, Program& program);
+void add_adapt(CLI::App& app, Program& program);
+void add_export(CLI::App& app, Program& program);
 void add_data(CLI::App& app, Program& program);
 void add_cache(CLI::App& app, Program& program);
 void add_env(CLI::App& app, Program& program);

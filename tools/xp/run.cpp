@@ -1,11 +1,9 @@
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/text.h"
-#include "engine/engine.h"
+#include "engine_door.h"
 #include "outlook.h"
-#include "plugin/loader.h"
 #include "processes.h"
 #include "program.h"
 #include "recipe/provenance.h"
@@ -56,13 +54,7 @@ RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue&
   options.place = place;
   options.results = program.results_folder();
   options.command = program.command, options.quiet = program.quiet, options.max_seconds = max_seconds;
-  RunSummary summary;
-  char* message = nullptr;
-  const auto door = reinterpret_cast<decltype(&xp_engine_run)>(engine_function("xp_engine_run"));
-  const int code = door(&plan, &catalogue, &options, &summary, &message);
-  const std::unique_ptr<char, decltype(&std::free)> text(message, &std::free);
-  if (code != 0) throw Error(text ? text.get() : "the run failed", static_cast<Exit>(code));
-  return summary;
+  return run_in_engine(plan, catalogue, options);
 }
 
 /// One of those that train along; the first process reports and prints.

@@ -3,17 +3,19 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/pipeline/directory.h"
 #include "kit/tokenizer_files.h"
 #include "plugin/loader.h"
 #include "program.h"
+#include "tokenize_stream.h"
 
 namespace xp::program {
 namespace {
 
 struct Options {
-  std::string from;
-  std::vector<std::string> files;
-  bool ids = false;
+  std::string from, tokenizer, format = "lines";
+  std::vector<std::string> files, inputs;
+  bool ids = false, no_special = false, decode = false;
 };
 
 /// A folder with a tokenizer, or a stage of the newest result of a recipe: "quickstart:target_tokenizer".
@@ -57,35 +59,92 @@ std::string shown(const Encoder& encoder, std::string_view line, bool ids, bool 
   return out + "\n";
 }
 
+/// A tokenizer that a stage made, with the plugin that made it.
+std::shared_ptr<const Encoder> stage_tokenizer(const Program& program, const std::filesystem::path& folder) {
+  const auto catalogue = program.catalogue();
+  Registry registry;
+  std::vector<std::string> libraries;
+  for (const auto* info : catalogue.list("tokenizer")) libraries.push_back(info->library);
+  load_plugins(registry, catalogue, libraries);
+  return load_tokenizer(folder, registry);
+}
+
+void show_pieces(const Program& program, const Encoder& encoder, const Options& options) {
+  std::vector<std::string> texts;
+  for (const auto& file : options.files) texts.push_back(read_text_file(file));
+  if (options.files.empty())
+    texts.emplace_back(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  for (const auto& text : texts)
+    for (const auto& line : split(text, '\n'))
+      if (!line.empty()) print(shown(encoder, line, options.ids, program.json));
+}
+
+void refuse_without_json(bool given, const char* option) {
+  if (given) throw Error(std::string(option) + " is for --json with a tokenizer.json (--tokenizer)", Exit::usage);
+}
+
+void tokenize(const Program& program, Options options) {
+  options.files.insert(options.files.end(), options.inputs.begin(), options.inputs.end());
+  if (options.tokenizer.empty()) {
+    if (options.from.empty()) throw CLI::RequiredError("tokenizer");
+    std::error_code none;
+    const std::filesystem::path path = options.from;
+    const bool is_other = std::filesystem::is_regular_file(path, none) ||
+                          (std::filesystem::is_directory(path, none) && !exists(path / "xp_tokenizer.json", none));
+    if (is_other) options.tokenizer = options.from;
+  } else if (!options.from.empty()) {
+    options.files.insert(options.files.begin(), options.from);
+  }
+  const bool stream = program.json && !options.tokenizer.empty();
+  if (!stream) {
+    refuse_without_json(options.no_special, "--no-special-tokens");
+    refuse_without_json(options.decode, "--decode");
+    refuse_without_json(options.format != "lines", "--input-format jsonl");
+  }
+  if (options.tokenizer.empty()) {
+    const auto encoder = stage_tokenizer(program, folder_of(program, options.from));
+    if (!encoder) throw Error(backquoted(options.from) + " holds no tokenizer that a stage made", Exit::data);
+    return show_pieces(program, *encoder, options);
+  }
+  const auto pipeline = pipeline::read_pipeline_path(options.tokenizer);
+  if (!stream) return show_pieces(program, *pipeline, options);
+  StreamOptions how;
+  how.jsonl = options.format == "jsonl", how.special = !options.no_special, how.decode = options.decode;
+  tokenize_stream(*pipeline, options.files, how);
+}
+
 }  // namespace
 
 void add_tokenize(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("tokenize", "Splits lines of text with a trained tokenizer.");
+  auto* verb = app.add_subcommand("tokenize", "Splits lines of text with a tokenizer.");
   auto options = std::make_shared<Options>();
-  verb->add_option("tokenizer", options->from, "A folder with tokenizer.json, or RECIPE:STAGE.")->required();
+  verb->add_option("tokenizer", options->from,
+                   "A tokenizer.json or a folder with one, or RECIPE:STAGE. Left out with --tokenizer.");
   verb->add_option("files", options->files, "Text files (also .zst, .gz); none: standard input.");
+  verb->add_option("--tokenizer", options->tokenizer,
+                   "A tokenizer.json of any tool, or a folder with one, with vocab.txt, or with vocab.json and "
+                   "merges.txt.");
+  verb->add_option("--input", options->inputs, "A file as in FILES; may be repeated.");
+  verb->add_option(
+          "--input-format", options->format,
+          "With --json: lines (each an input, split at \\n only), or jsonl (each a JSON text or a table with "
+          "`text`).")
+      ->check(CLI::IsMember({"lines", "jsonl"}));
   verb->add_flag("--ids", options->ids, "Ids instead of pieces.");
-  verb->footer("Example: echo 'Zwölf Boxkämpfer' | xp tokenize quickstart:target_tokenizer");
-  verb->callback([=, &program] {
-    const auto catalogue = program.catalogue();
-    Registry registry;
-    std::vector<std::string> libraries;
-    for (const auto* info : catalogue.list("tokenizer")) libraries.push_back(info->library);
-    load_plugins(registry, catalogue, libraries);
-    const auto encoder = load_tokenizer(folder_of(program, options->from), registry);
-    if (!encoder)
-      throw Error(backquoted(options->from) +
-                      " holds no tokenizer that a stage made; name a folder with tokenizer.json and "
-                      "xp_tokenizer.json, or RECIPE:STAGE",
-                  Exit::data);
-    std::vector<std::string> texts;
-    for (const auto& file : options->files) texts.push_back(read_text_file(file));
-    if (options->files.empty())
-      texts.emplace_back(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-    for (const auto& text : texts)
-      for (const auto& line : split(text, '\n'))
-        if (!line.empty()) print(shown(*encoder, line, options->ids, program.json));
-  });
+  verb->add_flag("--no-special-tokens", options->no_special,
+                 "With --json: without the tokens that post-processing adds.");
+  verb->add_flag(
+      "--decode", options->decode,
+      "With --json: also the text of the ids, without (`decoded`) and with special tokens (`decoded_raw`).");
+  verb->footer(
+      "With --json and a tokenizer.json, each input gives an object with ids, offsets (bytes of the input), and\n"
+      "special_tokens_mask; truncation and padding of the file apply, to each input alone. Broken UTF-8 is read as\n"
+      "U+FFFD, reported, and listed in invalid_utf8 (bytes).\n"
+      "Examples:\n"
+      "  echo 'Zwölf Boxkämpfer' | xp tokenize quickstart:target_tokenizer\n"
+      "  xp tokenize --tokenizer tokenizer.json --input text.txt --input-format lines --json\n"
+      "  xp tokenize --tokenizer bert-base-uncased/ --input texts.jsonl --input-format jsonl --json --decode");
+  verb->callback([=, &program] { tokenize(program, *options); });
 }
 
 }  // namespace xp::program

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Models of other tools through the program: inspect, adapt, export. The models are tests/golden/models, which transformers wrote."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
+MODELS = ROOT / "tests" / "golden" / "models"
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def tensors(file):
+    """name -> (dtype, shape, bytes) of a safetensors file."""
+    data = file.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    head = json.loads(data[8 : 8 + size])
+    head.pop("__metadata__", None)
+    return {
+        name: (one["dtype"], one["shape"], data[8 + size + one["data_offsets"][0] : 8 + size + one["data_offsets"][1]])
+        for name, one in head.items()
+    }
+
+
+def row(tensor, i):
+    width = len(tensor[2]) // tensor[1][0]
+    return tensor[2][i * width : (i + 1) * width]
+
+
+def tokenizer(words, special=SPECIAL):
+    """A tokenizer.json of whole words."""
+    vocab = {word: i for i, word in enumerate([*special, *words])}
+    added = [
+        {"id": vocab[s], "content": s, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        for s in special
+    ]
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", vocab["[SEP]"]], "cls": ["[CLS]", vocab["[CLS]"]]},
+        "decoder": None, "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"},
+    }
+
+
+WORDS = [f"w{i}" for i in range(35)]
+OTHER = [f"w{i}" for i in range(30, 20, -1)] + ["w1w2", "new"]
+
+
+class Models(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="xp-models-")
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+        self.env = {**os.environ, "HOME": scratch.name, "XDG_CACHE_HOME": scratch.name + "/cache", "OMP_NUM_THREADS": "1"}
+
+    def model(self, name, words=WORDS):
+        folder = self.folder / name
+        shutil.copytree(MODELS / name, folder)
+        (folder / "expected.safetensors").unlink()
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
+        return folder
+
+    def new_tokenizer(self, words=OTHER, special=SPECIAL[::-1]):
+        file = self.folder / "new.json"
+        file.write_text(json.dumps(tokenizer(words, special)))
+        return file
+
+    def xp(self, *arguments):
+        return subprocess.run([XP, *map(str, arguments)], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120)
+
+    def fine(self, *arguments):
+        done = self.xp(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def adapt(self, model, new, initializer="mean_of_pieces", *more):
+        out = self.folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        said = self.fine("adapt", "--model", model, "--tokenizer", new, "--initializer", initializer, "--out", out, "--json", *more)
+        return out, json.loads(said)
+
+    def test_the_same_tokenizer_changes_no_bit(self):
+        for name in ("bert", "gpt2", "llama", "llama_tied", "t5", "roberta"):
+            with self.subTest(name):
+                model = self.model(name)
+                out, said = self.adapt(model, model / "tokenizer.json")
+                self.assertEqual(tensors(out / "model.safetensors"), tensors(model / "model.safetensors"))
+                self.assertEqual(said["rules"], {"copy": 40})
+                self.assertEqual(json.loads((out / "config.json").read_text())["vocab_size"], 40)
+
+    def test_a_new_tokenizer_keeps_shared_rows_and_specials_by_meaning(self):
+        tables = {
+            "bert": ["bert.embeddings.word_embeddings.weight", "cls.predictions.bias"],
+            "llama": ["model.embed_tokens.weight", "lm_head.weight"],
+            "llama_tied": ["model.embed_tokens.weight"],
+            "t5": ["shared.weight"],
+        }
+        for name, names in tables.items():
+            with self.subTest(name):
+                model = self.model(name)
+                out, said = self.adapt(model, self.new_tokenizer())
+                old, new = tensors(model / "model.safetensors"), tensors(out / "model.safetensors")
+                self.assertEqual(set(old), set(new))
+                old_ids = {t: i for i, t in enumerate([*SPECIAL, *WORDS])}
+                for table in names:
+                    self.assertEqual(new[table][1][0], 17)
+                    self.assertEqual(new[table][0], old[table][0])
+                    for i, token in enumerate([*SPECIAL[::-1], *OTHER[:10]]):
+                        self.assertEqual(row(new[table], i), row(old[table], old_ids[token]), (table, token))
+                for other in set(old) - set(names) - {"cls.predictions.decoder.bias"}:
+                    if old[other][1] and old[other][1][0] != 40:
+                        self.assertEqual(old[other], new[other], other)
+                ledger = [json.loads(line) for line in (out / "vocabulary.jsonl").read_text().splitlines()]
+                self.assertEqual(len(ledger), 17)
+                self.assertEqual([one["kept"] for one in ledger], [True] * 15 + [False] * 2)
+                self.assertTrue(all(one["note"] or one["sources"] for one in ledger))
+                config = json.loads((out / "config.json").read_text())
+                self.assertEqual(config["vocab_size"], 17)
+                if config.get("pad_token_id") is not None:
+                    self.assertEqual(config["pad_token_id"], 4)
+                self.assertEqual(said["target_tokens"], 17)
+
+    def test_report_measures_both_models_on_text(self):
+        text = self.folder / "text.txt"
+        text.write_text("w21 w22 w23 w24\nw25 new w26 w27 w28 w29 w30\n" * 5)
+        for name in ("bert", "llama"):
+            with self.subTest(name):
+                _, said = self.adapt(self.model(name), self.new_tokenizer(), "mean", "--report", "--text", text)
+                self.assertEqual(said["tokens_per_word"]["before"], 1)
+                self.assertGreater(said["unknown"]["before"], said["unknown"]["after"])
+                self.assertGreater(said["bits_per_byte"]["before"], 0)
+                self.assertNotEqual(said["bits_per_byte"]["before"], said["bits_per_byte"]["after"])
+
+    def test_mistakes_leave_nothing(self):
+        model, new, out = self.model("bert"), self.new_tokenizer(), self.folder / "out"
+
+        def refused(code, words, *arguments):
+            done = self.xp(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+            self.assertIn(words, done.stderr)
+            self.assertFalse(out.exists())
+            self.assertEqual([p for p in self.folder.iterdir() if "partial" in p.name], [])
+
+        def adapt(*more, m=model, t=new, i="mean"):
+            return ["adapt", "--model", m, "--tokenizer", t, "--initializer", i, "--out", out, *more]
+
+        refused(3, "did you mean `mean`?", *adapt(i="meen"))
+        refused(2, "is not a parameter of initializer `mean`", *adapt(i="mean:depth=3"))
+        refused(2, "no key=value", *adapt(i="mean:depth"))
+        refused(2, "not `fuzzy`", *adapt("--copy", "fuzzy"))
+        refused(4, "there is no file or folder", *adapt(m=self.folder / "nothing"))
+        refused(4, "holds no model and no tokenizer", *adapt(m=self.folder / "cache", t=new) if (self.folder / "cache").is_dir() else adapt(m=self.folder))
+        refused(2, "give it `vectors`", *adapt(i="ofa"))
+        (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-10])
+        refused(4, "model.safetensors", *adapt())
+
+    def test_export_and_inspect(self):
+        model = self.model("qwen3")
+        self.fine("export", model, "--out", self.folder / "copy")
+        self.assertEqual(tensors(self.folder / "copy" / "model.safetensors"), tensors(model / "model.safetensors"))
+        about = json.loads(self.fine("inspect", self.folder / "copy", "--json"))
+        self.assertEqual(about["family"], "qwen3")
+        self.assertEqual(about["tokens"], 40)
+        self.assertEqual(about["special"]["mask"], "[MASK]")
+        self.assertEqual(about["lost"], [])
+        self.assertIn("vocab.input, here embedding.token", self.fine("inspect", model))
+        self.assertEqual(self.xp("export", model, "--out", self.folder / "copy").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,23 @@
+#pragma once
+// `xp tokenize --json` of whole files: one JSON object per input, read and written in chunks.
+#include <string>
+#include <vector>
+
+#include "kit/pipeline/pipeline.h"
+
+namespace xp::program {
+
+struct StreamOptions {
+  bool jsonl = false;                        ///< inputs are lines of JSON instead of lines of text
+  bool special = true;                       ///< with the tokens of post-processing
+  bool decode = false;                       ///< with the text that the ids give again
+  std::int64_t threads = 0;                  ///< 0: one per core
+  std::size_t chunk = std::size_t{1} << 23;  ///< bytes that are read before work starts
+};
+
+/// Tokenizes the inputs of files (also .zst, .gz; "-": standard input) in order and prints their objects. Throws
+/// Error (Exit::data) naming file and line for what cannot be read; what came before is printed.
+void tokenize_stream(const pipeline::Pipeline& pipeline, const std::vector<std::string>& files,
+                     const StreamOptions& options);
+
+}  // namespace xp::program
