@@ -119,7 +119,8 @@ bool is_mark(char32_t c) { return in_categories(c, U_GC_M_MASK); }
 bool is_number(char32_t c) { return in_categories(c, U_GC_N_MASK); }
 
 bool is_nonspacing_mark(char32_t c) {
-  if (c == 0x1734 || c == 0x111C9) return c == 0x1734;  // other categories since
+  if (c == 0x1734) return true;  // other categories since, as the next
+  if (c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9) return false;
   return in_categories(c, U_GC_MN_MASK) && in_unicode_8(c);
 }
 

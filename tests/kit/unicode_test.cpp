@@ -59,6 +59,9 @@ TEST_CASE("characters and their classes") {
   CHECK(is_punctuation(U'$'));
   CHECK(is_punctuation(U'\u3002'));
   CHECK_FALSE(is_punctuation(U'\u20AC'));
+  // Categories of Unicode 8, which later versions changed.
+  CHECK(is_nonspacing_mark(U'\u1734'));
+  CHECK_FALSE((is_nonspacing_mark(U'\u1885') || is_nonspacing_mark(U'\uA9BD')));
   CHECK(script_of(U'\u3042') == script_of(U'\u4E2D'));
   CHECK(script_of(U'a') != script_of(U'\u0430'));
   std::string lower;

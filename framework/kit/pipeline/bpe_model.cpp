@@ -11,6 +11,8 @@ namespace {
 
 constexpr char32_t kDirectChars = 0x3000;  // characters whose tokens are looked up without hashing
 
+constexpr std::string_view kSpaceMark = "\u2581";
+
 /// Two texts of a merge; views of the file.
 struct MergePair {
   std::string_view left, right;
@@ -27,6 +29,7 @@ class BpeModel final : public Model {
   }
   std::string_view prefix() const override { return prefix_; }
   std::string_view suffix() const override { return suffix_; }
+  std::string_view joint() const override { return joint_ ? kSpaceMark : std::string_view(); }
 
  private:
   void read_merges(const Entry& list);
@@ -39,7 +42,7 @@ class BpeModel final : public Model {
   MergeRules rules_;
   std::vector<TokenId> direct_;  // by character; -1: none
   std::array<std::optional<TokenId>, 256> byte_tokens_;
-  bool byte_fallback_ = false, ignore_merges_ = false, fuse_unknown_ = false;
+  bool byte_fallback_ = false, ignore_merges_ = false, fuse_unknown_ = false, joint_ = false;
   std::string prefix_, suffix_;
   std::optional<std::string> unknown_text_;
   std::optional<TokenId> unknown_;
@@ -70,6 +73,7 @@ BpeModel::BpeModel(const Entry& entry)
     const char32_t c = next_char(text, at);
     if (at == text.size() && c < kDirectChars) direct_[c] = id;
   });
+  joint_ = !ignore_merges_ && prefix_.empty() && suffix_.empty() && tokens_.find(kSpaceMark).has_value();
   read_merges(entry.at("merges"));
 }
 
@@ -119,6 +123,7 @@ void BpeModel::add_merge(const MergePair& pair, std::uint32_t rank, const std::s
   std::string joined(pair.left);
   joined += pair.right.substr(prefix_.size());
   rules_.set(left, right, rank, id_of(joined));
+  if (pair.right.starts_with(kSpaceMark) && !pair.left.ends_with(kSpaceMark)) joint_ = false;
 }
 
 std::optional<TokenId> BpeModel::symbol(std::string_view bytes, char32_t c, bool first, bool last,

@@ -123,6 +123,21 @@ void PipelineParts::stretch(std::string_view text, const AddedMatch& part, Run& 
 }
 
 void PipelineParts::cut(std::string_view word, std::vector<CutPiece>& out) const {
+  const std::string_view joint = model->joint();
+  if (joint.empty()) return cut_part(word, out);
+  // A text that no pre-tokenizer cut is one word; in parts, most of it is remembered.
+  for (std::size_t begin = 0; begin < word.size();) {
+    std::size_t end = word.find(joint, begin + 1);
+    while (end != word.npos && word.substr(0, end).ends_with(joint)) end = word.find(joint, end + 1);
+    end = std::min(end, word.size());
+    const std::size_t first = out.size();
+    cut_part(word.substr(begin, end - begin), out);
+    for (std::size_t i = first; i < out.size(); ++i) out[i].end += static_cast<std::uint32_t>(begin);
+    begin = end;
+  }
+}
+
+void PipelineParts::cut_part(std::string_view word, std::vector<CutPiece>& out) const {
   if (cache.find(word, out)) return;
   const std::size_t before = out.size();
   model->cut(word, out);

@@ -53,6 +53,7 @@ struct PipelineParts {
   /// `text` must be valid UTF-8.
   void run(std::string_view text, Run& out) const;
   void cut(std::string_view word, std::vector<CutPiece>& out) const;
+  void cut_part(std::string_view word, std::vector<CutPiece>& out) const;
   FramePart part(const RepairedText& text, std::int32_t sequence) const;
   /// The text's tokens with the offsets that post-processing gives them.
   std::vector<Token> trimmed(const RepairedText& text) const;
