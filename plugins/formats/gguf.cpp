@@ -111,6 +111,7 @@ class Opened {
                   {"norm", "rms"},
                   {"bias", false},
                   {"vocab_bias", false},
+                  {"head", "linear"},
                   {"positions", "rotary"},
                   {"activation", "swiglu"},
                   {"layers", layers},
