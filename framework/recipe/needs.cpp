@@ -46,11 +46,13 @@ class Needs {
         metric(need);
       else if (what == "output")
         output(need);
+      else if (what == "training_state")
+        training_state(need);
       else
         problems_.error(
             "unknown-need",
             need.owner + " declares a need of kind " + backquoted(printable(what)) + ", which nothing can meet",
-            need.span, "plugins need a capability, reserved, field, group, artifact, metric, output or parameter");
+            need.span, "plugins need a capability, reserved, field, group, artifact, metric, output, training_state or parameter");
     }
     if (node_.info && !no_tokenizer_ && tokenizer_known(node_) == Known::no)
       units(node_.info->schema.fields, node_.settings, "");
@@ -237,6 +239,26 @@ class Needs {
                     need.owner + " needs the output " + backquoted(need.trait.name) + " of its stage, which type " +
                         backquoted(node_.type) + " does not have",
                     need.span, there.empty() ? "it has none" : "it has " + listed(there));
+  }
+
+  // The parameter of that name, where it is set, goes on from what the stage of `model` kept beside the weights.
+  void training_state(const Need& need) {
+    const auto* value = setting(node_.settings, need.trait.name);
+    const auto* list = value ? value->as<List>() : nullptr;
+    if (!list || list->empty()) return;
+    for (const auto* reference : models_of(node_)) {
+      const auto* source = source_of(reference);
+      if (!source || !source->info || source->broken) continue;
+      if (given_by(source->info->schema, source->settings, "training_state", "checkpoint")) continue;
+      const bool can = source->info->schema.find("keep_state") != nullptr;
+      problems_.error("missing-training-state",
+                      backquoted(need.trait.name) + " of stage " + backquoted(node_.name) +
+                          " goes on from a training state, which stage " + backquoted(source->name) +
+                          " does not keep",
+                      value->span ? value->span : node_.span,
+                      can ? "write keep_state = true in [stage." + source->stage + "]"
+                          : "its type " + backquoted(source->type) + " keeps none; name a stage that trains");
+    }
   }
 
   // Tokens count nothing without a tokenizer.

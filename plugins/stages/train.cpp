@@ -115,6 +115,8 @@ class Train final : public xp::Stage {
           .optional()
           .no_result();
       f.needs("parameter", "model", {{"towers", {"none"}}});
+      f.needs("training_state", "continues");
+      f.gives("training_state", "checkpoint", {}, {{"keep_state", {"true"}}});
       f.gives("output", "checkpoint", "checkpoint");
       f.gives("metric", "loss", "nats"), f.gives("metric", "term.*", "nats"), f.gives("metric", "train.*");
       f.gives("metric", "lr"), f.gives("metric", "gradient_norm"), f.gives("metric", "knob.*");
