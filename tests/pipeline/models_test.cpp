@@ -35,7 +35,7 @@ std::vector<TokenId> ids_of(const xp::pipeline::Pipeline& pipeline, std::string_
 }
 
 std::string decoded(const json& decoder, std::vector<std::string> tokens) {
-  xp::pipeline::read_decoder(xp::pipeline::Entry(decoder, "decoder"))->apply(tokens);
+  xp::pipeline::read_decoder(xp::pipeline::Entry(decoder, "decoder"))->apply(tokens, 1000);
   std::string out;
   for (const auto& token : tokens) out += token;
   return out;

@@ -35,6 +35,20 @@ if(XP_SANITIZE)
   target_link_options(xp_flags INTERFACE -fsanitize=${XP_SANITIZE})
 endif()
 
+option(XP_FUZZERS "libFuzzer targets (tests/fuzz/targets, see tools/fuzz)" OFF)
+if(XP_FUZZERS)
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS -fsanitize=fuzzer)
+  check_cxx_source_compiles("extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }"
+                            XP_HAS_LIBFUZZER)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(NOT XP_HAS_LIBFUZZER)
+    message(FATAL_ERROR "XP_FUZZERS needs a compiler that knows -fsanitize=fuzzer, and ${CMAKE_CXX_COMPILER} "
+            "(${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}) does not: install clang with its run-time library "
+            "(Debian: clang-16 and libclang-rt-16-dev) and configure by tools/fuzz.")
+  endif()
+endif()
+
 # xp_unity(target...): headers cost more than code, so neighbouring files become one. Plugins stay apart: rebuilding one is
 # what people wait for. A test that includes LibTorch itself stays alone, for LibTorch's CHECK would hide Catch2's.
 function(xp_unity)
@@ -69,7 +83,8 @@ endif()
 set(XP_TORCH_VERSION ${Torch_VERSION})
 file(GLOB XP_PUBLIC_HEADERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/framework/base/*.h
      ${CMAKE_SOURCE_DIR}/framework/schema/*.h ${CMAKE_SOURCE_DIR}/framework/plugin/*.h
-     ${CMAKE_SOURCE_DIR}/framework/api/*.h ${CMAKE_SOURCE_DIR}/framework/kit/*.h)
+     ${CMAKE_SOURCE_DIR}/framework/api/*.h ${CMAKE_SOURCE_DIR}/framework/kit/*.h
+     ${CMAKE_SOURCE_DIR}/framework/kit/*/*.h)
 set(header_hashes "")
 foreach(header IN LISTS XP_PUBLIC_HEADERS)
   file(SHA256 ${header} one)

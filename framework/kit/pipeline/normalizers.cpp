@@ -258,6 +258,23 @@ class ByteLevelNormalizer final : public Normalizer {
   }
 };
 
+// A step whose file says how long a text becomes; an error of that names the step.
+class Named final : public Normalizer {
+ public:
+  Named(const Entry& entry, std::unique_ptr<const Normalizer> step) : place_(entry.place()), step_(std::move(step)) {}
+  void apply(AlignedText& text) const override {
+    try {
+      step_->apply(text);
+    } catch (const TextTooLong& problem) {
+      throw Error(place_ + ": " + problem.what(), Exit::data);
+    }
+  }
+
+ private:
+  std::string place_;
+  std::unique_ptr<const Normalizer> step_;
+};
+
 std::unique_ptr<const Normalizer> read(const Entry& entry, int nested) {
   const std::string type = entry.type();
   if (type == "Sequence") {
@@ -276,10 +293,10 @@ std::unique_ptr<const Normalizer> read(const Entry& entry, int nested) {
   if (type == "Nmt") return std::make_unique<Nmt>();
   if (type == "StripAccents") return std::make_unique<StripAccents>();
   if (type == "Strip") return std::make_unique<Strip>(entry);
-  if (type == "Replace") return std::make_unique<Replace>(entry);
-  if (type == "Prepend") return std::make_unique<Prepend>(entry);
-  if (type == "Precompiled") return std::make_unique<Precompiled>(entry);
-  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
+  if (type == "Replace") return std::make_unique<Named>(entry, std::make_unique<Replace>(entry));
+  if (type == "Prepend") return std::make_unique<Named>(entry, std::make_unique<Prepend>(entry));
+  if (type == "Precompiled") return std::make_unique<Named>(entry, std::make_unique<Precompiled>(entry));
+  if (type == "ByteLevel") return std::make_unique<Named>(entry, std::make_unique<ByteLevelNormalizer>());
   entry.refuse("normalizer type " + backquoted(printable(type)) +
                " is not known; known are BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, "
                "Precompiled, Prepend, Replace, Sequence, Strip and StripAccents");

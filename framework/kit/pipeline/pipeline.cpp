@@ -297,7 +297,9 @@ std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) co
     if (!skip_special || !parts_->added->is_special(text)) tokens.emplace_back(text);
   }
   if (!parts_->decoder) return join(tokens, " ");
-  parts_->decoder->apply(tokens);
+  std::size_t size = 0;
+  for (const auto& token : tokens) size += token.size();
+  parts_->decoder->apply(tokens, most_rewritten(size));
   return join(tokens, "");
 }
 

@@ -26,7 +26,8 @@ class XP_API Pipeline final : public Encoder {
   /// if the model has no token for a word and no unknown token.
   std::vector<Token> encode(std::string_view text) const override;
   std::string decode(std::span<const TokenId> ids) const override { return decode(ids, true); }
-  /// Ids without a token are left out. Throws nothing.
+  /// Ids without a token are left out. Throws Error (Exit::data) if the decoder makes the text longer than
+  /// most_rewritten().
   std::string decode(std::span<const TokenId> ids, bool skip_special) const;
   std::string text(TokenId id) const override;  ///< empty for an id without a token
   TokenKey key(TokenId id) const override;

@@ -108,6 +108,9 @@ class PairProcessor final : public PostProcessor {
   bool roberta_, trim_ = false, prefix_space_ = false;
 };
 
+/// A template writes a list of ids as often as it is named, so that short files could ask for any number of tokens.
+constexpr std::size_t kMostTemplateTokens = std::size_t{1} << 16;
+
 /// Special tokens and texts in a row, as the file lists them.
 class TemplateProcessor final : public PostProcessor {
  public:
@@ -173,6 +176,7 @@ class TemplateProcessor final : public PostProcessor {
   static std::vector<Piece> read_pieces(const std::vector<Entry>& items,
                                         const std::map<std::string, std::vector<TokenId>>& ids, int texts) {
     std::vector<Piece> out;
+    std::size_t tokens = 0;
     for (const auto& item : items) {
       const bool is_text = item.has("Sequence");
       const Entry entry = item.at(is_text ? "Sequence" : "SpecialToken");
@@ -187,6 +191,9 @@ class TemplateProcessor final : public PostProcessor {
           entry.at("id").refuse(backquoted(printable(id)) + " is no text here; " +
                                 (texts == 1 ? "there is `A`" : "there are `A` and `B`"));
       } else if (const auto found = ids.find(id); found != ids.end()) {
+        tokens += found->second.size();
+        if (tokens > kMostTemplateTokens)
+          entry.refuse("a template adds at most " + std::to_string(kMostTemplateTokens) + " tokens");
         piece.ids = found->second;
       } else {
         entry.at("id").refuse(backquoted(printable(id)) + " is not in `special_tokens`");
