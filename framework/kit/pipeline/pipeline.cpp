@@ -287,6 +287,11 @@ std::vector<Framed> Pipeline::frame(std::span<const std::string_view> texts, boo
   return out;
 }
 
+void Pipeline::ids(std::string_view text, std::vector<TokenId>& out, bool special) const {
+  const FramePart part = parts_->frame(text, std::nullopt, special);
+  out.insert(out.end(), part.ids.begin(), part.ids.end());
+}
+
 std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
