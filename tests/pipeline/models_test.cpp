@@ -140,8 +140,8 @@ TEST_CASE("Decoders one by one", "[pipeline]") {
   CHECK(decoded({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 1}}, {" ", "", "  a  "}) == " a ");
   CHECK(decoded({{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "first"}}, {"_a", "_b"}) == "a b");
   CHECK(decoded({{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "never"}}, {"_a", "_b"}) == " a b");
-  CHECK(decoded({{"type", "ByteLevel"}}, {"\u0120a", "\u00C3", "\u00A9", "\u4E00", "\u00C3"}) ==
-        " a\u00E9\u4E00\uFFFD");
+  const json level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}};
+  CHECK(decoded(level, {"\u0120a", "\u00C3", "\u00A9", "\u4E00", "\u00C3"}) == " a\u00E9\u4E00\uFFFD");
 }
 
 TEST_CASE("Added tokens get the ids that the library gives them", "[pipeline]") {

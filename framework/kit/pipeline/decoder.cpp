@@ -92,6 +92,11 @@ std::string one_char(const Entry& entry, const char* key) {
 /// GPT-2's bytes as characters; a token with other characters stands for itself.
 class ByteLevelDecoder final : public Decoder {
  public:
+  // The settings belong to the pre-tokenizer, but must be there.
+  explicit ByteLevelDecoder(const Entry& entry) {
+    for (const char* key : {"add_prefix_space", "trim_offsets"}) entry.flag(key);
+    if (entry.contains("use_regex")) entry.flag("use_regex");
+  }
   void apply(std::vector<std::string>& tokens, std::size_t) const override {
     std::string bytes;
     for (const auto& token : tokens) {
@@ -302,7 +307,10 @@ class ReplaceDecoder final : public Decoder {
 class DecoderSequence final : public Decoder {
  public:
   explicit DecoderSequence(const Entry& entry) {
-    for (const auto& item : entry.items("decoders")) parts_.push_back(read_decoder(item));
+    for (const auto& item : entry.items("decoders")) {
+      if (item.is_null()) item.refuse("a decoder is expected, not null");
+      parts_.push_back(read_decoder(item));
+    }
   }
   void apply(std::vector<std::string>& tokens, std::size_t most) const override {
     for (const auto& part : parts_) part->apply(tokens, most);
@@ -319,10 +327,16 @@ class DecoderSequence final : public Decoder {
 
 Decoder::~Decoder() = default;
 
+constexpr StepKeys kOldDecoders[] = {{"BPEDecoder", {"suffix"}},
+                                     {"WordPiece", {"prefix", "cleanup"}},
+                                     {"CTC", {"pad_token", "word_delimiter_token", "cleanup"}},
+                                     {"Replace", {"pattern", "content"}},
+                                     {"Strip", {"content", "start", "stop"}}};
+
 std::unique_ptr<const Decoder> read_decoder(const Entry& entry) {
   if (entry.is_null()) return nullptr;
-  const std::string type = entry.type();
-  if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();
+  const std::string type = entry.type(kOldDecoders);
+  if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>(entry);
   if (type == "WordPiece") return std::make_unique<WordPieceDecoder>(entry);
   if (type == "Metaspace") return std::make_unique<MetaspaceDecoder>(entry);
   if (type == "BPEDecoder") return std::make_unique<BpeDecoder>(entry);

@@ -275,8 +275,15 @@ class Named final : public Normalizer {
   std::unique_ptr<const Normalizer> step_;
 };
 
+constexpr StepKeys kOldNormalizers[] = {{"BertNormalizer", {"clean_text", "handle_chinese_chars", "lowercase"}},
+                                        {"Strip", {"strip_left", "strip_right"}},
+                                        {"Sequence", {"normalizers"}},
+                                        {"Precompiled", {"precompiled_charsmap"}},
+                                        {"Replace", {"pattern", "content"}},
+                                        {"Prepend", {"prepend"}}};
+
 std::unique_ptr<const Normalizer> read(const Entry& entry, int nested) {
-  const std::string type = entry.type();
+  const std::string type = entry.type(kOldNormalizers);
   if (type == "Sequence") {
     if (nested >= kMostNested)
       entry.refuse("sequences are nested more than " + std::to_string(kMostNested) + " deep");

@@ -132,7 +132,7 @@ class BertWords final : public PreTokenizer {
 class ByteLevelWords final : public PreTokenizer {
  public:
   explicit ByteLevelWords(const Entry& entry)
-      : prefix_(entry.flag("add_prefix_space")), split_(entry.flag("use_regex", true)) {
+      : prefix_(entry.flag("add_prefix_space")), split_(!entry.contains("use_regex") || entry.flag("use_regex")) {
     entry.flag("trim_offsets");  // belongs to the post-processor, but must be there
     if (split_) pattern_.emplace(kByteLevelWords, false, entry.place());
   }
