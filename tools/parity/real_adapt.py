@@ -27,7 +27,8 @@ LARGE = 400e6      # bytes of a model beside which the program and the tokenizer
 
 
 def peaks(command):
-    """Runs it; largest anonymous, file and whole resident memory in bytes, looked at every 2 ms and by the kernel at the end."""
+    """Runs it; largest anonymous, file and whole resident memory in bytes, looked at every 2 ms (the whole: as the kernel keeps it)."""
+    # The most that wait4() tells of would count this process too, as which the child began.
     seen = {"RssAnon": 0, "RssFile": 0, "VmHWM": 0}
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
@@ -40,15 +41,13 @@ def peaks(command):
                 key = line.split(":")[0]
                 if key in seen:
                     seen[key] = max(seen[key], 1024 * int(line.split()[1]))
-            pid, state, usage = os.wait4(child.pid, os.WNOHANG)
-            if pid:
+            if child.poll() is not None:
                 break
             time.sleep(0.002)
-        child.returncode = os.waitstatus_to_exitcode(state)
         if child.returncode != 0:
             said.seek(0)
             raise SystemExit(f"{' '.join(map(str, command))} ended with {child.returncode}: {said.read().decode().strip()}")
-    return {"anonymous": seen["RssAnon"], "file": seen["RssFile"], "whole": max(seen["VmHWM"], 1024 * usage.ru_maxrss)}
+    return {"anonymous": seen["RssAnon"], "file": seen["RssFile"], "whole": seen["VmHWM"]}
 
 
 def adapt(build, model, tokenizer, out):
@@ -67,7 +66,7 @@ def memory(name, seen, base, old_bytes, new_bytes, verdicts):
 def special_rows(name, out, old_table, new_table, verdicts):
     """The rows of tokens that were matched by what they are for, to the bit."""
     same, specials = 0, 0
-    for line in (out / "vocabulary.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (out / "vocabulary.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n"):
         row = json.loads(line)
         if row["note"] == "by purpose":
             specials += 1
@@ -77,8 +76,7 @@ def special_rows(name, out, old_table, new_table, verdicts):
 
 def opened(name, kind, out, verdicts):
     """Tokenizer and model as transformers opens them."""
-    more = {"add_pooling_layer": False} if kind is transformers.AutoModel else {}
-    model, report = kind.from_pretrained(out, dtype=torch.float32, output_loading_info=True, **more)
+    model, report = kind.from_pretrained(out, dtype=torch.float32, output_loading_info=True)
     verdicts.true(f"{name} transformers misses no weights", not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")))
     return transformers.AutoTokenizer.from_pretrained(out), model.eval()
 
