@@ -4,6 +4,7 @@
 
 #include <array>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/text.h"
 
@@ -22,11 +23,14 @@ struct Homonyms {
     if (own == kNone) own = id;
     if (any == kNone) any = id;
   }
-  TokenId exact(WordStart start) const {
+  /// `apart`: the target, too, has a token for the text alone beside those for the text at a word's start or inside.
+  TokenId exact(WordStart start, bool apart) const {
     const auto own = by_start[static_cast<std::size_t>(start)];
+    const auto alone = by_start[static_cast<std::size_t>(WordStart::unknown)];
+    // A source that splits a text off writes it so wherever it stands, its "##," never.
+    if (alone != kNone && !apart) return alone;
     if (own != kNone) return own;
-    if (start == WordStart::unknown) return any;
-    return by_start[static_cast<std::size_t>(WordStart::unknown)];
+    return start == WordStart::unknown ? any : alone;
   }
 };
 
@@ -42,10 +46,20 @@ std::string folded(const TokenKey& key) {
   return "\x02" + out;
 }
 
-TokenId look(const Index& index, const std::string& text, WordStart start, bool any_start) {
+TokenId look(const Index& index, const std::string& text, WordStart start, bool apart, bool any_start) {
   const auto found = index.find(text);
   if (found == index.end()) return kNone;
-  return any_start ? found->second.any : found->second.exact(start);
+  const auto exact = found->second.exact(start, apart);
+  return exact == kNone && any_start ? found->second.any : exact;
+}
+
+/// Texts that a vocabulary has a token for without saying whether it begins a word.
+std::unordered_set<std::string> alone_in(const Encoder& encoder) {
+  std::unordered_set<std::string> out;
+  for (TokenId id = 0; id < encoder.size(); ++id)
+    if (const auto key = encoder.key(id); key.kind != TokenKind::special && key.word_start == WordStart::unknown)
+      out.insert(text_key(key));
+  return out;
 }
 
 }  // namespace
@@ -68,14 +82,17 @@ std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, cons
     plain[text_key(key)].add(id, key.word_start);
     lower[folded(key)].add(id, key.word_start);
   }
+  const auto alone = alone_in(target);
   std::vector<std::optional<Match>> out(static_cast<std::size_t>(target.size()));
   for (TokenId id = 0; id < target.size(); ++id) {
     const auto key = target.key(id);
     if (key.kind == TokenKind::special) continue;
+    const auto text = text_key(key);
+    const bool apart = alone.contains(text);
     for (const auto level : levels) {
       const bool fold = level == MatchLevel::casefold;
       const auto found =
-          look(fold ? lower : plain, fold ? folded(key) : text_key(key), key.word_start, level != MatchLevel::exact);
+          look(fold ? lower : plain, fold ? folded(key) : text, key.word_start, apart, level != MatchLevel::exact);
       if (found == kNone) continue;
       out[static_cast<std::size_t>(id)] = Match{found, level, false};
       break;

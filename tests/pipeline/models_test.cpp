@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "kit/matching.h"
 #include "kit/pipeline/decoder.h"
 #include "kit/pipeline/model.h"
 #include "kit/pipeline/pipeline.h"
@@ -224,6 +225,34 @@ TEST_CASE("Keys of tokens and the way back", "[pipeline]") {
   CHECK(wordpiece->key(3) == TokenKey{"!", WordStart::unknown});
   CHECK(wordpiece->pieces(TokenKey{"AA", WordStart::no}) == std::vector<TokenId>{2, 2});
   CHECK(wordpiece->pieces(TokenKey{"Aa", WordStart::yes}) == std::vector<TokenId>{1, 2});
+}
+
+TEST_CASE("A text that stands alone is matched by the token that stands alone, not by a piece inside words",
+          "[pipeline]") {
+  const json bert = {{"type", "WordPiece"},
+                     {"unk_token", "[UNK]"},
+                     {"continuing_subword_prefix", "##"},
+                     {"max_input_chars_per_word", 100},
+                     {"vocab", {{"[UNK]", 0}, {"##,", 1}, {",", 2}, {"##a", 3}, {"a", 4}}}};
+  const json mark = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}};
+  const json pieces = {
+      {"type", "Unigram"},
+      {"unk_id", 0},
+      {"vocab",
+       Scores{{"<unk>", 0.0}, {",", -1.0}, {"\u2581,", -1.0}, {"a", -1.0}, {"\u2581a", -2.0}, {"\u2581A", -3.0}}}};
+  const auto words = pipeline_of(bert);
+  const auto unigram = pipeline_of(pieces, {{"pre_tokenizer", mark}, {"decoder", mark}});
+  const auto sources = [](const auto& from, const auto& to, std::vector<xp::MatchLevel> levels) {
+    std::vector<TokenId> out;
+    for (const auto& match : xp::match_vocabularies(from, to, levels)) out.push_back(match ? match->source : -1);
+    return out;
+  };
+  using enum xp::MatchLevel;
+  CHECK(sources(*words, *unigram, {exact}) == std::vector<TokenId>{0, 2, 2, 3, 4, -1});
+  CHECK(sources(*words, *unigram, {exact, casefold}) == std::vector<TokenId>{0, 2, 2, 3, 4, 4});
+  CHECK(sources(*unigram, *words, {exact}) == std::vector<TokenId>{0, 1, 1, 3, 4});
+  CHECK(sources(*words, *words, {exact}) == std::vector<TokenId>{0, 1, 2, 3, 4});
+  CHECK(sources(*unigram, *unigram, {exact}) == std::vector<TokenId>{0, 1, 2, 3, 4, 5});
 }
 
 TEST_CASE("Purposes: given, named, of post-processing, well known", "[pipeline]") {

@@ -92,7 +92,9 @@ class Models(unittest.TestCase):
                 out, said = self.adapt(model, model / "tokenizer.json")
                 self.assertEqual(tensors(out / "model.safetensors"), tensors(model / "model.safetensors"))
                 self.assertEqual(said["rules"], {"copy": 40})
-                self.assertEqual(json.loads((out / "config.json").read_text())["vocab_size"], 40)
+                configs = [json.loads((folder / "config.json").read_text()) for folder in (model, out)]
+                self.assertEqual(configs[0], configs[1])
+                self.assertEqual([path.name for path in self.folder.iterdir() if ".tables-" in path.name], [])
 
     def test_a_new_tokenizer_keeps_shared_rows_and_specials_by_meaning(self):
         tables = {

@@ -30,8 +30,12 @@ constexpr std::array<IdKey, 7> kIds{{{"begin", "bos_token_id"},
                                      {"begin", "cls_token_id"},
                                      {"end", "sep_token_id"}}};
 
-Json with_ids(Json config, const Encoder& tokenizer) {
+Json with_ids(Json config, const Encoder& tokenizer, const Encoder* old) {
+  const auto unchanged = [&](const char* purpose) {
+    return old && old->reserved(purpose) == tokenizer.reserved(purpose);
+  };
   for (const auto& [purpose, key] : kIds) {
+    if (unchanged(purpose)) continue;
     const auto id = tokenizer.reserved(purpose);
     if (config.contains(key) && !config[key].is_null())
       config[key] = id ? Json(*id) : Json();
@@ -39,7 +43,7 @@ Json with_ids(Json config, const Encoder& tokenizer) {
                     std::string_view(key) == "bos_token_id"))
       config[key] = *id;
   }
-  if (config.contains("decoder_start_token_id"))
+  if (config.contains("decoder_start_token_id") && !unchanged("pad"))
     if (const auto pad = tokenizer.reserved("pad")) config["decoder_start_token_id"] = *pad;
   return config;
 }
@@ -132,12 +136,12 @@ NewDirectory::~NewDirectory() {
   if (!published_) fs::remove_all(folder_, none);
 }
 
-void NewDirectory::write_config(Json config, const Encoder* tokenizer) const {
-  if (tokenizer) config = with_ids(std::move(config), *tokenizer);
+void NewDirectory::write_config(Json config, const Encoder* tokenizer, const Encoder* old) const {
+  if (tokenizer) config = with_ids(std::move(config), *tokenizer, old);
   write_file(folder_ / "config.json", config.dump(2) + "\n");
   const auto generation = folder_ / "generation_config.json";
   if (tokenizer && fs::exists(generation))
-    write_file(generation, with_ids(read_config(generation), *tokenizer).dump(2) + "\n");
+    write_file(generation, with_ids(read_config(generation), *tokenizer, old).dump(2) + "\n");
 }
 
 void NewDirectory::write_tokenizer(const Encoder& tokenizer) const {

@@ -34,8 +34,9 @@ class NewDirectory {
   NewDirectory(const NewDirectory&) = delete;
 
   const std::filesystem::path& folder() const { return folder_; }
-  /// With the tokenizer's ids in it: bos, eos, pad and so on.
-  void write_config(nlohmann::json config, const Encoder* tokenizer) const;
+  /// With the tokenizer's ids in it: bos, eos, pad and so on. Where `old` says which ids the configuration was for,
+  /// what names an id that is the same in both stays as it is.
+  void write_config(nlohmann::json config, const Encoder* tokenizer, const Encoder* old = nullptr) const;
   void write_tokenizer(const Encoder& tokenizer) const;
   /// Files of `from` that depend on no vocabulary: descriptions, poolings, licences; not tensors, not tokenizers.
   void copy_others(const std::filesystem::path& from) const;

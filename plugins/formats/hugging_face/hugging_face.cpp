@@ -222,7 +222,7 @@ class HuggingFace final : public xp::Format {
       if (bytes.contains(name) && changed.contains(of) && !changed.contains(name)) bytes.at(name) = bytes.at(of);
     NewDirectory out(path);
     out.copy_others(from);
-    out.write_config(config, &tokenizer);
+    out.write_config(config, &tokenizer, xp::hugging_face::read_tokenizer(from).get());
     xp::write_tensor_files(out.folder(), bytes, opened.files->metadata(), most_bytes());
     out.write_tokenizer(tokenizer);
     out.publish();
