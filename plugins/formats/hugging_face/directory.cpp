@@ -30,24 +30,6 @@ constexpr std::array<IdKey, 7> kIds{{{"begin", "bos_token_id"},
                                      {"begin", "cls_token_id"},
                                      {"end", "sep_token_id"}}};
 
-Json with_ids(Json config, const Encoder& tokenizer, const Encoder* old) {
-  const auto unchanged = [&](const char* purpose) {
-    return old && old->reserved(purpose) == tokenizer.reserved(purpose);
-  };
-  for (const auto& [purpose, key] : kIds) {
-    if (unchanged(purpose)) continue;
-    const auto id = tokenizer.reserved(purpose);
-    if (config.contains(key) && !config[key].is_null())
-      config[key] = id ? Json(*id) : Json();
-    else if (id && (std::string_view(key) == "pad_token_id" || std::string_view(key) == "eos_token_id" ||
-                    std::string_view(key) == "bos_token_id"))
-      config[key] = *id;
-  }
-  if (config.contains("decoder_start_token_id") && !unchanged("pad"))
-    if (const auto pad = tokenizer.reserved("pad")) config["decoder_start_token_id"] = *pad;
-  return config;
-}
-
 bool is_tokenizer_file(const std::string& name) {
   static const std::array<std::string_view, 10> names{"tokenizer.json",
                                                       "tokenizer_config.json",
@@ -83,6 +65,33 @@ bool has_tokenizer(const fs::path& path) { return pipeline::has_tokenizer_files(
 Json read_config(const fs::path& file) {
   auto config = parse_strict_json(read_file(file, kMostText), file.string());
   if (!config.is_object()) throw Error(file.string() + " is no table of settings", Exit::data);
+  return config;
+}
+
+Json read_preprocessor(const fs::path& folder) {
+  std::error_code none;
+  if (const auto file = folder / "preprocessor_config.json"; fs::is_regular_file(file, none))
+    return read_config(file);
+  const auto file = folder / "processor_config.json";
+  if (!fs::is_regular_file(file, none)) return {};
+  const auto all = read_config(file);
+  const auto found = all.find("image_processor");
+  return found != all.end() && found->is_object() ? *found : Json();
+}
+
+Json with_ids(Json config, const IdOf& id_of, const IdOf& old) {
+  const auto unchanged = [&](const char* purpose) { return old && old(purpose) == id_of(purpose); };
+  for (const auto& [purpose, key] : kIds) {
+    if (unchanged(purpose)) continue;
+    const auto id = id_of(purpose);
+    if (config.contains(key) && !config[key].is_null())
+      config[key] = id ? Json(*id) : Json();
+    else if (id && (std::string_view(key) == "pad_token_id" || std::string_view(key) == "eos_token_id" ||
+                    std::string_view(key) == "bos_token_id"))
+      config[key] = *id;
+  }
+  if (config.contains("decoder_start_token_id") && !unchanged("pad"))
+    if (const auto pad = id_of("pad")) config["decoder_start_token_id"] = *pad;
   return config;
 }
 
@@ -136,12 +145,28 @@ NewDirectory::~NewDirectory() {
   if (!published_) fs::remove_all(folder_, none);
 }
 
-void NewDirectory::write_config(Json config, const Encoder* tokenizer, const Encoder* old) const {
-  if (tokenizer) config = with_ids(std::move(config), *tokenizer, old);
+void NewDirectory::write_config(Json config, const std::string& tokens, const Encoder* tokenizer,
+                                const Encoder* old) const {
+  const auto ids_of = [](const Encoder* encoder) -> IdOf {
+    if (!encoder) return {};
+    return [encoder](std::string_view purpose) -> std::optional<std::int64_t> {
+      const auto id = encoder->reserved(purpose);
+      return id ? std::optional<std::int64_t>(*id) : std::nullopt;
+    };
+  };
+  const auto id_of = ids_of(tokenizer), before = ids_of(old);
+  if (tokenizer) {
+    auto& part = tokens.empty() ? config : config.at(tokens);
+    part = with_ids(std::move(part), id_of, before);
+  }
   write_file(folder_ / "config.json", config.dump(2) + "\n");
   const auto generation = folder_ / "generation_config.json";
   if (tokenizer && fs::exists(generation))
-    write_file(generation, with_ids(read_config(generation), *tokenizer, old).dump(2) + "\n");
+    write_file(generation, with_ids(read_config(generation), id_of, before).dump(2) + "\n");
+}
+
+void NewDirectory::write_preprocessor(const Json& preprocessor) const {
+  write_file(folder_ / "preprocessor_config.json", preprocessor.dump(2) + "\n");
 }
 
 void NewDirectory::write_tokenizer(const Encoder& tokenizer) const {
