@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -121,8 +122,15 @@ std::shared_ptr<const Encoder> read_tokenizer(const fs::path& folder) {
   std::error_code none;
   if (fs::is_regular_file(folder / "config.json", none)) {
     const auto config = read_config(folder / "config.json");
-    if (const auto start = config.find("decoder_start_token_id"); start != config.end() && start->is_number_integer())
-      known.emplace("start", start->get<TokenId>());
+    if (const auto start = config.find("decoder_start_token_id");
+        start != config.end() && start->is_number_integer()) {
+      const auto id = start->get<std::int64_t>();
+      if (id < 0 || id > std::numeric_limits<TokenId>::max())
+        throw Error((folder / "config.json").string() + ": `decoder_start_token_id` is " + start->dump() +
+                        "; an id from 0 to 2147483647 is expected",
+                    Exit::data);
+      known.emplace("start", static_cast<TokenId>(id));
+    }
   }
   return pipeline::read_pipeline_path(folder, known);
 }

@@ -49,7 +49,16 @@ std::vector<std::string> paths_of(const Json& rule) {
 
 Value value_of(const Json& json) { return value_from_json(json.dump()); }
 
-std::string text_of(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
+/// A value for messages: neither long nor with line ends, whatever the file holds.
+std::string text_of(const Json& json) {
+  constexpr std::size_t kMost = 80;
+  if (json.is_object()) return "a table";
+  if (json.is_array()) return "a list";
+  if (!json.is_string()) return json.dump();
+  const auto& text = json.get_ref<const std::string&>();
+  const auto begin = utf8_slice(text, 0, kMost);
+  return printable(begin) + (begin.size() < text.size() ? " ..." : "");
+}
 
 std::int64_t whole(const Table& settings, const char* key) {
   const auto found = settings.find(key);
@@ -154,7 +163,13 @@ Value read_rule(const std::string& name, const Json& rule, const Json& config, c
     return value_of(names.at(value.get<std::string>()));
   }
   if (rule.contains("list")) return numbers_of(value, key, file);
-  if (!value.is_number() && !value.is_boolean()) wrong("a number is expected for " + backquoted(name));
+  // What a rule falls back on says what kind of value it reads; without any it reads sizes.
+  const auto fallback = rule.find("or");
+  const bool truth = rule.contains("same") || (fallback != rule.end() && fallback->is_boolean());
+  const bool fraction = fallback != rule.end() && (fallback->is_number_float() || fallback->is_object());
+  if (truth != value.is_boolean() || (!truth && !value.is_number()))
+    wrong((truth ? "true or false is expected for " : "a number is expected for ") + backquoted(name));
+  if (!fraction && value.is_number_float()) wrong("a whole number is expected for " + backquoted(name));
   if (value.is_number_float() && !std::isfinite(value.get<double>())) wrong("a finite number is expected");
   if (value.is_number_integer()) {
     auto n = value.get<std::int64_t>();
@@ -262,6 +277,26 @@ void Family::check_requirements(const Json& config, const std::string& file) con
   }
 }
 
+// Names are made for every layer, so a number of layers counts only if the last one is there.
+void Family::check_layers(const Table& settings, const HasTensor& has, const std::string& file) const {
+  const auto layers = whole(settings, "layers"), below = whole(settings, "decoder_layers");
+  const auto prefix = prefixed(has) ? data_.at("prefix").get<std::string>() : "";
+  for (const char* mark : {"{i}", "{j}"}) {
+    const auto n = *(mark + 1) == 'j' && below ? below : layers;
+    const auto& rows = data_.at("trunk");
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Json& one) {
+      return one.at(0).get_ref<const std::string&>().find(mark) != std::string::npos &&
+             (one.size() < 4 || one.at(3).get_ref<const std::string&>().find("gated") == std::string::npos);
+    });
+    if (n == 0 || row == rows.end()) continue;
+    const auto last = with_number(prefix + row->at(2).get<std::string>(), mark, n - 1);
+    if (!has(last))
+      throw Error(file + " says that there are " + std::to_string(n) + " layers, but the directory has no tensor " +
+                      backquoted(last),
+                  Exit::data);
+  }
+}
+
 Table Family::settings(const Json& config, const HasTensor& has, const std::string& file) const {
   check_requirements(config, file);
   const auto& rules = data_.at("settings");
@@ -277,6 +312,7 @@ Table Family::settings(const Json& config, const HasTensor& has, const std::stri
     if (!refers(rule)) read(name, rule);
   for (const auto& [name, rule] : rules.items())
     if (refers(rule)) read(name, rule);
+  check_layers(out, has, file);
   return out;
 }
 

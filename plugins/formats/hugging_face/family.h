@@ -84,6 +84,7 @@ class Family {
  private:
   std::optional<std::string> misfit(const Table& settings) const;
   void check_requirements(const Json& config, const std::string& file) const;
+  void check_layers(const Table& settings, const HasTensor& has, const std::string& file) const;
   void add_tensors(const char* part, const Table& settings, const std::string& prefix,
                    std::vector<TensorPlace>& out) const;
 

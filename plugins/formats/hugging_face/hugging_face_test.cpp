@@ -250,10 +250,24 @@ TEST_CASE("hugging_face refuses configurations that no model here follows, and s
   refused(text, "`hidden_size` is many; a number is expected");
   odd.config("hidden_act", "mish");
   refused(odd, "`hidden_act` is mish; read are `gelu`");
+  deep.config("num_hidden_layers", 1.5);
+  refused(deep, "`num_hidden_layers` is 1.5; a whole number is expected for `layers`");
+  deep.config("num_hidden_layers", true);
+  refused(deep, "`num_hidden_layers` is true; a number is expected for `layers`");
+  text.config("hidden_size", 32);
+  text.config("tie_word_embeddings", 1);
+  refused(text, "`tie_word_embeddings` is 1; true or false is expected for `tied`");
   deep.config("num_hidden_layers", 1ll << 40);
   refused(deep, "`num_hidden_layers` is 1099511627776; a size from 0 to");
+  // Nothing is made for layers that have no tensors.
+  deep.config("num_hidden_layers", 1ll << 31);
+  refused(deep, "config.json says that there are 2147483648 layers, but the directory has no tensor");
   write_file(deep.path / "config.json", std::string(20000, '['));
-  refused(deep, "config.json");
+  refused(deep, "config.json: its JSON nests deeper than");
+  write_file(deep.path / "config.json", R"({"model_type": "bert", "layer_norm_eps": NaN})");
+  refused(deep, "config.json: it is not JSON");
+  write_file(deep.path / "config.json", R"({"model_type": "bert", "layer_norm_eps": 1e999})");
+  refused(deep, "config.json: it is not JSON");
 }
 
 TEST_CASE("hugging_face names the classes of a head, what images were made with, and what it cannot say of them") {
