@@ -38,9 +38,10 @@ def _template(single, pair, tokens):
 
 def normalizers():
     sequence = lambda *steps: {"type": "Sequence", "normalizers": list(steps)}
-    # Behind a replacement of nothing at the very start the library fails, or counts characters twice.
+    # Behind a replacement of nothing at the very start the library fails, or takes characters twice.
     empty = [{"Regex": "a*"}, {"Regex": "^"}, {"String": ""}]
-    return [setting[0] for setting in all_settings() if setting[0] and setting[0].get("pattern") not in empty] + [
+    plain = [step for step, _ in all_settings() if step and step.get("pattern") not in empty and step.get("prepend") != ""]
+    return plain + [
         {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": False},
         {"type": "BertNormalizer"}, {"type": "BertNormalizer", "lowercase": None}, {"type": "Strip"},
         {"type": "Strip", "strip_left": True}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "},
