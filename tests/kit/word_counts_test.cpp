@@ -30,7 +30,8 @@ std::vector<std::string> texts_of(std::size_t megabytes) {
     std::string text;
     for (int i = 0; i < 400; ++i) {
       const auto number = random.below(random.below(2) == 0 ? 50 : 60000);
-      text += (number % 3 == 0 ? "a long beginning".substr(2, 14) : std::string(static_cast<std::size_t>(number % 2), '\0'));
+      text +=
+          (number % 3 == 0 ? std::string("long beginning") : std::string(static_cast<std::size_t>(number % 2), '\0'));
       text += std::to_string(number) + ' ';
     }
     out.push_back(std::move(text));
