@@ -113,10 +113,15 @@ std::string repaired_utf8(std::string_view text) {
   return out;
 }
 
-bool is_white_space(char32_t c) { return u_isUWhiteSpace(icu(c)) != 0; }
-bool is_letter(char32_t c) { return in_categories(c, U_GC_L_MASK); }
-bool is_mark(char32_t c) { return in_categories(c, U_GC_M_MASK); }
-bool is_number(char32_t c) { return in_categories(c, U_GC_N_MASK); }
+// ASCII is most of most texts, and a call into ICU costs more than the answer.
+bool is_white_space(char32_t c) {
+  return c < 0x80 ? c == ' ' || (c >= '\t' && c <= '\r') : u_isUWhiteSpace(icu(c)) != 0;
+}
+bool is_letter(char32_t c) {
+  return c < 0x80 ? (c | 0x20) >= 'a' && (c | 0x20) <= 'z' : in_categories(c, U_GC_L_MASK);
+}
+bool is_mark(char32_t c) { return c >= 0x80 && in_categories(c, U_GC_M_MASK); }
+bool is_number(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : in_categories(c, U_GC_N_MASK); }
 
 bool is_nonspacing_mark(char32_t c) {
   if (c == 0x1734) return true;  // other categories since, as the next
@@ -132,6 +137,7 @@ bool is_punctuation(char32_t c) {
 
 bool is_control(char32_t c) {
   if (c == '\t' || c == '\n' || c == '\r') return false;
+  if (c < 0x80) return c < 0x20 || c == 0x7F;
   return in_categories(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && in_unicode_8(c);
 }
 
@@ -152,7 +158,9 @@ int script_of(char32_t c) {
 }
 
 void append_lower(std::string& out, char32_t c) {
-  if (c == 0x130) {  // the only character with a longer unconditional lower case (SpecialCasing.txt)
+  if (c < 0x80) {
+    out += static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  } else if (c == 0x130) {  // the only character with a longer unconditional lower case (SpecialCasing.txt)
     out += "i\xCC\x87";
   } else {
     append_char(out, static_cast<char32_t>(u_tolower(icu(c))));

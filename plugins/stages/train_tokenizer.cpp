@@ -1,4 +1,9 @@
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "api/stage.h"
+#include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -31,20 +36,53 @@ class TrainTokenizer final : public xp::Stage {
       reserve[purpose] = *n;
     }
     const auto corpus = context.documents(p_.corpus);
-    context.progress(0, 1, "fitting");
-    const auto encoder = p_.method->fit(*corpus, reserve, context.random());
+    const auto encoder = fit(*corpus, reserve, context);
     context.save(*encoder, *p_.method);
-    double bytes = 0, tokens = 0;
-    corpus->for_each([&](const xp::Document& document) {
-      bytes += static_cast<double>(document.text.size());
-      tokens += static_cast<double>(encoder->encode(document.text).size());
-    });
+    const auto [bytes, tokens] = measure(*corpus, *encoder, context);
     context.recorder().metric("size", static_cast<double>(encoder->size()), {.unit = "tokens"});
     if (tokens > 0)
       context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
   }
 
  private:
+  // Shares of the work that are over when the corpus is counted and when the vocabulary is learned: a guess.
+  static constexpr double kCounted = 0.4, kLearned = 0.7;
+
+  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
+                                         xp::StageContext& context) const {
+    const xp::ProgressScope scope([&](double done, double total, std::string_view what) {
+      context.progress(total > 0 ? kCounted + (kLearned - kCounted) * done / total : 0, 1, what);
+    });
+    context.progress(0, 1, "fitting");
+    return p_.method->fit(corpus, reserve, context.random());
+  }
+
+  // Bytes and tokens of all documents.
+  static std::pair<double, double> measure(const xp::DataSource& corpus, const xp::Encoder& encoder,
+                                           xp::StageContext& context) {
+    constexpr std::size_t kBatchBytes = std::size_t{1} << 22;
+    double bytes = 0, tokens = 0;
+    std::size_t documents = 0, waiting = 0;
+    std::vector<std::string> texts;
+    const auto encode_batch = [&] {
+      std::vector<std::size_t> lengths(texts.size());
+      xp::run_parallel(texts.size(), context.threads(),
+                       [&](std::size_t i) { lengths[i] = encoder.encode(texts[i]).size(); });
+      for (const auto n : lengths) tokens += static_cast<double>(n);
+      documents += texts.size();
+      bytes += static_cast<double>(waiting);
+      texts.clear(), waiting = 0;
+      context.progress(kLearned, 1, "encoding, " + std::to_string(documents) + " documents");
+    };
+    corpus.for_each([&](const xp::Document& document) {
+      texts.push_back(document.text);
+      waiting += document.text.size();
+      if (waiting >= kBatchBytes) encode_batch();
+    });
+    encode_batch();
+    return {bytes, tokens};
+  }
+
   Params p_;
 };
 

@@ -36,6 +36,26 @@ xp::AlignedText normalise(std::string_view text) {
   return out;
 }
 
+/// normalise() without the way back, which counting does not need.
+std::string normalised_text(std::string_view text) {
+  xp::AlignedText composed(text);
+  composed.nfkc();
+  std::string out;
+  out.reserve(composed.text().size() * 3 / 2);
+  bool gap = true;
+  for (std::size_t at = 0; at < composed.text().size();) {
+    const char32_t c = xp::next_char(composed.text(), at);
+    if (xp::is_white_space(c) || c == 0x2581) {
+      gap = true;
+      continue;
+    }
+    if (gap) out += kMark;
+    gap = false;
+    xp::append_char(out, c);
+  }
+  return out;
+}
+
 std::string byte_token(unsigned byte) {
   char text[8];
   std::snprintf(text, sizeof text, "<0x%02X>", byte);
@@ -222,8 +242,8 @@ class Unigram final : public xp::Tokenizer {
     const auto words = xp::count_words(
         corpus,
         [](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const xp::AlignedText aligned = normalise(text);
-          const std::string_view all = aligned.text();
+          const std::string normal = normalised_text(text);
+          const std::string_view all = normal;
           xp::split_before(all, kMark,
                            [&](xp::TextSpan span) { word(all.substr(span.begin, span.end - span.begin)); });
         },
