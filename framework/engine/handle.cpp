@@ -8,6 +8,7 @@
 #include "engine/passes.h"
 #include "engine/scoring.h"
 #include "engine/session.h"
+#include "kit/batches.h"
 #include "kit/generation.h"
 #include "kit/torch_operators.h"
 
@@ -95,14 +96,9 @@ class ModelHandle final : public Handle {
     if (!asked.view.layers) asked.view.layers = view_.layers;
     if (!asked.view.width) asked.view.width = view_.width;
     const at::NoGradGuard quiet;
-    ForwardInput in;
-    if (batch.has("ids")) {
-      in.ids = batch.dense("ids");
-      in.mask = batch.dense("input.mask");
-    } else {
-      in.fields = &batch;
-    }
-    if (splits(in, asked)) return forward_in_parts(*built_.model, built_.active, in.ids, in.mask, asked);
+    ForwardInput in{.fields = &batch, .segments = segments_of(batch)};
+    if (batch.has("ids")) in.ids = batch.dense("ids"), in.mask = batch.dense("input.mask");
+    if (splits(in, asked)) return forward_in_parts(*built_.model, built_.active, in, asked);
     return built_.model->forward(built_.active, in, asked);
   }
 

@@ -93,10 +93,10 @@ bool splits(const ForwardInput& in, const ForwardRequest& want) {
          !want.tokens && !want.layers && !want.dropout && want.at.defined() != (want.pooling != Pooling::none);
 }
 
-ForwardOutput forward_in_parts(const Model& model, Weights weights, const at::Tensor& ids, const at::Tensor& mask,
+ForwardOutput forward_in_parts(const Model& model, Weights weights, const ForwardInput& in,
                                const ForwardRequest& want) {
-  const auto items = ids.size(0), time = ids.size(1);
-  const auto lengths = lengths_of(mask);
+  const auto items = in.ids.size(0), time = in.ids.size(1);
+  const auto lengths = lengths_of(in.mask);
   const auto parts = parts_of(lengths, part_tokens(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0})));
   std::vector<Wanted> wanted(parts.size());
   if (want.at.defined()) wanted = wanted_of(parts, want.at.cpu(), items, time);
@@ -105,10 +105,11 @@ ForwardOutput forward_in_parts(const Model& model, Weights weights, const at::Te
     auto own = want;
     if (want.at.defined()) own.at = tensor_of(wanted[p].at);
     const auto of = tensor_of(parts[p].rows);
-    const auto out = model.forward(weights,
-                                   {.ids = ids.narrow(1, 0, parts[p].time).index_select(0, of),
-                                    .mask = mask.narrow(1, 0, parts[p].time).index_select(0, of)},
-                                   own);
+    const auto cut = [&](const at::Tensor& all) {
+      return all.defined() ? all.narrow(1, 0, parts[p].time).index_select(0, of) : all;
+    };
+    const auto out =
+        model.forward(weights, {.ids = cut(in.ids), .mask = cut(in.mask), .segments = cut(in.segments)}, own);
     rows[p] = want.at.defined() ? out.picked : out.pooled;
   });
   std::vector<std::int64_t> places;

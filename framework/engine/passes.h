@@ -27,9 +27,9 @@ void for_each_part(std::size_t n, const std::function<void(std::size_t)>& fn);
 /// Whether forward_in_parts() serves it: on the CPU, for outputs that are rows.
 bool splits(const ForwardInput& in, const ForwardRequest& want);
 
-/// What one pass over `ids` and `mask` ([items, time], both on the CPU) gives for `pooled` or `picked`. Times behind
-/// an item's last key are not computed, so `at` must not ask for them.
-XP_API ForwardOutput forward_in_parts(const Model& model, Weights weights, const at::Tensor& ids,
-                                      const at::Tensor& mask, const ForwardRequest& want);
+/// What one pass over ids, mask and segments, if there are some ([items, time], all on the CPU), gives for `pooled`
+/// or `picked`. Times behind an item's last key are not computed, so `at` must not ask for them.
+XP_API ForwardOutput forward_in_parts(const Model& model, Weights weights, const ForwardInput& in,
+                                      const ForwardRequest& want);
 
 }  // namespace xp

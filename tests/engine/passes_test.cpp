@@ -208,7 +208,7 @@ TEST_CASE("passes in parts give the rows of one pass") {
         ForwardRequest{.pooling = Pooling::own, .view = {1, 6}}, ForwardRequest{.at = ops::tensor(places)}}) {
     const auto whole = counting.forward(weights, {.ids = r.ids, .mask = r.mask}, want);
     counting.tokens = counting.passes = 0;
-    const auto parts = forward_in_parts(counting, weights, r.ids, r.mask, want);
+    const auto parts = forward_in_parts(counting, weights, {.ids = r.ids, .mask = r.mask}, want);
     CHECK(counting.passes > 2);
     CHECK(counting.tokens < 0.75 * static_cast<double>(r.ids.numel()));  // most of the padding is not computed
     const auto &a = want.at.defined() ? whole.picked : whole.pooled,
@@ -216,7 +216,7 @@ TEST_CASE("passes in parts give the rows of one pass") {
     CHECK((a - b).abs().max().item<double>() < 1e-12);
   }
   const auto behind = ops::tensor({time - 1});
-  CHECK_THROWS_WITH(forward_in_parts(counting, weights, r.ids, r.mask, {.at = behind}),
+  CHECK_THROWS_WITH(forward_in_parts(counting, weights, {.ids = r.ids, .mask = r.mask}, {.at = behind}),
                     Catch::Matchers::ContainsSubstring("behind its last token"));
 }
 

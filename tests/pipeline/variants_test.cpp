@@ -34,7 +34,8 @@ json file_of(const json& variant, std::map<std::string, json>& bases) {
 
 /// What we refuse and the library takes: kit/pipeline/README.md says why.
 bool is_meant(const std::string& message) {
-  for (const char* part : {"is no text here", "is not in `special_tokens`", "at least 1", "that post-processing adds"})
+  for (const char* part :
+       {"is no text here", "is not in `special_tokens`", "at least 1", "that post-processing adds"})
     if (message.find(part) != std::string::npos) return true;
   return false;
 }

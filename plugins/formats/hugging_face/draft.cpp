@@ -49,9 +49,9 @@ Draft draft_of_one(const Checkpoint& from, const Family& family, bool prefixed) 
   }
   for (const auto& one : from.parameters.info)
     if (!placed.contains(one.name))
-      throw Error("the family " + backquoted(family.model_type()) + " has no place for parameter " +
-                      backquoted(one.name),
-                  Exit::data);
+      throw Error(
+          "the family " + backquoted(family.model_type()) + " has no place for parameter " + backquoted(one.name),
+          Exit::data);
   out.tensors = assembly.finish();
   return out;
 }

@@ -14,10 +14,10 @@
 #include "base/file.h"
 #include "kit/files/tensor_files.h"
 #include "kit/tensors.h"
+#include "models_fixture.h"
 #include "testing/testing.h"
 #include "testing/tokenizer_checks.h"
 #include "testing/torch_toy_build.h"
-#include "models_fixture.h"
 
 namespace hugging_face_test {
 

@@ -80,9 +80,9 @@ Json Family::preprocessor(const Table& settings, const Json& config) const {
 }
 
 std::vector<std::string> Family::lost_of_preprocessor(const Table& settings, const Json& preprocessor) const {
-  static const std::array<std::string_view, 6> told{"image_mean",       "image_std",  "image_processor_type",
-                                                    "processor_class", "feature_extractor_type",
-                                                    "_valid_processor_keys"};
+  static const std::array<std::string_view, 6> told{
+      "image_mean",           "image_std", "image_processor_type", "processor_class", "feature_extractor_type",
+      "_valid_processor_keys"};
   std::vector<std::string> out;
   const auto description = data_.find("preprocessor");
   if (description == data_.end() || !preprocessor.is_object()) return out;

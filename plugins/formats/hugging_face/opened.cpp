@@ -65,8 +65,8 @@ void Opened::add_part(const std::string& role, const Family& family, Json config
     const auto found = files_->tensors().find(place.theirs);
     if (found == files_->tensors().end() || place.lead == 0) continue;
     const auto& shape = found->second.shape;
-    if (std::ssize(shape) <= place.lead || std::any_of(shape.begin(), shape.begin() + place.lead,
-                                                       [](std::int64_t side) { return side != 1; }))
+    if (std::ssize(shape) <= place.lead ||
+        std::any_of(shape.begin(), shape.begin() + place.lead, [](std::int64_t side) { return side != 1; }))
       throw Error(folder_.string() + ": tensor " + backquoted(place.theirs) + " does not have the first " +
                       std::to_string(place.lead) + " of its axes of length 1",
                   Exit::data);

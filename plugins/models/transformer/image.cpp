@@ -30,7 +30,8 @@ PatchEmbedding plan_patches(BuildContext& context, const Params& p) {
 }
 
 const Tensor& image_of(const ForwardInput& in, const Params& p) {
-  if (!in.fields) throw Error("a transformer with input = \"image\" reads the field `image`; the pass gives no fields");
+  if (!in.fields)
+    throw Error("a transformer with input = \"image\" reads the field `image`; the pass gives no fields");
   const auto& image = in.fields->dense("image");
   const std::array<std::int64_t, 4> wanted{image.dim() == 4 ? image.size(0) : -1, p.channels, p.image_size,
                                            p.image_size};
@@ -39,8 +40,9 @@ const Tensor& image_of(const ForwardInput& in, const Params& p) {
                 std::to_string(p.channels) + ", " + std::to_string(p.image_size) + ", " +
                 std::to_string(p.image_size) + "]");
   if (!image.is_floating_point())
-    throw Error("the field `image` has whole numbers; the model reads floating-point ones, as `image_mean` and "
-                "`image_sd` leave them");
+    throw Error(
+        "the field `image` has whole numbers; the model reads floating-point ones, as `image_mean` and "
+        "`image_sd` leave them");
   return image;
 }
 
@@ -53,8 +55,7 @@ Tensor embed_patches(const PatchEmbedding& e, const Params& p, Weights w, const 
                            .permute({0, 2, 3, 1, 4, 5})
                            .flatten(3)
                            .flatten(1, 2);
-  const auto x =
-      e.bias ? ops::linear(patches, map.flatten(1), w[*e.bias]) : ops::linear(patches, map.flatten(1));
+  const auto x = e.bias ? ops::linear(patches, map.flatten(1), w[*e.bias]) : ops::linear(patches, map.flatten(1));
   return ops::cat({w[e.first].expand({image.size(0), 1, p.width}), x}, 1);
 }
 

@@ -19,8 +19,8 @@ using Catch::Matchers::ContainsSubstring;
 
 struct Alone {
   explicit Alone(xp::Table more, std::int64_t vocab = 0) : build(vocab) {
-    xp::Table table{{"type", "transformer"}, {"layers", 2},     {"width", 8},    {"heads", 2},  {"image_size", 6},
-                    {"patch_size", 3},       {"channels", 2},   {"head", "none"}};
+    xp::Table table{{"type", "transformer"}, {"layers", 2},     {"width", 8},    {"heads", 2},
+                    {"image_size", 6},       {"patch_size", 3}, {"channels", 2}, {"head", "none"}};
     for (auto& [key, value] : more) table.insert_or_assign(key, value);
     if (vocab == 0) table.insert_or_assign("input", "image");
     build.ids = {{"end", 4}};
@@ -130,8 +130,8 @@ TEST_CASE("pooling at the end token takes the first that may be read, else the l
   auto mask = xp::ops::ones({3, 4}, at::kBool);
   mask[1].narrow(0, 0, 1).fill_(false);  // an end token in the padding
   mask[2].narrow(0, 3, 1).fill_(false);
-  const auto out = m.model->forward(m.build.own.values, {.ids = ids, .mask = mask},
-                                    {.tokens = true, .pooling = xp::Pooling::own});
+  const auto out =
+      m.model->forward(m.build.own.values, {.ids = ids, .mask = mask}, {.tokens = true, .pooling = xp::Pooling::own});
   CHECK(apart(out.pooled[0], out.tokens[0][1]) == 0);
   CHECK(apart(out.pooled[2], out.tokens[2][2]) == 0);
   CHECK_THROWS_WITH(m.model->forward(m.build.own.values, {.vectors = m.model->embed(m.build.own.values, ids)},
@@ -150,7 +150,9 @@ TEST_CASE("flops of an image count its patches") {
 
 TEST_CASE("an image model says which settings and images do not fit") {
   const at::NoGradGuard quiet;
-  const auto refused = [](xp::Table more, const char* what) { CHECK_THROWS_WITH(Alone(more), ContainsSubstring(what)); };
+  const auto refused = [](xp::Table more, const char* what) {
+    CHECK_THROWS_WITH(Alone(more), ContainsSubstring(what));
+  };
   refused({{"patch_size", 4}}, "`patch_size` (4) must divide `image_size` (6)");
   refused({{"kind", "decoder"}}, "`kind` is \"encoder\"");
   refused({{"head", "linear"}}, "there is no vocabulary");
