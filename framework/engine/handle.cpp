@@ -6,6 +6,7 @@
 #include "api/ops.h"
 #include "base/text.h"
 #include "engine/session.h"
+#include "kit/batches.h"
 #include "kit/generation.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -94,13 +95,8 @@ class ModelHandle final : public Handle {
     if (!asked.view.layers) asked.view.layers = view_.layers;
     if (!asked.view.width) asked.view.width = view_.width;
     const at::NoGradGuard quiet;
-    ForwardInput in;
-    if (batch.has("ids")) {
-      in.ids = batch.dense("ids");
-      in.mask = batch.dense("input.mask");
-    } else {
-      in.fields = &batch;
-    }
+    ForwardInput in{.fields = &batch, .segments = segments_of(batch)};
+    if (batch.has("ids")) in.ids = batch.dense("ids"), in.mask = batch.dense("input.mask");
     return built_.model->forward(built_.active, in, asked);
   }
 

@@ -4,7 +4,7 @@
 usage: PYTHON tools/parity/model_families.py     (PYTHON has transformers==5.23.0 and torch==2.13.0)
 
 Each folder is a model directory as save_pretrained writes it, with expected.safetensors beside: `ids` and `mask` ([2, 9], the
-second text padded) or `image` ([2, 3, 12, 12]), `hidden` (last hidden states), `pooled` if the model pools, and `logits`;
+second text padded; BERT also has `segments` and what they change) or `image` ([2, 3, 12, 12]), `hidden` (last hidden states), `pooled` if the model pools, and `logits`;
 encoder-decoders have `decoder_ids` too and both for the decoder; CLIP has the names of both towers behind `text.` and `image.`.
 Nothing here runs in a test."""
 import json
@@ -130,6 +130,10 @@ def expected(model, ids, mask):
                           "hidden": got.decoder_hidden_states[-1], "logits": got.logits}
         got = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         out["hidden"] = got.hidden_states[-1]
+        if model.config.model_type == "bert":
+            segments = (torch.arange(9) >= 4).long().expand(2, 9).contiguous()
+            again = model(input_ids=ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True)
+            out |= {"segments": segments, "segments.hidden": again.hidden_states[-1]}
         return out | ({"logits": got.logits} if hasattr(got, "logits") else {})
 
 
