@@ -249,7 +249,8 @@ struct Large : Copy {
       one["data_offsets"] = {at, at + bytes};
       at += bytes;
     }
-    const auto text = header.dump();
+    auto text = header.dump();
+    text.append((8 - text.size() % 8) % 8, ' ');
     size = text.size();
     std::ofstream file(path / "model.safetensors", std::ios::binary);
     file.write(reinterpret_cast<const char*>(&size), 8);
