@@ -53,13 +53,14 @@ struct Sides {
 Sides open_sides(const AdaptRequest& request, const Registry& registry) {
   Sides out;
   out.format = format_of(registry, request.model);
+  // Before the model: what reading it needs for a while does not add to the tensors.
+  out.target = format_of(registry, request.tokenizer)->read_tokenizer(request.tokenizer);
+  if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   auto read = out.format->read(request.model);
   if (!read.checkpoint) throw Error(request.model.string() + " holds a tokenizer and no model", Exit::data);
   if (!read.tokenizer)
     throw Error(request.model.string() + " holds no tokenizer, so nobody knows what its rows stand for", Exit::data);
   out.model = std::move(*read.checkpoint), out.source = read.tokenizer, out.lost = read.lost;
-  out.target = format_of(registry, request.tokenizer)->read(request.tokenizer).tokenizer;
-  if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   return out;
 }
 

@@ -85,9 +85,13 @@ std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, cons
   Index plain, lower;
   // Tokens that only their spelling tells from one before, as with marks of a word's end: "a" and "a</w>".
   std::unordered_map<std::string, TokenId> spelt;
+  std::unordered_map<std::string, TokenId> reserved;  // specials without a purpose that is known, by their text
   for (TokenId id = 0; id < source.size(); ++id) {
     const auto key = source.key(id);
-    if (key.kind == TokenKind::special) continue;
+    if (key.kind == TokenKind::special) {
+      if (key.purpose.empty()) reserved.emplace(key.bytes, id);
+      continue;
+    }
     if (!plain[text_key(key)].add(id, key.word_start)) spelt.emplace(source.text(id), id);
     lower[folded(key)].add(id, key.word_start);
   }
@@ -95,7 +99,13 @@ std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, cons
   std::vector<std::optional<Match>> out(static_cast<std::size_t>(target.size()));
   for (TokenId id = 0; id < target.size(); ++id) {
     const auto key = target.key(id);
-    if (key.kind == TokenKind::special) continue;
+    if (key.kind == TokenKind::special) {
+      // "<s>" may serve for anything, but "<repo_name>", whose purpose nobody knows, is what it is called.
+      const auto same = reserved.find(key.bytes);
+      if (key.purpose.empty() && same != reserved.end())
+        out[static_cast<std::size_t>(id)] = Match{same->second, MatchLevel::exact, false};
+      continue;
+    }
     const auto text = text_key(key);
     const bool apart = alone.contains(text);
     const auto alike = spelt.find(std::string(target.text(id)));

@@ -54,7 +54,7 @@ TEST_CASE("tables made in blocks are those made whole, and tied ones are made on
 TEST_CASE("rows beyond the tokens stay where the vocabulary keeps its size") {
   const Scratch scratch;
   MixPlan plan(kOld, kOld);
-  for (TokenId id = 0; id < kOld; ++id) plan.set_row(id, {{kOld - 1 - id, 1}}, "copy");
+  for (TokenId id = 0; id < kOld; ++id) plan.set_row(id, {{static_cast<TokenId>(kOld) - 1 - id, 1}}, "copy");
   const auto table = numbers(kOld + 3, 4);
   Parameters old;
   old.info = {{"embedding.token", "vocab.input", -1}}, old.values = {table};

@@ -227,6 +227,34 @@ TEST_CASE("Keys of tokens and the way back", "[pipeline]") {
   CHECK(wordpiece->pieces(TokenKey{"Aa", WordStart::yes}) == std::vector<TokenId>{1, 2});
 }
 
+TEST_CASE("Special tokens whose purpose nobody knows are matched by their text, others by purpose alone",
+          "[pipeline]") {
+  const auto words = [](const std::vector<std::string>& names) {
+    json vocab = json::object(), added = json::array();
+    for (const auto& name : names) {
+      const auto id = vocab.size();
+      vocab[name] = id;
+      if (name.starts_with("<"))
+        added.push_back({{"id", id},
+                         {"content", name},
+                         {"single_word", false},
+                         {"lstrip", false},
+                         {"rstrip", false},
+                         {"normalized", false},
+                         {"special", true}});
+    }
+    return pipeline_of({{"type", "WordLevel"}, {"unk_token", "<unk>"}, {"vocab", vocab}}, {{"added_tokens", added}});
+  };
+  const auto from = words({"<unk>", "<repo>", "a", "<pad>", "<file>"}),
+             to = words({"<file>", "a", "<unk>", "<pad>", "<x>"});
+  std::vector<TokenId> sources;
+  for (const auto& match : xp::match_vocabularies(*from, *to, {xp::MatchLevel::exact}))
+    sources.push_back(match ? match->source : -1);
+  CHECK(sources == std::vector<TokenId>{4, 2, 0, 3, -1});
+  const auto same = xp::match_vocabularies(*from, *from, {xp::MatchLevel::exact});
+  for (TokenId id = 0; id < from->size(); ++id) CHECK(same[static_cast<std::size_t>(id)]->source == id);
+}
+
 TEST_CASE("A text that stands alone is matched by the token that stands alone, not by a piece inside words",
           "[pipeline]") {
   const json bert = {{"type", "WordPiece"},

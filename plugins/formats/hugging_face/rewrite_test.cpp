@@ -78,7 +78,8 @@ struct Large : Copy {
       one["data_offsets"] = {at, at + bytes};
       at += bytes;
     }
-    const auto text = header.dump();
+    auto text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');  // numbers lie at multiples of their size
     size = text.size();
     std::ofstream file(path / "model.safetensors", std::ios::binary);
     file.write(reinterpret_cast<const char*>(&size), 8);
