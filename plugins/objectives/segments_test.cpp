@@ -20,7 +20,8 @@ FixtureSpec spec(const Case& of) {
   s.reserved = {{"mask", 3}};
   s.model = {{"type", "transformer"}, {"layers", 1}, {"width", 8}, {"heads", 2}, {"max_time", 40}, {"segments", 2}};
   s.objective = {{"type", of.objective}};
-  if (of.objective == std::string("substituted_token_detection")) s.objective["sampler"] = Table{{"type", "uniform"}};
+  if (of.objective == std::string("substituted_token_detection"))
+    s.objective["sampler"] = xp::Table{{"type", "uniform"}};
   s.dataset_fields.push_back({"segment", "input", 0});
   s.dataset_fields.push_back({"word", "input", -1});
   if (*of.field) {
