@@ -8,6 +8,23 @@
 
 namespace {
 
+/// A corpus that knows after a pass how many documents it has.
+class CountedSource final : public xp::DataSource {
+ public:
+  explicit CountedSource(const xp::DataSource& source) : source_(source) {}
+  void for_each(const std::function<void(const xp::Document&)>& visit) const override {
+    std::size_t n = 0;
+    source_.for_each([&](const xp::Document& document) { ++n, visit(document); });
+    documents_ = n;
+  }
+  std::string fingerprint() const override { return source_.fingerprint(); }
+  std::size_t documents() const { return documents_; }  ///< 0 before the first pass
+
+ private:
+  const xp::DataSource& source_;
+  mutable std::size_t documents_ = 0;
+};
+
 /// Fits a tokenizer to a corpus.
 class TrainTokenizer final : public xp::Stage {
  public:
@@ -35,10 +52,11 @@ class TrainTokenizer final : public xp::Stage {
       if (!n || *n < 1) throw xp::Error("reserve." + purpose + " wants a whole number above 0");
       reserve[purpose] = *n;
     }
-    const auto corpus = context.documents(p_.corpus);
-    const auto encoder = fit(*corpus, reserve, context);
+    const auto documents = context.documents(p_.corpus);
+    const CountedSource corpus(*documents);
+    const auto encoder = fit(corpus, reserve, context);
     context.save(*encoder, *p_.method);
-    const auto [bytes, tokens] = measure(*corpus, *encoder, context);
+    const auto [bytes, tokens] = measure(corpus, *encoder, context);
     context.recorder().metric("size", static_cast<double>(encoder->size()), {.unit = "tokens"});
     if (tokens > 0)
       context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
@@ -58,10 +76,11 @@ class TrainTokenizer final : public xp::Stage {
   }
 
   // Bytes and tokens of all documents.
-  static std::pair<double, double> measure(const xp::DataSource& corpus, const xp::Encoder& encoder,
+  static std::pair<double, double> measure(const CountedSource& corpus, const xp::Encoder& encoder,
                                            xp::StageContext& context) {
     constexpr std::size_t kBatchBytes = std::size_t{1} << 22;
     double bytes = 0, tokens = 0;
+    const auto all = static_cast<double>(corpus.documents());  // 0 if fitting has not read them
     std::size_t documents = 0, waiting = 0;
     std::vector<std::string> texts;
     const auto encode_batch = [&] {
@@ -72,7 +91,8 @@ class TrainTokenizer final : public xp::Stage {
       documents += texts.size();
       bytes += static_cast<double>(waiting);
       texts.clear(), waiting = 0;
-      context.progress(kLearned, 1, "encoding, " + std::to_string(documents) + " documents");
+      const double share = all > 0 ? static_cast<double>(documents) / all : 0;
+      context.progress(kLearned + (1 - kLearned) * share, 1, "encoding, " + std::to_string(documents) + " documents");
     };
     corpus.for_each([&](const xp::Document& document) {
       texts.push_back(document.text);

@@ -209,7 +209,7 @@ class Unigram final : public xp::Tokenizer {
   struct Params {
     std::int64_t vocab_size = 8000, seed_size = 1000000, em_iterations = 2, max_piece = 16, threads = 0;
     double character_coverage = 0.9995, shrink = 0.75;
-    bool byte_fallback = false;
+    bool byte_fallback = false, split_kinds = true;
 
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::vocab_size, "vocab_size", "Number of tokens, reserved ones included.").min(16).max(1 << 24);
@@ -226,6 +226,9 @@ class Unigram final : public xp::Tokenizer {
       f.add(&Params::max_piece, "max_piece", "Characters of the longest piece, the word's mark included.")
           .min(1)
           .max(255);
+      f.add(
+          &Params::split_kinds, "split_kinds",
+          "Whether pieces stay within one script, within digits or within other characters, not only within words.");
       f.add(&Params::byte_fallback, "byte_fallback",
             "Whether unknown characters become tokens of their bytes instead of the unknown token.");
       f.add(&Params::threads, "threads", "Threads that fit; 0 takes one per core.").min(0).max(1024).no_result();
@@ -256,6 +259,7 @@ class Unigram final : public xp::Tokenizer {
     settings.em_iterations = static_cast<int>(params_.em_iterations);
     settings.max_chars = static_cast<int>(params_.max_piece);
     settings.threads = params_.threads;
+    settings.split_kinds = params_.split_kinds;
     settings.mark = kMark;
     const auto fitted = xp::fit_unigram(words, settings);
 

@@ -22,7 +22,8 @@ import time
 
 KINDS = ["bpe", "wordpiece", "unigram"]
 DOCUMENT_BYTES = 4000
-SETTINGS = {"bpe": "", "wordpiece": ", lowercase = true", "unigram": ""}
+SETTINGS = {"bpe": "", "wordpiece": ", lowercase = true",
+            "unigram": ", split_kinds = false, character_coverage = 1.0"}  # the peer's rules
 RECIPE = """
 recipe  = 1
 name    = "{kind}"
