@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares real models with the library they come from: hidden states, sentence embeddings, logits, losses, greedy text.
 
-usage: PYTHON tools/parity/real_models.py PACKAGES BUILD [minilm] [e5] [smollm2]     (PYTHON has transformers==5.23.0, torch==2.13.0, gguf)
+usage: PYTHON tools/parity/real_models.py PACKAGES BUILD [minilm] [e5] [smollm2] [smollm2_loss]     (PYTHON has transformers==5.23.0, torch==2.13.0, gguf)
 
 PACKAGES is a folder that tools/parity/packages.py filled, BUILD a build folder with `ninja tests/model_outputs` and the
 program done. Prints the largest differences; exit 1 beyond the limits."""
@@ -85,10 +85,15 @@ def loss_texts(packages, most_bytes):
     raise SystemExit(f"the declarations have {size} bytes, {most_bytes} are wanted")
 
 
-def smollm2(packages, build, verdicts):
+def smollm2_peer(packages):
+    """The file, and tokenizer and model as transformers reads them from it."""
     gguf = place(packages, "smollm2")
     tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = transformers.AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32).eval()
+    return gguf, tokenizer, transformers.AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32).eval()
+
+
+def smollm2(packages, build, verdicts):
+    gguf, tokenizer, model = smollm2_peer(packages)
     ids = [tokenizer(text, return_tensors="pt")["input_ids"] for text in TEXTS]
     got, want = outputs(build, gguf, gguf, TEXTS), [{"logits": model(x).logits[0]} for x in ids]
     verdicts.true("SmolLM2 same ids", all(x[0].tolist() == got[f"ids.{i}"].tolist() for i, x in enumerate(ids)))
@@ -97,6 +102,10 @@ def smollm2(packages, build, verdicts):
         full = model.generate(ids[i], attention_mask=torch.ones_like(ids[i]), max_new_tokens=200, do_sample=False, pad_token_id=2)
         text = tokenizer.decode(full[0, ids[i].shape[1] :], skip_special_tokens=True)
         verdicts.true(f"SmolLM2 greedy 200 tokens after {TEXTS[i][:24]!r} are the same", text == written)
+
+
+def smollm2_loss(packages, build, verdicts):
+    gguf, tokenizer, model = smollm2_peer(packages)
     texts, size = loss_texts(packages, LOSS_BYTES)
     ours, theirs, tokens, worst = 0.0, 0.0, 0, 0.0
     for text, one in zip(texts, outputs(build, gguf, gguf, texts, "score")):
@@ -187,7 +196,7 @@ def main():
     packages, build = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
     torch.set_grad_enabled(False)
     verdicts = Verdicts()
-    for part in (minilm, e5, smollm2):
+    for part in (minilm, e5, smollm2, smollm2_loss):
         if len(sys.argv) == 3 or part.__name__ in sys.argv[3:]:
             part(packages, build, verdicts)
     sys.exit(bool(verdicts.wrong))
