@@ -23,7 +23,7 @@ from real_outputs import Verdicts, apart, outputs, place, program, read
 
 TARGETS = ("mistral", "xlmr", "qwen3")
 MOST_MEMORY = 1.3  # peak of the process over the larger of the two models
-LARGE = 700e6      # bytes of a model beside which the program, LibTorch and two tokenizers (150 to 300 MB) are small
+LARGE = 400e6      # bytes of a model beside which the program and the tokenizers are small
 
 
 def peaks(command):
