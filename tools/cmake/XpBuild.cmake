@@ -21,10 +21,14 @@ endif()
 add_library(xp_flags INTERFACE)
 target_compile_options(xp_flags INTERFACE ${XP_COMMON_OPTIONS} ${XP_PATH_OPTIONS} ${known_wrong})
 list(APPEND XP_COMMON_OPTIONS ${known_wrong})
-# Tests and the command line's reading are checked, not timed: a third of their compile time is optimisation.
+# What reads the command line is not timed: a third of its compile time is optimisation.
 add_library(xp_quick_build INTERFACE)
 target_link_libraries(xp_quick_build INTERFACE xp_flags)
 target_compile_options(xp_quick_build INTERFACE $<$<CONFIG:Release>:-O1>)
+# Tests spend their time in the libraries that they test.
+add_library(xp_test_build INTERFACE)
+target_link_libraries(xp_test_build INTERFACE xp_flags)
+target_compile_options(xp_test_build INTERFACE $<$<CONFIG:Release>:-O0>)
 option(XP_WERROR "Warnings end the build" OFF)
 if(XP_WERROR)
   target_compile_options(xp_flags INTERFACE -Werror)
