@@ -48,7 +48,7 @@ XP_API void append(Counts& into, const Counts& child, std::string_view name);
 using Pass = std::function<ForwardOutput(std::string_view role, const ForwardInput&, const ForwardRequest&)>;
 
 /// Offered for one step. Models are reached by role, so that passes are counted (FLOPs), references run frozen, and a
-/// wrapper can stand between a child and its model.
+/// wrapper can stand between a child and its model. Through a frozen model, gradients reach what it was given.
 class XP_API StepContext {
  public:
   virtual ~StepContext();

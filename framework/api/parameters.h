@@ -76,7 +76,8 @@ class XP_API BuildContext : public Resources {
   virtual Param add(const ParameterInfo& info, std::vector<std::int64_t> shape, Init init = {}) = 0;
   /// Another instance of any model plugin, reached by its role from then on. Throws Error if a shared shape differs.
   virtual const Model& make_model(const ModelRequest& request) = 0;
-  virtual const Model& model(std::string_view role) const = 0;  ///< made models, towers, references
+  virtual const Model& model(std::string_view role) const = 0;            ///< made models, towers, references
+  virtual const Parameters& parameters(std::string_view role) const = 0;  ///< of such a model
   virtual std::vector<const Checkpoint*> checkpoints(std::string_view reference) const = 0;  ///< "tuned.*", in order
   /// The model of a checkpoint without memory of its own: for calls with weights from elsewhere.
   virtual std::unique_ptr<Model> architecture(const Checkpoint& checkpoint) = 0;

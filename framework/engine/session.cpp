@@ -124,6 +124,7 @@ class Builder final : public BuildContext {
     return *made.model;
   }
   const Model& model(std::string_view role) const override { return *s_.model(role).model; }
+  const Parameters& parameters(std::string_view role) const override { return s_.model(role).own; }
   std::vector<const Checkpoint*> checkpoints(std::string_view reference) const override {
     return s_.resources_.checkpoints ? s_.resources_.checkpoints(reference) : std::vector<const Checkpoint*>();
   }

@@ -2,6 +2,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "api/ops.h"
 #include "base/text.h"
 #include "engine/draws.h"
@@ -12,6 +14,13 @@
 
 namespace xp {
 namespace {
+
+/// Weights of a frozen model never get a gradient; what another part of the objective gave it as input does.
+bool with_gradient(bool frozen, std::initializer_list<at::Tensor> inputs) {
+  return c10::GradMode::is_enabled() &&
+         (!frozen || std::any_of(inputs.begin(), inputs.end(),
+                                 [](const at::Tensor& x) { return x.defined() && x.requires_grad(); }));
+}
 
 // A key of an item by the bits of its id, so that splitting a batch changes no draw.
 std::uint64_t item_key(const at::Tensor& sample_id, std::int64_t row) {
@@ -50,9 +59,9 @@ class Step final : public StepContext {
     const auto in = s_.packed ? within_texts(asked, want, *s_.packed) : asked;
     auto& built = s_.model(role);
     ++built.passes;
-    const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
-    // Backward costs twice the forward pass.
-    s_.flops += built.model->flops(in, want) * (grad_on ? 3 : 1);
+    const bool grad_on = with_gradient(built.frozen, {in.vectors, in.memory});
+    // Backward costs twice the forward pass, and without gradients of weights as much as it.
+    s_.flops += built.model->flops(in, want) * (grad_on ? built.frozen ? 2 : 3 : 1);
     at::AutoGradMode grad(grad_on);
     if (!training_ || built.frozen) return built.model->forward(built.active, in, want);
     const std::string pass = std::string(role) + "." + std::to_string(built.passes) + ".dropout.";
@@ -71,9 +80,9 @@ class Step final : public StepContext {
 
   at::Tensor logits(std::string_view role, const at::Tensor& hidden) override {
     auto& built = s_.model(role);
-    const bool grad_on = c10::GradMode::is_enabled() && !built.frozen;
+    const bool grad_on = with_gradient(built.frozen, {hidden});
     s_.flops += 2.0 * static_cast<double>(hidden.numel()) * static_cast<double>(built.model->shape().classes) *
-                (grad_on ? 3 : 1);
+                (grad_on ? built.frozen ? 2 : 3 : 1);
     at::AutoGradMode grad(grad_on);
     return built.model->logits(built.active, hidden);
   }

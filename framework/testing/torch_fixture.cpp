@@ -81,6 +81,7 @@ class Fixture::Builder final : public BuildContext {
     return *f_.models_.at(r.role).model;
   }
   const Model& model(std::string_view role) const override { return *f_.models_.at(std::string(role)).model; }
+  const Parameters& parameters(std::string_view role) const override { return f_.models_.at(std::string(role)).own; }
   std::vector<const Checkpoint*> checkpoints(std::string_view reference) const override {
     std::vector<const Checkpoint*> found;
     for (const auto& [name, checkpoint] : f_.spec_.checkpoints)

@@ -35,6 +35,7 @@ Param ToyBuild::add(const ParameterInfo& info, std::vector<std::int64_t> shape, 
 
 const Model& ToyBuild::make_model(const ModelRequest& request) { refuse("model", request.role); }
 const Model& ToyBuild::model(std::string_view role) const { refuse("model", role); }
+const Parameters& ToyBuild::parameters(std::string_view role) const { refuse("model", role); }
 std::vector<const Checkpoint*> ToyBuild::checkpoints(std::string_view reference) const {
   refuse("checkpoint", reference);
 }

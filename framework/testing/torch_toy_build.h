@@ -13,6 +13,7 @@ class ToyBuild final : public BuildContext {
   Param add(const ParameterInfo& info, std::vector<std::int64_t> shape, Init init) override;
   const Model& make_model(const ModelRequest& request) override;
   const Model& model(std::string_view role) const override;
+  const Parameters& parameters(std::string_view role) const override;
   std::vector<const Checkpoint*> checkpoints(std::string_view reference) const override;
   std::unique_ptr<Model> architecture(const Checkpoint& checkpoint) override;
   BuildContext& child(std::string_view name) override;

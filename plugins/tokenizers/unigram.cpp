@@ -5,6 +5,7 @@
 #include "api/dataset.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kit/marked_words.h"
 #include "kit/subword_encoder.h"
 #include "kit/unigram.h"
 #include "kit/word_counts.h"
@@ -14,10 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-const std::string kMark = "\u2581";  // stands for a space and begins every word
+const std::string kMark(xp::kWordMark);
 constexpr double kUnknownCost = 10;  // an unknown character scores this much less than the rarest piece
 
-/// NFKC; every run of white space (and of the mark itself) becomes one mark, none at the ends, one at the start.
+/// marked_words() with the way back to the original bytes.
 xp::AlignedText normalise(std::string_view text) {
   xp::AlignedText out(text);
   out.nfkc();
@@ -33,26 +34,6 @@ xp::AlignedText normalise(std::string_view text) {
     gap = first = false;
     writer.put(bytes, from, same);
   });
-  return out;
-}
-
-/// normalise() without the way back, which counting does not need.
-std::string normalised_text(std::string_view text) {
-  xp::AlignedText composed(text);
-  composed.nfkc();
-  std::string out;
-  out.reserve(composed.text().size() * 3 / 2);
-  bool gap = true;
-  for (std::size_t at = 0; at < composed.text().size();) {
-    const char32_t c = xp::next_char(composed.text(), at);
-    if (xp::is_white_space(c) || c == 0x2581) {
-      gap = true;
-      continue;
-    }
-    if (gap) out += kMark;
-    gap = false;
-    xp::append_char(out, c);
-  }
   return out;
 }
 
@@ -245,7 +226,7 @@ class Unigram final : public xp::Tokenizer {
     const auto words = xp::count_words(
         corpus,
         [](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const std::string normal = normalised_text(text);
+          const std::string normal = xp::marked_words(text);
           const std::string_view all = normal;
           xp::split_before(all, kMark,
                            [&](xp::TextSpan span) { word(all.substr(span.begin, span.end - span.begin)); });
