@@ -15,8 +15,10 @@ class Small {
  public:
   Small() {
     text("general.architecture", "llama");
-    for (const auto& [key, value] : {std::pair("llama.embedding_length", 8), {"llama.attention.head_count", 2},
-                                     {"llama.block_count", 1}, {"llama.feed_forward_length", 12},
+    for (const auto& [key, value] : {std::pair("llama.embedding_length", 8),
+                                     {"llama.attention.head_count", 2},
+                                     {"llama.block_count", 1},
+                                     {"llama.feed_forward_length", 12},
                                      {"llama.context_length", 16}})
       number(head(key, 4), std::uint32_t(value));
     text("tokenizer.ggml.model", "gpt2"), text("tokenizer.ggml.pre", "smollm");

@@ -63,7 +63,8 @@ TEST_CASE("answers have the losses that T5 has in the library that made it") {
     CHECK(std::abs(score.nats / nats[i].item<double>() - 1) < 1e-5);
   }
   // What the encoder reads counts, and so does the order of the answer.
-  const auto other = score_answers(*built.model, built.active, {}, pairs.ids.flip(0), pairs.mask, pairs.mask.logical_and(pairs.scored), 0);
+  const auto other = score_answers(*built.model, built.active, {}, pairs.ids.flip(0), pairs.mask,
+                                   pairs.mask.logical_and(pairs.scored), 0);
   CHECK(std::abs(other[0].nats / scores[0].nats - 1) > 1e-3);
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
 
 #include "project.h"
 
@@ -48,6 +49,34 @@ with  = [{ type = "pseudo_likelihood", data = "made:test" }]
   REQUIRE(after);
   CHECK(node(*after, "more").digest != before);
   CHECK(node(*after, "pretrain").digest == node(plan, "pretrain").digest);
+}
+
+TEST_CASE("a folder of a package is a model, and what its subfolders say of it is part of it") {
+  const Scratch cache;
+  const char* was = std::getenv("XDG_CACHE_HOME");
+  const std::string old = was ? was : "";
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  const auto folder = user_cache() / "packages" / "tiny-1";
+  std::filesystem::create_directories(folder / "model" / "1_Pooling");
+  write_file(folder.string() + ".sha256", "abc\n");
+  write_file(folder / "model" / "config.json", "{}");
+  const std::string source = R"(
+[source.tiny]
+registry = "pypi"
+version  = "1"
+sha256   = "abc"
+[stage.pretrain]
+model = "package:tiny/)";
+  Project p;
+  const auto before = p.plan(source + "model\"\n");
+  CHECK(setting(before, "pretrain", "model").as<Reference>()->path == (folder / "model").string());
+  write_file(folder / "model" / "1_Pooling" / "config.json", "{}");
+  CHECK(node(p.plan(source + "model\"\n"), "pretrain").digest != node(before, "pretrain").digest);
+  CHECK(p.codes(source + "none\"\n") == std::vector<std::string>{"missing-file"});
+  if (was)
+    ::setenv("XDG_CACHE_HOME", old.c_str(), 1);
+  else
+    ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_CASE("a file's content and name are part of the digest, its folder is not") {

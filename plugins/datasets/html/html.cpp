@@ -1,4 +1,5 @@
 // Folders of HTML pages, alone or with the texts that a search index leads to them by.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -49,6 +50,17 @@ class PagePlaces {
   std::map<std::string, std::optional<std::size_t>> places_;
 };
 
+/// Paths from the folder that all of them lie in: names of files alone repeat.
+std::vector<std::string> short_paths(const std::vector<xp::DataFile>& files) {
+  std::string common = files.front().path;
+  for (const auto& file : files)
+    common.resize(static_cast<std::size_t>(std::ranges::mismatch(common, file.path).in1 - common.begin()));
+  const auto slash = common.rfind('/');
+  std::vector<std::string> out;
+  for (const auto& file : files) out.push_back(file.path.substr(slash == std::string::npos ? 0 : slash + 1));
+  return out;
+}
+
 /// Pages, each a document; or, with an index, pairs of a text that people look for and a page that it leads to.
 class Html final : public xp::DataSource {
  public:
@@ -61,7 +73,8 @@ class Html final : public xp::DataSource {
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::files, "files", "Pages: paths with `*`.").files().required();
       f.add(&Params::index, "index",
-            "Search indexes: lists of objects with `url` and `text` in JSON or JavaScript. Each text and a page that it "
+            "Search indexes: lists of objects with `url` and `text` in JSON or JavaScript. Each text and a page that "
+            "it "
             "leads to are a pair; pages are found by the ends of their paths, and texts that lead to none of `files` "
             "are left out.")
           .files();
@@ -75,18 +88,19 @@ class Html final : public xp::DataSource {
       f.gives("split", "train"), f.gives("split", "test");
     }
   };
-  explicit Html(Params params) : p_(std::move(params)), files_(xp::data_files(p_.files)) {
+  explicit Html(Params params)
+      : p_(std::move(params)), files_(xp::data_files(p_.files)), names_(short_paths(files_)) {
     if (!p_.index.empty()) index_ = xp::data_files(p_.index);
     if (p_.blocks.empty()) throw xp::Error("`blocks` names no element, so no text would be read", Exit::usage);
   }
 
   void for_each(const std::function<void(const Document&)>& visit) const override {
     if (!index_.empty()) return pairs(visit);
-    for (const auto& file : files_) {
-      auto page = read(file);
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      auto page = read(files_[i]);
       if (page.text.empty()) continue;
       Document out;
-      out.id = file.name, out.text = std::move(page.text), out.title = std::move(page.title);
+      out.id = names_[i], out.text = std::move(page.text), out.title = std::move(page.title);
       out.annotations = std::move(page.paragraphs);
       out.split = split_of(out.id);
       finish(out, page.language);
@@ -98,10 +112,8 @@ class Html final : public xp::DataSource {
     xp::Digest digest;
     digest.add("html").add(xp::join(p_.blocks, "\n")).add(p_.below).add(p_.language).add(p_.source);
     digest.add(p_.with_id ? "with_id" : "").add(xp::number_text(p_.held_out));
-    for (const auto* list : {&files_, &index_}) {
-      digest.add(static_cast<std::int64_t>(list->size()));
-      for (const auto& file : *list) digest.add(file.name).add(file.content_hash());
-    }
+    for (std::size_t i = 0; i < files_.size(); ++i) digest.add(names_[i]).add(files_[i].content_hash());
+    for (const auto& file : index_) digest.add("index").add(file.content_hash());
     return digest.hex();
   }
 
@@ -152,6 +164,7 @@ class Html final : public xp::DataSource {
 
   Params p_;
   std::vector<xp::DataFile> files_, index_;
+  std::vector<std::string> names_;  // of files_
 };
 
 }  // namespace

@@ -64,6 +64,7 @@ TEST_CASE("html: a page gives its blocks, a paragraph each, without markup") {
   const Folder folder;
   const auto all = folder.read();
   REQUIRE(all.size() == 2);
+  CHECK(all[0].id == "a/save.html");
   CHECK(all[0].title == "Saving & closing");
   CHECK(all[0].language == "en-GB");
   CHECK(all[0].script == "Latn");
@@ -81,7 +82,8 @@ TEST_CASE("html: an element's id and the blocks' own choose text") {
   CHECK(chosen[0].text == "Saving\nPress Ctrl+S, or choose File - Save.\nCafé — done\nIn a cell");
   CHECK(folder.read({{"files", one}, {"blocks", List{Value("h1")}}}).at(0).text == "Saving");
   CHECK(folder.read({{"blocks", List{Value("h6")}}}).empty());
-  CHECK_THROWS_WITH(folder.read({{"below", "content"}}), ContainsSubstring("print.html: no element has the id `content`"));
+  CHECK_THROWS_WITH(folder.read({{"below", "content"}}),
+                    ContainsSubstring("print.html: no element has the id `content`"));
 }
 
 TEST_CASE("html: an index gives pairs of its texts and the pages that they lead to") {
@@ -119,7 +121,8 @@ TEST_CASE("html: what is broken is refused with its place") {
   CHECK_THROWS_WITH(refused("[{url:\"a/save.html\"}]")(), ContainsSubstring("entry 1 has no text `text`"));
   CHECK_THROWS_WITH(refused("[{url:\"#x\", text:\"a\"}]")(), ContainsSubstring("entry 1 has an empty `url`"));
   CHECK_THROWS_WITH(refused("[]")(), ContainsSubstring("index.js has no entries"));
-  CHECK_THROWS_WITH(refused("[{url:\"none.html\", text:\"a\"}]")(), ContainsSubstring("leads to none of the 2 pages"));
+  CHECK_THROWS_WITH(refused("[{url:\"none.html\", text:\"a\"}]")(),
+                    ContainsSubstring("leads to none of the 2 pages"));
   CHECK_THROWS_WITH(refused("[{url:\"a/save.html\", text:\"a")(), ContainsSubstring("index.js"));
   write_file(folder.scratch / "en/text/b/print.html", "<p>\xFF</p>");
   CHECK_THROWS_WITH(folder.read(), ContainsSubstring("print.html: invalid UTF-8"));

@@ -44,7 +44,8 @@ std::string as_json(std::string_view script) {
 std::string field(const nlohmann::json& entry, const char* key, const std::string& place) {
   const auto found = entry.is_object() ? entry.find(key) : entry.end();
   if (found == entry.end() || !found->is_string() || trim(found->get_ref<const std::string&>()).empty())
-    throw Error(place + " has no text " + backquoted(key) + "; an entry is an object with `url` and `text`", Exit::data);
+    throw Error(place + " has no text " + backquoted(key) + "; an entry is an object with `url` and `text`",
+                Exit::data);
   return std::string(trim(found->get<std::string>()));
 }
 
