@@ -18,10 +18,10 @@ namespace xp::engine_test {
 namespace {
 
 /// Texts and behind each its answer, as a batch of pairs holds them.
-struct Pairs {
+struct AnsweredTexts {
   at::Tensor ids, mask, scored;
 
-  Pairs(const at::Tensor& source, const at::Tensor& source_mask, const at::Tensor& labels) {
+  AnsweredTexts(const at::Tensor& source, const at::Tensor& source_mask, const at::Tensor& labels) {
     const auto items = source.size(0), time = source.size(1) + labels.size(1);
     ids = ops::zeros({items, time}, at::kLong);
     mask = ops::full({items, time}, false, at::kBool), scored = mask.clone();
@@ -54,7 +54,7 @@ TEST_CASE("answers have the losses that T5 has in the library that made it") {
   session.refresh();
   const auto& built = session.model("primary");
   const auto labels = get("labels"), nats = get("nats");
-  const Pairs pairs(get("ids"), get("mask").to(at::kBool), labels);
+  const AnsweredTexts pairs(get("ids"), get("mask").to(at::kBool), labels);
   const auto scores = score_answers(*built.model, built.active, {}, pairs.ids, pairs.mask, pairs.scored, 0);
   REQUIRE(scores.size() == 2);
   for (std::int64_t i = 0; i < 2; ++i) {
