@@ -22,15 +22,16 @@ class XP_API Handle {
   virtual ~Handle();
   virtual const Encoder* tokenizer() const = 0;  ///< null: the model does not read text
   virtual ModelShape shape() const = 0;
-  /// "encode" "logits" "score" "generate" "predict"; the others throw Error. A causal model scores and generates by
-  /// itself; predict needs an objective with a head.
+  /// "encode" "logits" "score" "generate" "predict"; the others throw Error. A causal model, and one with
+  /// an encoder and a reserved id "start", scores and generates by itself; predict needs an objective with a head.
   virtual bool can(std::string_view what) const = 0;
   /// The model's capability, as model.h lists them ("bidirectional", ...).
   virtual bool has(std::string_view capability) const = 0;
   virtual ForwardOutput encode(const Batch& batch, const ForwardRequest& want) = 0;  ///< reads `ids`, `input.mask`
   virtual at::Tensor logits(const at::Tensor& hidden) = 0;                           ///< [n, w] -> [n, classes]
-  virtual std::vector<Score> score(
-      const Batch& batch) = 0;  ///< of "target" given the rest, else of "ids"; one per item
+  /// Of the tokens that `target` marks given those before them, else of all `ids`; one per item. With an encoder: of
+  /// the marked tokens given all others, which the encoder reads; without marks Error.
+  virtual std::vector<Score> score(const Batch& batch) = 0;
   /// `sampling`: `max_tokens` (default 64), `temperature` (default 0: the likeliest token each time).
   virtual Strings generate(const Batch& batch, const Table& sampling, RandomStream random) = 0;
   /// Scores of classes, [items, classes], or [items, time, classes] where tokens have one each; `field` names them in

@@ -20,7 +20,7 @@ struct Token {
 enum class TokenKind : std::uint8_t {
   text,
   byte,     ///< stands for one byte that no text token covers: "<0x0A>"
-  special,  ///< reserved; matched by purpose, never by its text
+  special,  ///< reserved; matched by purpose, by its text only if no purpose is known
 };
 enum class WordStart : std::uint8_t {
   no,

@@ -32,7 +32,8 @@ Evaluator::~Evaluator() = default;
 StageContext::~StageContext() = default;
 Stage::~Stage() = default;
 Format::~Format() = default;
-void Format::write(const std::filesystem::path&, const Checkpoint&, const Encoder*) const {
+Imported Format::read_vocabulary(const std::filesystem::path& path) const { return read(path); }
+void Format::write(const std::filesystem::path&, const Checkpoint&, const Encoder*, const ReadParameter&) const {
   throw Error("files of the format " + backquoted(type()) + " are read and not written", Exit::usage);
 }
 void Format::rewrite(const std::filesystem::path&, const std::filesystem::path&, const Parameters&,

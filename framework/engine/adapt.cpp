@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <malloc.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -48,6 +49,7 @@ struct Sides {
   std::shared_ptr<const Encoder> source, target;
   std::unique_ptr<Format> format;
   Strings lost;
+  ReadParameter unread;
 };
 
 Sides open_sides(const AdaptRequest& request, const Registry& registry) {
@@ -56,11 +58,13 @@ Sides open_sides(const AdaptRequest& request, const Registry& registry) {
   // Before the model: what reading it needs for a while does not add to the tensors.
   out.target = format_of(registry, request.tokenizer)->read_tokenizer(request.tokenizer);
   if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
-  auto read = out.format->read(request.model);
+  // Only a model that is run needs more than its tables at once.
+  auto read = request.corpus ? out.format->read(request.model) : out.format->read_vocabulary(request.model);
   if (!read.checkpoint) throw Error(request.model.string() + " holds a tokenizer and no model", Exit::data);
   if (!read.tokenizer)
     throw Error(request.model.string() + " holds no tokenizer, so nobody knows what its rows stand for", Exit::data);
   out.model = std::move(*read.checkpoint), out.source = read.tokenizer, out.lost = read.lost;
+  out.unread = std::move(read.unread);
   return out;
 }
 
@@ -154,6 +158,9 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
   const RandomStreams random(request.seed, "adapt");
   const auto initializer = registry.make<VocabInitializer>(request.initializer);
   auto sides = open_sides(request, registry);
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // what the files' JSON took is free and would stay with the process
+#endif
   std::optional<State> vectors;
   if (request.vectors) vectors = vectors_of(*request.vectors);
   std::unique_ptr<DataSource> corpus;
@@ -182,7 +189,7 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
   } else {
     auto& all = sides.model.parameters;
     for (Param i = 0; i < tables.size(); ++i) all.values[all.find(tables.info[i].name)] = tables.values[i];
-    writing_format(registry)->write(request.out, sides.model, sides.target.get());
+    writing_format(registry)->write(request.out, sides.model, sides.target.get(), sides.unread);
   }
   AdaptReport out;
   out.source_tokens = plan.source_size(), out.target_tokens = plan.target_size();

@@ -49,7 +49,7 @@ std::vector<std::string> export_model(const ExportRequest& request, const Catalo
     read.checkpoint = load_checkpoint(request.model);
     read.tokenizer = load_tokenizer(request.model, registry);
   } else {
-    read = format_of(registry, request.model)->read(request.model);
+    read = format_of(registry, request.model)->read_vocabulary(request.model);
   }
   if (!read.checkpoint) throw Error(request.model.string() + " holds no model", Exit::data);
   if (!request.tokenizer.empty()) {
@@ -57,7 +57,7 @@ std::vector<std::string> export_model(const ExportRequest& request, const Catalo
     if (!read.tokenizer) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   }
   const auto format = writing_format(registry);
-  format->write(request.out, *read.checkpoint, read.tokenizer.get());
+  format->write(request.out, *read.checkpoint, read.tokenizer.get(), read.unread);
   for (auto& one : missing(*read.checkpoint, *format->read(request.out).checkpoint)) read.lost.push_back(one);
   return read.lost;
 }

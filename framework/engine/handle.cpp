@@ -86,8 +86,7 @@ class ModelHandle final : public Handle {
     if (what == "encode") return true;
     if (what == "logits") return has("logits");
     if (what == "generate" && !s_.encoder()) return false;
-    if (what == "generate" && has("logits") && has("memory") && has("cache") && s_.encoder()->reserved("start"))
-      return true;
+    if (answers()) return what == "score" || (what == "generate" && has("cache"));
     return (what == "score" || what == "generate") && has("logits") && has("causal") && !has("bidirectional");
   }
 
@@ -110,10 +109,18 @@ class ModelHandle final : public Handle {
 
   std::vector<Score> score(const Batch& batch) override {
     if (!can("score"))
-      throw Error("a model of type " + backquoted(built_.type) + " does not score text: it is not causal");
+      throw Error("a model of type " + backquoted(built_.type) +
+                  " does not score text: it is not causal, nor has it a decoder whose first id the tokenizer "
+                  "reserves as `start`");
     const auto &ids = batch.dense("ids"), &mask = batch.dense("input.mask");
     const bool some = is_dense(batch, "target");
     const auto scored = some ? mask.logical_and(batch.dense("target").ne(0)) : mask;
+    if (answers()) {
+      if (!some)
+        throw Error("a model with an encoder scores a second text given the first; this data marks no second text");
+      const at::NoGradGuard quiet;
+      return score_answers(*built_.model, built_.active, view_, ids, mask, scored, *s_.encoder()->reserved("start"));
+    }
     auto out = score_texts(*built_.model, built_.active, view_, ids, mask, scored);
     if (!some && batch.has("bytes")) {
       const auto bytes = batch.dense("bytes").cpu();
@@ -158,6 +165,8 @@ class ModelHandle final : public Handle {
   }
 
  private:
+  /// Whether an encoder reads what the decoder goes on from.
+  bool answers() const { return has("logits") && has("memory") && s_.encoder() && s_.encoder()->reserved("start"); }
   std::unique_ptr<OpenTexts> continuation(const Batch& batch) {
     const auto &ids = batch.dense("ids"), &mask = batch.dense("input.mask");
     if (!has("memory")) return std::make_unique<ModelTexts>(built_, ids, mask);

@@ -1,5 +1,5 @@
 #pragma once
-// Log-likelihoods of texts under a causal model.
+// Log-likelihoods of texts under a causal model, and of answers under one with an encoder.
 #include <vector>
 
 #include "api/evaluator.h"
@@ -20,5 +20,10 @@ XP_API std::vector<SharedPrefix> shared_prefixes(const at::Tensor& ids, const st
 /// before it. `ids` and `mask` are [items, time]; a model with a cache reads what texts begin with once for all.
 XP_API std::vector<Score> score_texts(const Model& model, Weights weights, const View& view, const at::Tensor& ids,
                                       const at::Tensor& mask, const at::Tensor& scored);
+
+/// The same under an encoder-decoder: the encoder reads the tokens that are not marked, the decoder the marked ones
+/// behind the id `start`. Throws Error if an item with marked tokens has no others.
+XP_API std::vector<Score> score_answers(const Model& model, Weights weights, const View& view, const at::Tensor& ids,
+                                        const at::Tensor& mask, const at::Tensor& scored, std::int64_t start);
 
 }  // namespace xp

@@ -185,7 +185,8 @@ Table overlaid(const Table& base, const Table& changes) {
   Table out = base;
   for (const auto& [key, value] : changes) {
     const auto* text = value.as<std::string>();
-    const auto quantity = text ? parse_quantity(*text) : std::nullopt;
+    std::optional<Quantity> quantity;
+    if (text) quantity = parse_quantity(*text);
     const auto old = base.find(key);
     if (quantity && quantity->unit == Unit::factor && old != base.end() && old->second.is_number()) {
       const double scaled = old->second.number() * quantity->amount;

@@ -1,5 +1,6 @@
 #pragma once
-// Which tokens of two vocabularies are the same, by canonical keys: bytes, word start, kind; specials by purpose.
+// Which tokens of two vocabularies are the same, by canonical keys: bytes, word start, kind; specials by purpose, or
+// by their text where neither vocabulary says a purpose.
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,7 @@ struct Match {
 };
 
 /// For each target id its source id, by the first of `levels` that finds one; among several the text token, then the
-/// one that is spelt the same, then the lowest id. Specials match by purpose alone.
+/// one that is spelt the same, then the lowest id. Specials match by purpose; two without a purpose by their text.
 XP_API std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, const Encoder& target,
                                                             const std::vector<MatchLevel>& levels);
 

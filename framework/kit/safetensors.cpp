@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/files/named.h"
 #include "kit/files/strict_json.h"
 
 namespace xp {
@@ -90,6 +91,16 @@ void check_layout(const std::filesystem::path& file, const std::map<std::string,
     refuse(file, "its tensors end at " + std::to_string(end) + " of " + std::to_string(room) + " bytes");
 }
 
+TensorBytes bytes_to_write(const std::string& name, const TensorBytes& tensor, const ReadTensor& read) {
+  if (tensor.data || tensor.size == 0) return tensor;
+  if (!read) throw Error("the tensor " + backquoted(name) + " has no bytes, and nothing reads them");
+  auto out = read(name);
+  if (out.dtype != tensor.dtype || out.shape != tensor.shape || out.size != tensor.size || !out.data)
+    throw Error("the tensor " + backquoted(name) + " was read as " + out.dtype + " in " + std::to_string(out.size) +
+                " bytes; the header says " + tensor.dtype + " in " + std::to_string(tensor.size));
+  return out;
+}
+
 void check_tensor(const std::string& name, const TensorBytes& tensor) {
   const auto one = dtype_size(tensor.dtype);
   const auto numbers = numbers_in(tensor.shape);
@@ -151,16 +162,11 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : map_(file)
 }
 
 const TensorBytes& SafetensorsFile::at(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [key, tensor] : tensors_) names.push_back(key);
-  throw Error(map_.path().string() + " has no tensor " + backquoted(name) + "; there is " + listed(names),
-              Exit::data);
+  return named_tensor(tensors_, name, map_.path());
 }
 
 void write_safetensors(PendingFile& file, const std::map<std::string, TensorBytes>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, const ReadTensor& read) {
   std::vector<const std::pair<const std::string, TensorBytes>*> order;
   for (const auto& entry : tensors) {
     check_tensor(entry.first, entry.second);
@@ -183,7 +189,10 @@ void write_safetensors(PendingFile& file, const std::map<std::string, TensorByte
   const std::uint64_t length = text.size();
   file.write(&length, 8);
   file.write(text.data(), text.size());
-  for (const auto* entry : order) file.write(entry->second.data, entry->second.size);
+  for (const auto* entry : order) {
+    const auto bytes = bytes_to_write(entry->first, entry->second, read);
+    file.write(bytes.data, bytes.size);
+  }
 }
 
 void write_safetensors(const std::filesystem::path& file, const std::map<std::string, TensorBytes>& tensors,

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -42,12 +43,16 @@ class XP_API SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+/// Gives the bytes of a tensor when it is their turn to be written; what it gave before may go then.
+using ReadTensor = std::function<TensorBytes(const std::string& name)>;
+
 /// Writes tensors under a temporary name, syncs, renames. Those of larger numbers come first, so that all are
 /// aligned. Throws Error for a tensor whose dtype is not known or whose size is not that of its shape.
 XP_API void write_safetensors(const std::filesystem::path& file, const std::map<std::string, TensorBytes>& tensors,
                               const std::map<std::string, std::string>& metadata = {});
-/// The same into a file that the caller syncs and publishes.
+/// The same into a file that the caller syncs and publishes. Tensors without `data` are asked of `read`, each once;
+/// throws Error if what it gives is of another type or shape.
 XP_API void write_safetensors(PendingFile& file, const std::map<std::string, TensorBytes>& tensors,
-                              const std::map<std::string, std::string>& metadata = {});
+                              const std::map<std::string, std::string>& metadata = {}, const ReadTensor& read = {});
 
 }  // namespace xp

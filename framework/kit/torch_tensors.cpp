@@ -55,6 +55,10 @@ TensorBytes bytes_of(const at::Tensor& contiguous) {
           static_cast<const std::byte*>(contiguous.const_data_ptr()), contiguous.nbytes()};
 }
 
+TensorBytes size_of(const at::Tensor& tensor) {
+  return {dtype_name(tensor.scalar_type()), tensor.sizes().vec(), nullptr, tensor.nbytes()};
+}
+
 at::Tensor tensor_of(const TensorBytes& bytes) {
   auto tensor = ops::empty(bytes.shape, dtype_of(bytes.dtype));
   if (bytes.size > 0) std::memcpy(tensor.mutable_data_ptr(), bytes.data, bytes.size);
@@ -63,8 +67,7 @@ at::Tensor tensor_of(const TensorBytes& bytes) {
 
 at::Tensor view_of(const TensorBytes& bytes, std::shared_ptr<const void> owner) {
   const auto type = dtype_of(bytes.dtype);
-  if (reinterpret_cast<std::uintptr_t>(bytes.data) % c10::elementSize(type) != 0)
-    throw Error("numbers of type " + bytes.dtype + " do not lie at a multiple of their size", Exit::data);
+  if (reinterpret_cast<std::uintptr_t>(bytes.data) % c10::elementSize(type) != 0) return tensor_of(bytes);
   if (bytes.size == 0) return ops::empty(bytes.shape, type);
   return at::from_blob(
       const_cast<std::byte*>(bytes.data), bytes.shape, [owner = std::move(owner)](void*) {}, at::TensorOptions(type));

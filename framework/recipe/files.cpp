@@ -107,6 +107,7 @@ std::vector<Files::Member> Files::in_package(const std::string& rest, const Sour
   }
   std::vector<Member> found;
   for (auto& path : glob(folder, member)) found.push_back({std::move(path), {}});
+  if (found.empty() && fs::is_directory(folder / member, none)) found.push_back({folder / member, {}});
   if (found.empty())
     problems_.error("missing-file",
                     "package " + backquoted(name) + " " + version + " has no " + backquoted(printable(member)), span,
@@ -182,12 +183,16 @@ std::optional<Files::Outside> Files::outside(const std::string& scheme, const st
   try {
     if (!folder) return Outside{path, hash(path)};
     std::vector<fs::path> members;
-    for (const auto& entry : fs::directory_iterator(path))
+    for (const auto& entry : fs::directory_iterator(path)) {
       if (entry.is_regular_file()) members.push_back(entry.path());
+      if (!entry.is_directory()) continue;
+      for (const auto& inner : fs::directory_iterator(entry.path()))  // "1_Pooling/config.json" changes results
+        if (inner.is_regular_file() && inner.path().extension() == ".json") members.push_back(inner.path());
+    }
     std::sort(members.begin(), members.end());
     if (members.empty()) return refuse("there is no file in " + backquoted(printable(rest)), "");
     Digest digest;
-    for (const auto& member : members) digest.add(member.filename().string()).add(hash(member));
+    for (const auto& member : members) digest.add(member.lexically_relative(path).string()).add(hash(member));
     return Outside{path, digest.hex()};
   } catch (const Error& error) {
     return refuse(error.what(), "");

@@ -86,18 +86,8 @@ class E5s1 final : public xp::Format {
     return fs::is_regular_file(path, none) && xp::MappedFile(path).text().starts_with("E5S1");
   }
 
-  xp::Imported read(const fs::path& path) const override {
-    const xp::E5s1File file(path);
-    xp::Checkpoint checkpoint{
-        .type = "transformer", .settings = settings_of(file.header()), .parameters = {}, .reserved = {}};
-    for (const auto& place : places(file.header())) {
-      checkpoint.parameters.info.push_back({place.ours, place.role, place.layer});
-      checkpoint.parameters.values.push_back(tensor(path, file, place));
-    }
-    xp::Imported out;
-    out.checkpoint = std::move(checkpoint);
-    return out;
-  }
+  xp::Imported read(const fs::path& path) const override { return read(path, false); }
+  xp::Imported read_vocabulary(const fs::path& path) const override { return read(path, true); }
 
   std::shared_ptr<const xp::Encoder> read_tokenizer(const fs::path&) const override { return nullptr; }
 
@@ -112,7 +102,26 @@ class E5s1 final : public xp::Format {
   }
 
  private:
-  static at::Tensor tensor(const fs::path& path, const xp::E5s1File& file, const Place& place) {
+  static xp::Imported read(const fs::path& path, bool vocabulary_only) {
+    const auto file = std::make_shared<const xp::E5s1File>(path);
+    const auto all = std::make_shared<const std::vector<Place>>(places(file->header()));
+    xp::Checkpoint checkpoint{
+        .type = "transformer", .settings = settings_of(file->header()), .parameters = {}, .reserved = {}};
+    for (const auto& place : *all) {
+      check_size(path, *file, place);
+      const bool later = vocabulary_only && !place.role.starts_with("vocab.");
+      checkpoint.parameters.info.push_back({place.ours, place.role, place.layer});
+      checkpoint.parameters.values.push_back(
+          later ? xp::ops::empty(place.shape, at::TensorOptions(at::kFloat).device(at::kMeta))
+                : tensor(*file, place));
+    }
+    xp::Imported out;
+    out.checkpoint = std::move(checkpoint);
+    if (vocabulary_only) out.unread = [file, all](xp::Param i) { return tensor(*file, all->at(i)); };
+    return out;
+  }
+
+  static void check_size(const fs::path& path, const xp::E5s1File& file, const Place& place) {
     const auto& from = file.at(place.theirs);
     std::int64_t count = 1;
     for (const auto n : place.shape) count *= n;
@@ -120,6 +129,10 @@ class E5s1 final : public xp::Format {
       throw xp::Error(path.string() + ": tensor " + xp::backquoted(place.theirs) + " has " +
                           std::to_string(from.count) + " numbers, the model wants " + std::to_string(count),
                       xp::Exit::data);
+  }
+
+  static at::Tensor tensor(const xp::E5s1File& file, const Place& place) {
+    const auto& from = file.at(place.theirs);
     auto out = xp::ops::empty(place.shape, at::kFloat);
     xp::dequantise(from.type, from.data.data(), from.count, out.mutable_data_ptr<float>());
     xp::drop_mapped_pages(from.data.data(), from.data.size());

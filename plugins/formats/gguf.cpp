@@ -80,6 +80,11 @@ class Opened {
     return out.reshape({n, out.size(0) / n / 2, 2, -1}).transpose(1, 2).reshape(from.shape).contiguous();
   }
 
+  /// Shape and number type of tensor(), on the meta device.
+  Tensor shape(const Place& place) const {
+    return xp::ops::empty(file.at(place.theirs).shape, at::TensorOptions(at::kFloat).device(at::kMeta));
+  }
+
   xp::Strings lost() const {
     xp::Strings out;
     for (const auto& [name, tensor] : file.tensors())
@@ -177,20 +182,8 @@ class Gguf final : public xp::Format {
     return file.text().starts_with("GGUF") || file.text().starts_with("FUGG");
   }
 
-  xp::Imported read(const fs::path& path) const override {
-    const Opened opened(path);
-    xp::Imported out;
-    xp::Checkpoint checkpoint{.type = "transformer", .settings = opened.settings, .parameters = {}, .reserved = {}};
-    out.tokenizer = tokenizer(opened);  // before the tensors: what reading it needs for a while does not add to them
-    for (const auto& place : opened.places) {
-      checkpoint.parameters.info.push_back({place.ours, place.role, place.layer});
-      checkpoint.parameters.values.push_back(opened.tensor(place));
-    }
-    for (const auto& [purpose, id] : out.tokenizer->purposes()) checkpoint.reserved[purpose] = id;
-    out.checkpoint = std::move(checkpoint);
-    out.lost = opened.lost();
-    return out;
-  }
+  xp::Imported read(const fs::path& path) const override { return read(path, false); }
+  xp::Imported read_vocabulary(const fs::path& path) const override { return read(path, true); }
 
   std::shared_ptr<const xp::Encoder> read_tokenizer(const fs::path& path) const override {
     return tokenizer(Opened(path));
@@ -211,6 +204,23 @@ class Gguf final : public xp::Format {
   }
 
  private:
+  static xp::Imported read(const fs::path& path, bool vocabulary_only) {
+    const auto opened = std::make_shared<const Opened>(path);
+    xp::Imported out;
+    xp::Checkpoint checkpoint{.type = "transformer", .settings = opened->settings, .parameters = {}, .reserved = {}};
+    out.tokenizer = tokenizer(*opened);  // before the tensors: what reading it needs for a while does not add to them
+    for (const auto& place : opened->places) {
+      const bool later = vocabulary_only && !place.role.starts_with("vocab.");
+      checkpoint.parameters.info.push_back({place.ours, place.role, place.layer});
+      checkpoint.parameters.values.push_back(later ? opened->shape(place) : opened->tensor(place));
+    }
+    for (const auto& [purpose, id] : out.tokenizer->purposes()) checkpoint.reserved[purpose] = id;
+    out.checkpoint = std::move(checkpoint);
+    out.lost = opened->lost();
+    if (vocabulary_only) out.unread = [opened](xp::Param i) { return opened->tensor(opened->places.at(i)); };
+    return out;
+  }
+
   static std::shared_ptr<const xp::Encoder> tokenizer(const Opened& opened) {
     xp::Purposes purposes;
     for (const auto& [purpose, key] : kPurposes)

@@ -1,8 +1,8 @@
 // What a model directory or file computes here, for comparison with the library it comes from.
-//   model_outputs MODEL TOKENIZER TEXTS(jsonl of strings) OUT(safetensors) [MAX_TOKENS|score]
+//   model_outputs MODEL TOKENIZER TEXTS(jsonl of strings, or of pairs to score) OUT(safetensors) [MAX_TOKENS|score]
 // Writes for each text i: `ids.i`, `hidden.i` (last states), `pooled.i` if the model pools, `logits.i` if it has
 // some; with MAX_TOKENS prints what greedy generation writes, a JSON string a text; with `score` the sum of the
-// losses as `{"nats", "tokens"}` a text. Run by tools/parity/real_*.py.
+// losses as `{"nats", "tokens"}` a text, of a pair those of the second text. Run by tools/parity/real_*.py.
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
@@ -38,6 +38,21 @@ Batch batch_of(const std::vector<std::int64_t>& ids) {
   return batch;
 }
 
+/// A text, or a pair of a text and an answer, of which the second half is marked.
+Batch read_line(const Encoder& encoder, const std::string& line) {
+  const auto said = nlohmann::json::parse(line);
+  if (said.is_string()) return batch_of(framed(encoder, said.get<std::string>()));
+  auto ids = framed(encoder, said.at(0).get<std::string>());
+  const auto before = ids.size();
+  for (const auto& token : encoder.encode(said.at(1).get<std::string>())) ids.push_back(token.id);
+  if (const auto end = encoder.around().end) ids.push_back(*end);
+  auto batch = batch_of(ids);
+  std::vector<std::int64_t> target(ids.size());
+  std::fill(target.begin() + static_cast<std::ptrdiff_t>(before), target.end(), 1);
+  batch.set("target", ops::tensor(target).unsqueeze(0));
+  return batch;
+}
+
 int run(int argc, char** argv) {
   const auto& registry = testing::registry();
   auto read = format_of(registry, argv[1])->read(argv[1]);
@@ -52,8 +67,7 @@ int run(int argc, char** argv) {
   std::size_t number = 0;
   for (const auto& line : split(read_file(argv[3]), '\n')) {
     if (line.empty()) continue;
-    const auto ids = framed(*encoder, nlohmann::json::parse(line).get<std::string>());
-    const auto batch = batch_of(ids);
+    const auto batch = read_line(*encoder, line);
     const auto mark = "." + std::to_string(number++);
     if (argc > 5 && std::string_view(argv[5]) == "score") {
       const auto score = handle->score(batch).front();
@@ -65,7 +79,7 @@ int run(int argc, char** argv) {
       std::printf("%s\n", nlohmann::json(written.front()).dump().c_str());
       continue;
     }
-    out["ids" + mark] = ops::tensor(ids);
+    out["ids" + mark] = batch.dense("ids")[0];
     const auto states = handle->encode(batch, {.tokens = true, .pooling = Pooling::own});
     out["hidden" + mark] = states.tokens[0].contiguous(), out["pooled" + mark] = states.pooled[0].contiguous();
     if (handle->can("logits") && !handle->has("memory")) out["logits" + mark] = handle->logits(states.tokens[0]);

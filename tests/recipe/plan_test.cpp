@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <optional>
+#include <string>
 
 #include "project.h"
 
@@ -48,6 +51,46 @@ with  = [{ type = "pseudo_likelihood", data = "made:test" }]
   REQUIRE(after);
   CHECK(node(*after, "more").digest != before);
   CHECK(node(*after, "pretrain").digest == node(plan, "pretrain").digest);
+}
+
+/// A folder for caches that is empty at first, for the length of a test.
+class OwnCache {
+ public:
+  OwnCache() {
+    if (const char* was = std::getenv("XDG_CACHE_HOME")) old_ = was;
+    ::setenv("XDG_CACHE_HOME", scratch_.path().c_str(), 1);
+  }
+  OwnCache(const OwnCache&) = delete;
+  ~OwnCache() { old_ ? ::setenv("XDG_CACHE_HOME", old_->c_str(), 1) : ::unsetenv("XDG_CACHE_HOME"); }
+
+ private:
+  Scratch scratch_;
+  std::optional<std::string> old_;
+};
+
+TEST_CASE("a folder of a package is a model, and what its subfolders say of it is part of it") {
+  const OwnCache cache;
+  const auto folder = user_cache() / "packages" / "tiny-1";
+  std::filesystem::create_directories(folder / "model" / "1_Pooling");
+  write_file(folder.string() + ".sha256", "abc\n");
+  write_file(folder / "model" / "config.json", "{}");
+  const std::string recipe = R"(
+[source.tiny]
+registry = "pypi"
+version  = "1"
+sha256   = "abc"
+[stage.more]
+type      = "train"
+data      = "english"
+objective = "masked"
+stop      = "1k tokens"
+model     = "package:tiny/)";
+  Project p;
+  const auto before = p.plan(recipe + "model\"\n");
+  CHECK(setting(before, "more", "model").as<Reference>()->path == (folder / "model").string());
+  write_file(folder / "model" / "1_Pooling" / "config.json", "{}");
+  CHECK(node(p.plan(recipe + "model\"\n"), "more").digest != node(before, "more").digest);
+  CHECK(p.codes(recipe + "none\"\n") == std::vector<std::string>{"missing-file"});
 }
 
 TEST_CASE("a file's content and name are part of the digest, its folder is not") {

@@ -63,6 +63,12 @@ class BadInput(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), verb)
             self.assertIn("Usage: xp", done.stdout)
 
+    def test_version(self):
+        for flag in ("--version", "-V"):
+            done = self.xp(flag)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"^xp \d+\.\d+\.\d+\nbuild \S.*\n$")
+
     def test_command_line(self):
         self.refused(2, ("one of `run`, `check`", "must follow", "`xp --help` says"))
         self.refused(2, "`--frob` is no option", "--frob")

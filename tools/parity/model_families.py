@@ -5,7 +5,7 @@ usage: PYTHON tools/parity/model_families.py     (PYTHON has transformers==5.23.
 
 Each folder is a model directory as save_pretrained writes it, with expected.safetensors beside: `ids` and `mask` ([2, 9], the
 second text padded; BERT also has `segments` and what they change) or `image` ([2, 3, 12, 12]), `hidden` (last hidden states), `pooled` if the model pools, and `logits`;
-encoder-decoders have `decoder_ids` too and both for the decoder; CLIP has the names of both towers behind `text.` and `image.`.
+encoder-decoders have `decoder_ids` too and both for the decoder, and `labels` with their `nats`; CLIP has the names of both towers behind `text.` and `image.`.
 Nothing here runs in a test."""
 import json
 import pathlib
@@ -118,6 +118,15 @@ def expected_of_images(model, ids, mask):
         return out | pooled(model(pixel_values=image), "image_embeds")
 
 
+def answers(model, ids, mask):
+    """Answers to the texts, the second one shorter and padded with -100, and the sum of the losses of each."""
+    labels = ids.flip(0)[:, 1:7].contiguous()
+    labels[1, 4:] = -100
+    nats = [model(input_ids=ids[i:i + 1], attention_mask=mask[i:i + 1], labels=labels[i:i + 1]).loss * (labels[i] >= 0).sum()
+            for i in range(2)]
+    return {"labels": labels, "nats": torch.stack(nats)}
+
+
 def expected(model, ids, mask):
     if model.config.model_type.startswith(("clip", "vit")):
         return expected_of_images(model, ids, mask)
@@ -126,8 +135,9 @@ def expected(model, ids, mask):
         if model.config.is_encoder_decoder:
             decoder_ids = ids.flip(1)[:, :7].contiguous()
             got = model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder_ids, output_hidden_states=True)
-            return out | {"decoder_ids": decoder_ids, "memory": got.encoder_last_hidden_state,
-                          "hidden": got.decoder_hidden_states[-1], "logits": got.logits}
+            return out | answers(model, ids, mask) | {
+                "decoder_ids": decoder_ids, "memory": got.encoder_last_hidden_state,
+                "hidden": got.decoder_hidden_states[-1], "logits": got.logits}
         got = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         out["hidden"] = got.hidden_states[-1]
         if model.config.model_type == "bert":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a Hugging Face directory of flan-t5-small from its int8 ONNX files and compares the text that it writes.
+"""Makes a Hugging Face directory of flan-t5-small from its int8 ONNX files and compares the text that it writes and the losses of answers.
 
 usage: PYTHON tools/parity/real_title_model.py PACKAGES BUILD [FOLDER]   (PYTHON has transformers==5.23.0, torch==2.13.0, onnx)
 
 PACKAGES has traceforge-title-model (tools/parity/packages.py), BUILD `tests/model_outputs`. FOLDER keeps the directory: where
 it is there it is read, else it is made; without FOLDER it is made in a scratch folder. Weights are scale * (q - zero point).
-Exit: 0 our greedy text is transformers' for every prompt, 1 it is not or weights are missing."""
+Exit: 0 our greedy text and losses are transformers' for every prompt, 1 it is not or weights are missing."""
 import json
 import os
 import pathlib
@@ -118,8 +118,21 @@ def compare(folder, build, verdicts):
         same += text == written[i]
         print(f"  {'same' if text == written[i] else 'DIFFERS'} {text!r}" + ("" if text == written[i] else f" / {written[i]!r}"))
     verdicts.below("largest difference of the encoder's states", worst, 1e-4)
+    losses(folder, build, tokenizer, model, verdicts)
     verdicts.true(f"greedy text of {same} of {len(PROMPTS)} prompts is the same", same == len(PROMPTS))
     verdicts.true("the sentence of the sources page is translated", written[0] == "Das Haus ist wunderbar.")
+
+
+def losses(folder, build, tokenizer, model, verdicts):
+    """Sums of the losses of answers; every prompt's answer is the next prompt."""
+    pairs = list(zip(PROMPTS, PROMPTS[1:] + PROMPTS[:1]))
+    worst = 0.0
+    for (prompt, answer), got in zip(pairs, outputs(build, folder, folder, pairs, "score")):
+        labels = tokenizer(answer, return_tensors="pt")["input_ids"]
+        want = model(**tokenizer(prompt, return_tensors="pt"), labels=labels).loss.item() * labels.numel()
+        verdicts.true(f"{got['tokens']} tokens of an answer of {labels.numel()} are scored", got["tokens"] == labels.numel())
+        worst = max(worst, abs(got["nats"] / want - 1))
+    verdicts.below(f"largest relative difference of the losses of {len(pairs)} answers", worst, 1e-4)
 
 
 def main():

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "plugin/build_stamp.h"
 #include "program.h"
 
 namespace {
@@ -69,6 +70,8 @@ int main(int argc, char** argv) {
       "  xp inspect initializer ofa               parameters of a component\n"
       "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a "
       "checkpoint.");
+  app.set_version_flag("--version,-V", "xp " XP_VERSION "\nbuild " XP_BUILD_STAMP,
+                       "Version and build, and nothing else.");
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--plugin-path", program.plugin_path, "Folders to look for plugins in first.");

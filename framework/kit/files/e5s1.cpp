@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/files/byte_reader.h"
+#include "kit/files/named.h"
 
 namespace xp {
 namespace {
@@ -130,13 +131,6 @@ E5s1File::E5s1File(const std::filesystem::path& file) : map_(file) {
   check_places(reader, tensors_, map_.bytes().data());
 }
 
-const E5s1Tensor& E5s1File::at(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [key, tensor] : tensors_) names.push_back(key);
-  throw Error(map_.path().string() + " has no tensor " + backquoted(name) + "; there is " + listed(names),
-              Exit::data);
-}
+const E5s1Tensor& E5s1File::at(const std::string& name) const { return named_tensor(tensors_, name, map_.path()); }
 
 }  // namespace xp

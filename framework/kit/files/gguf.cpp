@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/files/byte_reader.h"
+#include "kit/files/named.h"
 
 namespace xp {
 namespace {
@@ -234,14 +235,7 @@ void GgufFile::read_tensors(ByteReader& reader, std::uint64_t count) {
   for (auto& [name, claim] : claims) tensors_.emplace(name, std::move(claim.tensor));
 }
 
-const GgufTensor& GgufFile::at(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [key, tensor] : tensors_) names.push_back(key);
-  throw Error(map_.path().string() + " has no tensor " + backquoted(name) + "; there is " + listed(names),
-              Exit::data);
-}
+const GgufTensor& GgufFile::at(const std::string& name) const { return named_tensor(tensors_, name, path()); }
 
 const GgufValue* GgufFile::find(std::string_view key) const {
   const auto found = metadata_.find(key);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kit/files/named.h"
 #include "kit/files/strict_json.h"
 
 namespace xp {
@@ -135,16 +136,11 @@ void TensorFiles::read_index(const fs::path& index) {
   }
 }
 
-const TensorBytes& TensorFiles::at(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [key, tensor] : tensors_) names.push_back(key);
-  throw Error(where_.string() + " has no tensor " + backquoted(name) + "; there is " + listed(names), Exit::data);
-}
+const TensorBytes& TensorFiles::at(const std::string& name) const { return named_tensor(tensors_, name, where_); }
 
 void write_tensor_files(const fs::path& folder, const Tensors& tensors,
-                        const std::map<std::string, std::string>& metadata, std::uint64_t most_bytes) {
+                        const std::map<std::string, std::string>& metadata, std::uint64_t most_bytes,
+                        const ReadTensor& read) {
   const auto shards = split_up(tensors, most_bytes);
   if (shards.size() > kMostShards)
     throw Error("shards of " + bytes_text(static_cast<double>(most_bytes)) + " would be " +
@@ -158,7 +154,7 @@ void write_tensor_files(const fs::path& folder, const Tensors& tensors,
     std::snprintf(name.data(), name.size(), "model-%05zu-of-%05zu.safetensors", i + 1, shards.size());
     names.push_back(shards.size() == 1 ? kSingle : name.data());
     pending.emplace_back(folder / names.back());
-    write_safetensors(pending.back(), shards[i], metadata);
+    write_safetensors(pending.back(), shards[i], metadata, read);
     pending.back().sync();
     for (const auto& [tensor, bytes] : shards[i]) map[tensor] = names.back(), total += bytes.size;
   }

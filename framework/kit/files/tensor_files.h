@@ -40,8 +40,9 @@ class XP_API TensorFiles {
 /// `model-00001-of-0000N.safetensors` ... and `model.safetensors.index.json`. A shard is larger than that only if one
 /// tensor is. Everything is written and synced under temporary names and then renamed, the index last; what an
 /// earlier write left under these names goes. A reader never sees old and new together: while shards that an old
-/// index names are being replaced there is no index. Throws Error as write_safetensors() does.
+/// index names are being replaced there is no index. Throws Error as write_safetensors() does, and reads as it does.
 XP_API void write_tensor_files(const std::filesystem::path& folder, const std::map<std::string, TensorBytes>& tensors,
-                               const std::map<std::string, std::string>& metadata, std::uint64_t most_bytes);
+                               const std::map<std::string, std::string>& metadata, std::uint64_t most_bytes,
+                               const ReadTensor& read = {});
 
 }  // namespace xp

@@ -359,8 +359,8 @@ std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) co
 std::unique_ptr<const Pipeline> read_pipeline(std::string_view text, const std::string& file_name, Purposes purposes,
                                               const SpecialTokens& special) {
   const Json file = parse_json(text, file_name);
+  if (!file.is_object()) Entry(file, file_name).refuse("a table is expected");
   const Entry root(file, file_name + ": ");
-  if (!file.is_object()) root.refuse("a table is expected");
   if (root.contains("version") && root.text("version") != "1.0")
     root.at("version").refuse("only version 1.0 of the format is known");
   refuse_other_keys(root);

@@ -28,7 +28,16 @@ void name_classes(Json& config, const Checkpoint& from) {
   config["id2label"] = std::move(names), config["label2id"] = std::move(numbers);
 }
 
-Draft draft_of_one(const Checkpoint& from, const Family& family, bool prefixed) {
+/// One tensor of theirs from all the places that make it up.
+std::function<Tensor()> read_later(std::vector<std::pair<TensorPlace, Param>> parts, const ReadParameter& unread) {
+  return [parts = std::move(parts), unread] {
+    Assembly assembly;
+    for (const auto& [place, param] : parts) assembly.add(place, unread(param));
+    return assembly.finish().begin()->second;
+  };
+}
+
+Draft draft_of_one(const Checkpoint& from, const Family& family, bool prefixed, const ReadParameter& unread) {
   Draft out;
   out.config = family.config(from.settings, "");
   out.preprocessor = family.preprocessor(from.settings, out.config);
@@ -43,8 +52,11 @@ Draft draft_of_one(const Checkpoint& from, const Family& family, bool prefixed) 
   }
   Assembly assembly;
   std::set<std::string> placed;
+  std::map<std::string, std::vector<std::pair<TensorPlace, Param>>> parts;
   for (const auto& place : family.tensors(from.settings, prefixed)) {
-    assembly.add(place, from.parameters.values[from.parameters.find(place.ours)]);
+    const auto param = from.parameters.find(place.ours);
+    assembly.add(place, from.parameters.values[param]);
+    parts[place.theirs].emplace_back(place, param);
     placed.insert(place.ours);
   }
   for (const auto& one : from.parameters.info)
@@ -53,6 +65,11 @@ Draft draft_of_one(const Checkpoint& from, const Family& family, bool prefixed) 
           "the family " + backquoted(family.model_type()) + " has no place for parameter " + backquoted(one.name),
           Exit::data);
   out.tensors = assembly.finish();
+  for (const auto& [name, tensor] : out.tensors) {
+    if (!tensor.is_meta()) continue;
+    if (!unread) throw Error("the tensor " + backquoted(name) + " was not read, and nothing reads it");
+    out.unread.emplace(name, read_later(std::move(parts[name]), unread));
+  }
   return out;
 }
 
@@ -65,7 +82,7 @@ Tensor scalar(const Checkpoint& from, const std::string& name, double usual) {
 }
 
 /// All models of the checkpoint in one directory, or nothing if no family has a place for each.
-std::optional<Draft> joint_draft(const Checkpoint& from) {
+std::optional<Draft> joint_draft(const Checkpoint& from, const ReadParameter& unread) {
   std::map<std::string, const Checkpoint*> models{{from.role, &from}};
   for (const auto& tower : from.towers) models.emplace(tower.role, &tower);
   std::map<std::string, const Family*> families;
@@ -79,15 +96,16 @@ std::optional<Draft> joint_draft(const Checkpoint& from) {
   std::map<std::string, Json> configs;
   Json width;
   for (const auto& tower : joint->towers()) {
-    auto one = draft_of_one(*models.at(tower.role), *families.at(tower.role), true);
-    if (rows_of(models.at(tower.role)->parameters)) out.tokens = tower.key;
+    const auto& model = *models.at(tower.role);
+    auto one = draft_of_one(model, *families.at(tower.role), true, &model == &from ? unread : ReadParameter());
+    if (rows_of(model.parameters)) out.tokens = tower.key;
     if (!one.preprocessor.is_null()) out.preprocessor = one.preprocessor;
     const auto projection = one.config.value("projection_dim", Json());
     if (!width.is_null() && projection != width) return std::nullopt;
     width = projection;
     one.config.erase("architectures");
     configs.emplace(tower.key, std::move(one.config));
-    out.tensors.merge(one.tensors);
+    out.tensors.merge(one.tensors), out.unread.merge(one.unread);
   }
   out.config = joint->joint_config(configs);
   for (const auto& [name, usual] : joint->scalars(out.config)) out.tensors[name] = scalar(from, name, usual);
@@ -98,19 +116,18 @@ std::optional<Draft> joint_draft(const Checkpoint& from) {
 
 void Assembly::add(const TensorPlace& place, const Tensor& value) {
   auto& parts = parts_[place.theirs];
-  parts.resize(static_cast<std::size_t>(place.of));
-  parts[static_cast<std::size_t>(place.part)] = value;
-  places_[place.theirs] = place;
+  parts.place = place;
+  parts.values.resize(static_cast<std::size_t>(place.of));
+  parts.values[static_cast<std::size_t>(place.part)] = value;
 }
 
-std::map<std::string, Tensor> Assembly::finish() {
+std::map<std::string, Tensor> Assembly::finish() const {
   std::map<std::string, Tensor> out;
-  for (auto& [name, parts] : parts_) {
-    const auto& place = places_[name];
-    auto whole = parts.size() == 1 ? parts.front() : ops::cat(parts);
-    if (place.transposed) whole = whole.t();
-    for (std::int64_t i = 0; i < place.lead; ++i) whole = whole.unsqueeze(0);
-    out[name] = whole.detach().cpu().contiguous();
+  for (const auto& [name, parts] : parts_) {
+    auto whole = parts.values.size() == 1 ? parts.values.front() : ops::cat(parts.values);
+    if (parts.place.transposed) whole = whole.t();
+    for (std::int64_t i = 0; i < parts.place.lead; ++i) whole = whole.unsqueeze(0);
+    out[name] = (whole.is_meta() ? whole.detach() : whole.detach().cpu()).contiguous();
   }
   return out;
 }
@@ -121,12 +138,11 @@ std::int64_t rows_of(const Parameters& parameters) {
   return 0;
 }
 
-Draft draft_of(const Checkpoint& checkpoint) {
+Draft draft_of(const Checkpoint& checkpoint, const ReadParameter& unread) {
   if (!checkpoint.towers.empty())
-    if (auto joint = joint_draft(checkpoint)) return std::move(*joint);
+    if (auto joint = joint_draft(checkpoint, unread)) return std::move(*joint);
   const auto& family = Family::for_settings(checkpoint.settings);
-  auto out = draft_of_one(checkpoint, family, Family::has_head(checkpoint.settings));
-  return out;
+  return draft_of_one(checkpoint, family, Family::has_head(checkpoint.settings), unread);
 }
 
 }  // namespace xp::hugging_face

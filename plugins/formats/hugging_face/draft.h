@@ -1,9 +1,10 @@
 #pragma once
 // What is written of a checkpoint.
+#include <functional>
 #include <map>
 #include <string>
 
-#include "api/parameters.h"
+#include "api/format.h"
 #include "family.h"
 
 namespace xp::hugging_face {
@@ -12,22 +13,27 @@ namespace xp::hugging_face {
 class Assembly {
  public:
   void add(const TensorPlace& place, const at::Tensor& value);
-  std::map<std::string, at::Tensor> finish();
+  std::map<std::string, at::Tensor> finish() const;
 
  private:
-  std::map<std::string, std::vector<at::Tensor>> parts_;
-  std::map<std::string, TensorPlace> places_;
+  struct Parts {
+    TensorPlace place;
+    std::vector<at::Tensor> values;
+  };
+  std::map<std::string, Parts> parts_;
 };
 
 struct Draft {
   Json config, preprocessor;                  ///< the second is null if there is none
   std::string tokens;                         ///< key of the part of `config` that names tokens; "": all of it
   std::map<std::string, at::Tensor> tensors;  ///< by the names they have there
+  /// Read tensors of `tensors` that are on the meta device, in the order of names.
+  std::map<std::string, std::function<at::Tensor()>> unread;
 };
 
 /// The first model alone, or all of them where a family has a place for each. Throws Error (Exit::data) if no family
-/// has a place for the model, or for one of its parameters.
-Draft draft_of(const Checkpoint& checkpoint);
+/// has a place for the model, or for one of its parameters. `unread` as in Format::write(), of the first model.
+Draft draft_of(const Checkpoint& checkpoint, const ReadParameter& unread);
 
 /// Rows of the table of input tokens; 0 if there is none.
 std::int64_t rows_of(const Parameters& parameters);

@@ -69,12 +69,13 @@ class HuggingFace final : public xp::Format {
 
   bool writes() const override { return true; }
 
-  void write(const fs::path& path, const xp::Checkpoint& checkpoint, const xp::Encoder* tokenizer) const override {
+  void write(const fs::path& path, const xp::Checkpoint& checkpoint, const xp::Encoder* tokenizer,
+             const xp::ReadParameter& unread) const override {
     if (checkpoint.type != kModel)
       throw xp::Error(
           "a model of type " + xp::backquoted(checkpoint.type) + " has no family in the Hugging Face library",
           xp::Exit::data);
-    auto draft = draft_of(checkpoint);
+    auto draft = draft_of(checkpoint, unread);
     const auto& tensors = draft.tensors;
     if (!tensors.empty())
       draft.config["torch_dtype"] = torch_name(xp::dtype_name(tensors.begin()->second.scalar_type()));
@@ -82,8 +83,13 @@ class HuggingFace final : public xp::Format {
     out.write_config(draft.config, draft.tokens, tokenizer);
     if (!draft.preprocessor.is_null()) out.write_preprocessor(draft.preprocessor);
     std::map<std::string, xp::TensorBytes> bytes;
-    for (const auto& [name, tensor] : tensors) bytes.emplace(name, xp::bytes_of(tensor));
-    xp::write_tensor_files(out.folder(), bytes, {{"format", "pt"}}, most_bytes());
+    for (const auto& [name, tensor] : tensors)
+      bytes.emplace(name, tensor.is_meta() ? xp::size_of(tensor) : xp::bytes_of(tensor));
+    at::Tensor held;  // one at a time
+    xp::write_tensor_files(out.folder(), bytes, {{"format", "pt"}}, most_bytes(), [&](const std::string& name) {
+      held.reset();
+      return xp::bytes_of(held = draft.unread.at(name)());
+    });
     if (tokenizer) out.write_tokenizer(*tokenizer);
     out.publish();
   }

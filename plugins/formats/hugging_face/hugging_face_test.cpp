@@ -5,6 +5,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -149,7 +150,7 @@ TEST_CASE("hugging_face writes what it has read: the same tensors, and settings 
   INFO(name);
   const Scratch scratch;
   const auto read = format()->read(kModels / name);
-  format()->write(scratch.path / "out", *read.checkpoint, nullptr);
+  format()->write(scratch.path / "out", *read.checkpoint, nullptr, {});
   const TensorFiles before(kModels / name), after(scratch.path / "out");
   std::vector<std::string> there;
   for (const auto& [tensor, bytes] : after.tensors()) {
@@ -170,6 +171,45 @@ TEST_CASE("hugging_face writes what it has read: the same tensors, and settings 
           to_text(Value(read.checkpoint->towers[i].settings)));
   check_same_preprocessor(kModels / name, scratch.path / "out");
   check_computes(*again.checkpoint, TensorFiles(kModels / name / "expected.safetensors"));
+}
+
+TEST_CASE("hugging_face writes parameters that are read one by one as it writes those that are there") {
+  const auto name = GENERATE("bert", "gpt2", "llama_tied", "t5_gated", "vit_trunk");
+  INFO(name);
+  const Scratch scratch;
+  const auto read = format()->read(kModels / name);
+  format()->write(scratch.path / "there", *read.checkpoint, nullptr, {});
+  auto part = format()->read(kModels / name);
+  auto& checkpoint = *part.checkpoint;
+  std::vector<int> asked(checkpoint.parameters.size());
+  for (Param i = 0; i < checkpoint.parameters.size(); ++i)
+    if (!checkpoint.parameters.info[i].role.starts_with("vocab."))
+      checkpoint.parameters.values[i] = checkpoint.parameters.values[i].to(at::kMeta), --asked[i];
+  CHECK_THROWS_WITH(format()->write(scratch.path / "none", checkpoint, nullptr, {}),
+                    ContainsSubstring("was not read, and nothing reads it"));
+  CHECK_FALSE(fs::exists(scratch.path / "none"));
+  format()->write(scratch.path / "later", checkpoint, nullptr,
+                  [&](Param i) { return ++asked[i], read.checkpoint->parameters.values[i]; });
+  CHECK(std::all_of(asked.begin(), asked.end(), [](int times) { return times == 0; }));
+  CHECK(read_file(scratch.path / "later" / "model.safetensors") ==
+        read_file(scratch.path / "there" / "model.safetensors"));
+  CHECK_THROWS_WITH(
+      format()->write(scratch.path / "wrong", checkpoint, nullptr, [](Param) { return ops::ones({3}); }),
+      ContainsSubstring("the header says"));
+  CHECK_FALSE(fs::exists(scratch.path / "wrong"));
+}
+
+TEST_CASE("hugging_face reads tensors that begin anywhere in their file") {
+  const Copy copy("bert_trunk");
+  const auto file = copy.path / "model.safetensors";
+  const auto bytes = read_file(file);
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  std::string moved(8, ' ');
+  const std::uint64_t longer = length + 1;
+  std::memcpy(moved.data(), &longer, 8);
+  write_file(file, moved + bytes.substr(8, length) + " " + bytes.substr(8 + length));
+  check_computes(*format()->read(copy.path).checkpoint, TensorFiles(copy.path / "expected.safetensors"));
 }
 
 TEST_CASE("a decoder's cache gives the logits of the whole text") {
@@ -295,7 +335,7 @@ TEST_CASE("models whose sizes are left to others are written with the numbers") 
     if (name.ends_with("ffn.down")) value = ops::ones({16, 64});
     if (name == "pooler") value = ops::ones({16, 16});
   }
-  format()->write(scratch.path / "out", checkpoint, nullptr);
+  format()->write(scratch.path / "out", checkpoint, nullptr, {});
   const auto config = nlohmann::json::parse(read_file(scratch.path / "out" / "config.json"));
   CHECK(config.at("intermediate_size") == 64);
   CHECK(config.at("projection_dim") == 16);
@@ -308,7 +348,7 @@ TEST_CASE("models of several roles are written one by one where no family holds 
   auto read = format()->read(kModels / "clip");
   auto& checkpoint = *read.checkpoint;
   checkpoint.towers.front().role = "sketch";
-  format()->write(scratch.path / "out", checkpoint, nullptr);
+  format()->write(scratch.path / "out", checkpoint, nullptr, {});
   const auto config = nlohmann::json::parse(read_file(scratch.path / "out" / "config.json"));
   CHECK(config.at("model_type") == "clip_text_model");
   CHECK(config.at("architectures") == nlohmann::json{"CLIPTextModelWithProjection"});
