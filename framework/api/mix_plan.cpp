@@ -22,16 +22,30 @@ MixRow& MixPlan::open(TokenId row) {
   return rows_[static_cast<std::size_t>(row)];
 }
 
-void MixPlan::set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note) {
-  auto& into = open(row);
-  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + backquoted(into.rule) + " already");
+void MixPlan::check_parts(TokenId row, const std::vector<MixPart>& parts, std::string_view rule) const {
   if (parts.empty()) throw Error("row " + std::to_string(row) + " was given no parts by rule " + backquoted(rule));
   for (const auto& part : parts)
     if (part.source < 0 || part.source >= source_size_ || !std::isfinite(part.weight))
       throw Error("row " + std::to_string(row) + ": rule " + backquoted(rule) + " gave source " +
                   std::to_string(part.source) + " the weight " + number_text(part.weight) + "; sources are 0 to " +
                   std::to_string(source_size_ - 1) + ", weights finite");
+}
+
+void MixPlan::set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note) {
+  auto& into = open(row);
+  if (into.set) throw Error("row " + std::to_string(row) + " was set by rule " + backquoted(into.rule) + " already");
+  check_parts(row, parts, rule);
   into.set = true, into.parts = std::move(parts), into.rule = rule, into.note = note;
+}
+
+void MixPlan::set_role_parts(TokenId row, std::string_view role, std::vector<MixPart> parts) {
+  auto& into = open(row);
+  if (into.parts.empty())
+    throw Error("row " + std::to_string(row) + " mixes nothing that tables of role " + backquoted(role) +
+                " could mix otherwise");
+  check_parts(row, parts, into.rule);
+  if (!into.role_parts.emplace(role, std::move(parts)).second)
+    throw Error("row " + std::to_string(row) + " was given parts for role " + backquoted(role) + " already");
 }
 
 void MixPlan::set_uniform_row(TokenId row, std::string_view rule, std::string_view note) {

@@ -93,6 +93,25 @@ class SourceModel {
   std::unique_ptr<Handle> plain_, host_;
 };
 
+/// Another model directory, whose rows an initializer compares.
+struct DonorModel {
+  DonorModel(const Registry& registry, const Reference& reference)
+      : read(format_of(registry, path_of(reference))->read(path_of(reference))), donor{tokens(), model()} {}
+  Imported read;
+  Donor donor;
+
+ private:
+  static std::filesystem::path path_of(const Reference& reference) { return reference.path; }
+  const Encoder& tokens() const {
+    if (!read.tokenizer) throw Error("the donor holds no tokenizer", Exit::data);
+    return *read.tokenizer;
+  }
+  const Parameters& model() const {
+    if (!read.checkpoint) throw Error("the donor holds no model", Exit::data);
+    return read.checkpoint->parameters;
+  }
+};
+
 /// The tables of the new vocabulary. Rows beyond the old tokens go over where the vocabulary keeps its size.
 Parameters new_tables(const Sides& sides, const MixPlan& plan) {
   Parameters out;
@@ -154,13 +173,16 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
     corpus = registry.make<DataSource>(*request.corpus);
     subject.emplace(registry, sides, random);
   }
+  std::optional<DonorModel> other;
+  if (const auto* reference = initializer->donor()) other.emplace(registry, *reference);
   const VocabSetting setting{.source = *sides.source,
                              .target = *sides.target,
                              .weights = &sides.model.parameters,
                              .vectors = vectors ? &*vectors : nullptr,
                              .corpus = corpus.get(),
                              .subject = subject ? &subject->handle() : nullptr,
-                             .random = random.child("initializer")};
+                             .random = random.child("initializer"),
+                             .donor = other ? &other->donor : nullptr};
   const auto plan = plan_vocabulary(setting, *initializer, match_levels(request.copy));
   if (initializer->factorise(setting))
     throw Error("initializer " + backquoted(initializer->type()) +

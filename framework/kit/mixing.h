@@ -12,8 +12,8 @@ XP_API at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::
 
 /// What can be said of a plan before any forward pass (vocab_initializers.md 2.7).
 struct PlanReport {
-  /// log(1 + max_j c_j) with c_j the mass that new rows put on source j: by how much the loss on old tokens can rise
-  /// at most, for any hidden state. Only if every new row is convex.
+  /// log(1 + max_j c_j) with c_j the mass that new rows put on source j where tokens are scored: by how much the loss
+  /// on old tokens can rise at most, for any hidden state. Only if every new row is convex.
   std::optional<double> leak_bound;
   double hubness = 0;       ///< share of the new rows' mass on the ten most used sources
   std::int64_t copied = 0;  ///< rows with one part of weight 1 set by a copying rule
@@ -23,8 +23,9 @@ struct PlanReport {
 /// `copy_rules`: rules whose rows are old tokens under a new id, which add no mass.
 XP_API PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules);
 
-/// The plan as compressed sparse rows: "row_start" [target + 1], "source", "weight", "rule" (strings),
-/// "uniform" (1: the mean of all source rows).
+/// The plan as compressed sparse rows: "row_start" [target + 1], "source", "weight", "rule" (strings), "uniform" (1:
+/// the mean of all source rows); the first three again with "." and a role where its tables mix otherwise; rows given as
+/// numbers as "dense_row.<role>" (ids) and "dense.<role>" [ids, width].
 XP_API State plan_state(const MixPlan& plan);
 
 }  // namespace xp

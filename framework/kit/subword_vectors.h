@@ -10,12 +10,18 @@ struct SubwordVectors {
   std::vector<bool> covered;
 };
 
-/// A token's vector is the plain mean of the vectors of all words that have it in one of three writings: the word,
-/// the word after a space, the capitalised word after a space (OFA, Liu et al. 2023, as released). `words` and
-/// `vectors` are those of a static_vectors artifact; word i takes vector order[i], so that a permutation can destroy
-/// the geometry.
+/// How words count for the tokens in them.
+struct WordUse {
+  bool capitalised = true;          ///< also the capitalised word after a space
+  std::vector<double> counts = {};  ///< how often each word occurs; empty: all alike
+};
+
+/// A token's vector is the mean of the vectors of all words that have it in one of their writings: the word, the word
+/// after a space, and the capitalised word after a space (OFA, Liu et al. 2023, as released), by their counts. `words`
+/// and `vectors` are those of a static_vectors artifact; word i takes vector order[i], so that a permutation can
+/// destroy the geometry. Throws Error (Exit::data) if their numbers do not fit.
 XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
-                                      const std::vector<std::size_t>& order);
+                                      const std::vector<std::size_t>& order, const WordUse& use = {});
 
 struct Near {
   TokenId token = 0;

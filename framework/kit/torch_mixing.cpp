@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "api/ops.h"
 #include "base/text.h"
@@ -11,6 +12,12 @@
 
 namespace xp {
 namespace {
+
+/// What tables of the role mix the row from.
+const std::vector<MixPart>& parts_for(const MixRow& row, std::string_view role) {
+  const auto own = row.role_parts.find(role);
+  return own == row.role_parts.end() ? row.parts : own->second;
+}
 
 /// Rows of a table of any number type; only those that are asked for are read.
 class Rows {
@@ -78,6 +85,7 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
   for (std::int64_t i = 0; i < plan.target_size(); ++i) {
     const auto& row = plan.rows()[static_cast<std::size_t>(i)];
     const auto dense = row.dense.find(role);
+    const auto& parts = parts_for(row, role);
     std::fill(numbers.begin(), numbers.end(), 0.0);
     if (dense != row.dense.end()) {
       if (dense->second.size() != width)
@@ -91,11 +99,11 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
           from.add(j, 1 / static_cast<double>(plan.source_size()), mean);
       }
       numbers = mean;
-    } else if (row.parts.size() == 1 && row.parts.front().weight == 1) {
-      to.copy_from(from, row.parts.front().source, i);
+    } else if (parts.size() == 1 && parts.front().weight == 1) {
+      to.copy_from(from, parts.front().source, i);
       continue;
-    } else if (!row.parts.empty()) {
-      for (const auto& part : row.parts) from.add(part.source, part.weight, numbers);
+    } else if (!parts.empty()) {
+      for (const auto& part : parts) from.add(part.source, part.weight, numbers);
     } else {
       throw Error("row " + std::to_string(i) + " of the plan says nothing for role " + backquoted(role));
     }
@@ -104,27 +112,69 @@ at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_
   return out;
 }
 
-PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules) {
-  PlanReport out;
-  std::vector<double> mass(static_cast<std::size_t>(plan.source_size()));
+namespace {
+
+/// The new rows' mass on each source in the table that scores tokens, and whether every new row is convex.
+struct Mass {
+  std::vector<double> of;
   bool convex = true;
+};
+
+Mass mass_of(const MixPlan& plan, const std::vector<std::string>& copy_rules) {
+  Mass out{std::vector<double>(static_cast<std::size_t>(plan.source_size())), true};
   double uniform = 0;
   for (const auto& row : plan.rows()) {
-    ++out.rules[row.rule];
-    if (std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end()) {
-      ++out.copied;
-      continue;
-    }
-    ++out.made;
+    if (std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end()) continue;
     double sum = row.uniform ? 1 : 0;
     uniform += row.uniform ? 1 : 0;
-    for (const auto& part : row.parts) {
-      convex = convex && part.weight >= 0;
-      sum += part.weight, mass[static_cast<std::size_t>(part.source)] += part.weight;
+    for (const auto& part : parts_for(row, "vocab.output")) {
+      out.convex = out.convex && part.weight >= 0;
+      sum += part.weight, out.of[static_cast<std::size_t>(part.source)] += part.weight;
     }
-    convex = convex && row.dense.empty() && std::abs(sum - 1) < 1e-6;
+    out.convex = out.convex && row.dense.empty() && std::abs(sum - 1) < 1e-6;
   }
-  for (auto& m : mass) m += uniform / static_cast<double>(plan.source_size());
+  for (auto& m : out.of) m += uniform / static_cast<double>(plan.source_size());
+  return out;
+}
+
+/// Rows of a role as compressed sparse rows.
+void put_parts(State& state, const MixPlan& plan, std::string_view role, const std::string& suffix) {
+  std::vector<std::int64_t> start{0}, source;
+  std::vector<float> weight;
+  for (const auto& row : plan.rows()) {
+    for (const auto& part : parts_for(row, role))
+      source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
+    start.push_back(std::ssize(source));
+  }
+  state.set("row_start" + suffix, Ints{start}), state.set("source" + suffix, Ints{source}),
+      state.set("weight" + suffix, Floats{weight});
+}
+
+/// Rows given as numbers: their ids and, one after the other, their numbers.
+void put_dense(State& state, const MixPlan& plan, const std::string& role) {
+  std::vector<std::int64_t> ids;
+  Floats numbers{{}, {0, 0}};
+  for (std::int64_t id = 0; id < plan.target_size(); ++id) {
+    const auto& row = plan.rows()[static_cast<std::size_t>(id)];
+    const auto found = row.dense.find(role);
+    if (found == row.dense.end()) continue;
+    ids.push_back(id);
+    numbers.data.insert(numbers.data.end(), found->second.begin(), found->second.end());
+    numbers.shape = {std::ssize(ids), std::ssize(found->second)};
+  }
+  state.set("dense_row." + role, Ints{ids}), state.set("dense." + role, std::move(numbers));
+}
+
+}  // namespace
+
+PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules) {
+  PlanReport out;
+  for (const auto& row : plan.rows()) {
+    ++out.rules[row.rule];
+    const bool copied = std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end();
+    ++(copied ? out.copied : out.made);
+  }
+  auto [mass, convex] = mass_of(plan, copy_rules);
   if (convex) out.leak_bound = std::log1p(mass.empty() ? 0.0 : *std::max_element(mass.begin(), mass.end()));
   const double all = std::accumulate(mass.begin(), mass.end(), 0.0);
   const auto top = std::min<std::ptrdiff_t>(10, std::ssize(mass));
@@ -134,19 +184,20 @@ PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rule
 }
 
 State plan_state(const MixPlan& plan) {
-  std::vector<std::int64_t> start{0}, source, uniform;
-  std::vector<float> weight;
+  State state;
+  put_parts(state, plan, "", "");
+  std::set<std::string> mixed, dense;
+  std::vector<std::int64_t> uniform;
   Strings rules;
   for (const auto& row : plan.rows()) {
-    for (const auto& part : row.parts)
-      source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
-    start.push_back(std::ssize(source));
+    for (const auto& [role, parts] : row.role_parts) mixed.insert(role);
+    for (const auto& [role, numbers] : row.dense) dense.insert(role);
     uniform.push_back(row.uniform ? 1 : 0);
     rules.push_back(row.rule);
   }
-  State state;
-  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}),
-      state.set("rule", rules), state.set("uniform", Ints{uniform});
+  for (const auto& role : mixed) put_parts(state, plan, role, "." + role);
+  for (const auto& role : dense) put_dense(state, plan, role);
+  state.set("rule", rules), state.set("uniform", Ints{uniform});
   return state;
 }
 

@@ -36,7 +36,11 @@ std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomSt
 }
 
 SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
-                               const std::vector<std::size_t>& order) {
+                               const std::vector<std::size_t>& order, const WordUse& use) {
+  if (!use.counts.empty() && use.counts.size() != words.size())
+    throw Error("there are " + std::to_string(words.size()) + " words and counts of " +
+                    std::to_string(use.counts.size()),
+                Exit::data);
   if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(words))
     throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors",
                 Exit::data);
@@ -46,13 +50,16 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
   std::vector<double> counts(n);
   for (std::size_t w = 0; w < words.size(); ++w) {
     const float* vector = vectors.data.data() + order[w] * dim;
-    for (const auto& writing : {words[w], " " + words[w], " " + capitalised(words[w])}) {
+    const double times = use.counts.empty() ? 1 : use.counts[w];
+    std::vector<std::string> writings{words[w], " " + words[w]};
+    if (use.capitalised) writings.push_back(" " + capitalised(words[w]));
+    for (const auto& writing : writings) {
       std::set<TokenId> distinct;
       for (const auto& token : encoder.encode(writing)) distinct.insert(token.id);
       for (const auto id : distinct) {
         double* sum = sums.data() + static_cast<std::size_t>(id) * dim;
-        for (std::size_t d = 0; d < dim; ++d) sum[d] += vector[d];
-        counts[static_cast<std::size_t>(id)] += 1;
+        for (std::size_t d = 0; d < dim; ++d) sum[d] += times * vector[d];
+        counts[static_cast<std::size_t>(id)] += times;
       }
     }
   }

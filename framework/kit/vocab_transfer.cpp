@@ -23,8 +23,12 @@ MixPlan plan_vocabulary(const VocabSetting& setting, VocabInitializer& initializ
                         const std::vector<MatchLevel>& levels) {
   if (!setting.vectors && initializer.wants_vectors())
     throw Error("initializer " + backquoted(initializer.type()) + " compares words: give it `vectors`", Exit::usage);
+  if (!setting.donor && initializer.donor())
+    throw Error("initializer " + backquoted(initializer.type()) + " compares rows of another model: give it `donor`",
+                Exit::usage);
   MixPlan plan(setting.source.size(), setting.target.size());
-  const auto matches = match_vocabularies(setting.source, setting.target, levels);
+  const auto own = initializer.match();
+  const auto matches = match_vocabularies(setting.source, setting.target, own ? match_levels(*own) : levels);
   for (std::size_t id = 0; id < matches.size(); ++id)
     if (matches[id])
       plan.set_row(static_cast<TokenId>(id), {{matches[id]->source, 1}}, kCopyRule,

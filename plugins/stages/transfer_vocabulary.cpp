@@ -55,13 +55,23 @@ class TransferVocabulary final : public xp::Stage {
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
     const auto subject = context.handle(p_.model);
+    std::optional<xp::Checkpoint> other;
+    std::shared_ptr<const xp::Encoder> other_tokens;
+    std::optional<xp::Donor> donor;
+    if (const auto* reference = p_.initializer->donor()) {
+      other = context.checkpoint(*reference), other_tokens = context.tokenizer(*reference);
+      if (!other_tokens)
+        throw xp::Error("the donor " + xp::backquoted(reference->text) + " has no tokenizer, so its rows have no names");
+      donor.emplace(xp::Donor{*other_tokens, other->parameters});
+    }
     xp::VocabSetting setting{.source = *source,
                              .target = *target,
                              .weights = &from.parameters,
                              .vectors = vectors ? &*vectors : nullptr,
                              .corpus = corpus.get(),
                              .subject = subject.get(),
-                             .random = context.random().child("initializer")};
+                             .random = context.random().child("initializer"),
+                             .donor = donor ? &*donor : nullptr};
     context.progress(1, 4, "planning rows");
     const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");

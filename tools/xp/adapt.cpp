@@ -60,6 +60,20 @@ void check_initializer(const Catalogue& catalogue, const Table& table) {
   problems.raise();
 }
 
+/// Paths where an initializer takes files or a model.
+Table with_paths(const Catalogue& catalogue, Table table) {
+  const auto& schema = catalogue.find("vocab_initializer", *table.at("type").as<std::string>())->schema;
+  for (auto& [key, value] : table) {
+    const auto* field = schema.find(key);
+    const auto* text = value.as<std::string>();
+    if (!field || !text) continue;
+    if (field->kind == Kind::files) value.data = List{Value(*text)};
+    if (field->kind == Kind::artifact)
+      value.data = Reference{.text = *text, .kind = field->interface, .path = *text};
+  }
+  return table;
+}
+
 std::string share(std::int64_t part, std::int64_t all) {
   return short_number(100.0 * static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(all, 1))) + " %";
 }
@@ -101,6 +115,7 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
   request.model = options.model, request.tokenizer = options.tokenizer, request.out = options.out;
   request.initializer = component(options.initializer);
   check_initializer(catalogue, request.initializer);
+  request.initializer = with_paths(catalogue, std::move(request.initializer));
   request.copy = options.copy, request.seed = static_cast<std::uint64_t>(options.seed);
   request.threads = options.threads;
   if (!options.vectors.empty()) request.vectors = options.vectors;
