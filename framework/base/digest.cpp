@@ -20,17 +20,14 @@
 namespace xp {
 namespace {
 
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+using Context = std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)>;
 
 void must(int done) {
   if (done != 1) throw Error("SHA-256 failed in libcrypto");
 }
 
 Context begin() {
-  Context context(EVP_MD_CTX_new());
+  Context context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   if (!context) throw Error("SHA-256 failed in libcrypto: out of memory");
   must(EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr));
   return context;

@@ -52,7 +52,12 @@ std::string count(std::size_t n, std::string_view noun) {
   return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
 }
 
-std::string backquoted(std::string_view name) { return "`" + std::string(name) + "`"; }
+std::string backquoted(std::string_view name) {
+  constexpr std::size_t kMost = 300, kLongest = 4;  // characters; bytes of one
+  if (name.size() <= kMost) return "`" + std::string(name) + "`";
+  const auto begin = utf8_slice(name.substr(0, kMost * kLongest), 0, kMost);
+  return "`" + begin + (begin.size() < name.size() ? " ...`" : "`");
+}
 
 std::string listed(const std::vector<std::string>& names, std::size_t most) {
   if (names.empty()) return "nothing";

@@ -12,7 +12,7 @@ namespace xp {
 
 /// "1 error", "3 errors".
 XP_API std::string count(std::size_t n, std::string_view noun);
-/// `name` in backquotes.
+/// `name` in backquotes; files can hold names of any length, so of longer ones the first 300 characters and " ...".
 XP_API std::string backquoted(std::string_view name);
 /// "a", "b" and "c" in backquotes, for messages; at most `most`, then "and 12 more".
 XP_API std::string listed(const std::vector<std::string>& names, std::size_t most = 12);

@@ -7,13 +7,14 @@
 #include <thread>
 
 #include "api/dataset.h"
-#include "api/ops.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/door.h"
 #include "engine/host_handle.h"
 #include "engine/outside.h"
 #include "engine/session.h"
+#include "engine/vocabulary_tables.h"
+#include "kit/files/pending_file.h"
 #include "kit/files/word_vectors.h"
 #include "kit/mixing.h"
 #include "kit/vocab_transfer.h"
@@ -23,6 +24,7 @@ namespace xp {
 namespace {
 
 constexpr const char* kLedger = "vocabulary.jsonl";
+constexpr std::size_t kLedgerBlock = std::size_t{1} << 20;  // bytes that are written at once
 
 /// Libraries of the formats and of what they make, of the initializer with its parts, and of the corpus.
 std::vector<std::string> wanted_libraries(const AdaptRequest& request, const Catalogue& catalogue) {
@@ -51,13 +53,14 @@ struct Sides {
 Sides open_sides(const AdaptRequest& request, const Registry& registry) {
   Sides out;
   out.format = format_of(registry, request.model);
+  // Before the model: what reading it needs for a while does not add to the tensors.
+  out.target = format_of(registry, request.tokenizer)->read_tokenizer(request.tokenizer);
+  if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   auto read = out.format->read(request.model);
   if (!read.checkpoint) throw Error(request.model.string() + " holds a tokenizer and no model", Exit::data);
   if (!read.tokenizer)
     throw Error(request.model.string() + " holds no tokenizer, so nobody knows what its rows stand for", Exit::data);
   out.model = std::move(*read.checkpoint), out.source = read.tokenizer, out.lost = read.lost;
-  out.target = format_of(registry, request.tokenizer)->read(request.tokenizer).tokenizer;
-  if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   return out;
 }
 
@@ -112,27 +115,27 @@ struct DonorModel {
   }
 };
 
-/// The tables of the new vocabulary. Rows beyond the old tokens go over where the vocabulary keeps its size.
-Parameters new_tables(const Sides& sides, const MixPlan& plan) {
-  Parameters out;
-  std::map<const void*, at::Tensor> done;  // a tied table is mixed once
-  for (Param i = 0; i < sides.model.parameters.size(); ++i) {
-    const auto& info = sides.model.parameters.info[i];
-    if (!info.role.starts_with("vocab.")) continue;
-    const auto& old = sides.model.parameters.values[i];
-    auto& made = done[old.unsafeGetTensorImpl()];
-    if (!made.defined()) {
-      made = apply_plan(plan, old, info.role);
-      if (plan.target_size() == plan.source_size() && old.size(0) > plan.source_size())
-        made = ops::cat({made, old.narrow(0, plan.source_size(), old.size(0) - plan.source_size())});
-    }
-    out.info.push_back(info), out.values.push_back(made);
+/// A folder beside the result for what is made on the way; it goes with the object.
+class Workshop {
+ public:
+  explicit Workshop(const std::filesystem::path& out) {
+    const auto parent = std::filesystem::absolute(out).lexically_normal().parent_path();
+    std::filesystem::create_directories(parent);
+    folder_ = make_scratch(parent, out.filename().string() + ".tables-");
   }
-  if (out.size() == 0) throw Error("the model has no table of a vocabulary");
-  return out;
-}
+  Workshop(const Workshop&) = delete;
+  ~Workshop() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  std::filesystem::path folder_;
+};
 
 void write_ledger(const std::filesystem::path& file, const Sides& sides, const MixPlan& plan) {
+  PendingFile out(file);
   std::string text;
   for (std::int64_t id = 0; id < plan.target_size(); ++id) {
     const auto& row = plan.rows()[static_cast<std::size_t>(id)];
@@ -148,8 +151,13 @@ void write_ledger(const std::filesystem::path& file, const Sides& sides, const M
                                  {"sources", std::move(sources)},
                                  {"note", row.uniform && row.note.empty() ? "the mean of all old rows" : row.note}};
     text += line.dump() + "\n";
+    if (text.size() < kLedgerBlock && id + 1 < plan.target_size()) continue;
+    out.write(text.data(), text.size());
+    text.clear();
   }
-  write_file(file, text);
+  out.sync();
+  out.publish();
+  sync_path(file.parent_path());
 }
 
 }  // namespace
@@ -188,7 +196,8 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
     throw Error("initializer " + backquoted(initializer->type()) +
                     " would keep the vocabulary as a product, which no model directory can hold; set its rank to 0",
                 Exit::usage);
-  const auto tables = new_tables(sides, plan);
+  const Workshop workshop(request.out);
+  const auto tables = vocabulary_tables(sides.model.parameters, plan, workshop.folder());
   if (sides.format->writes()) {
     sides.format->rewrite(request.out, request.model, tables, *sides.target);
     sides.lost.clear();  // every other tensor goes over

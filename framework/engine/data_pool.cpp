@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "engine/collate.h"
@@ -19,6 +21,25 @@ bool all_share_groups(const Corpus& corpus) {
   for (const auto& document : corpus.documents) ++members[document.group];
   return std::all_of(members.begin(), members.end(),
                      [](const auto& group) { return !group.first.empty() && group.second > 1; });
+}
+
+/// Texts of similar length share a batch, so that little of it is padding. Those with the same first text stay
+/// together, so that a model may read it once for all.
+void sort_by_length(std::vector<std::size_t>& units, const std::vector<Document>& documents) {
+  const auto length = [&](std::size_t unit) {
+    const auto second = documents[unit].fields.find("text_b");
+    return documents[unit].text.size() + (second == documents[unit].fields.end() ? 0 : second->second.size());
+  };
+  std::unordered_map<std::string_view, std::size_t> longest;
+  for (const auto unit : units) {
+    auto& most = longest[documents[unit].text];
+    most = std::max(most, length(unit));
+  }
+  const auto key = [&](std::size_t unit) {
+    const std::string_view text = documents[unit].text;
+    return std::tuple(longest.at(text), text, length(unit));
+  };
+  std::stable_sort(units.begin(), units.end(), [&](auto a, auto b) { return key(a) < key(b); });
 }
 
 class Reader final : public BatchReader {
@@ -167,12 +188,8 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
     units.resize(static_cast<std::size_t>(request.most));
     std::sort(units.begin(), units.end());
   }
-  // Texts of similar length share a batch, so that little of it is padding; windows of long texts are alike anyway.
-  if (by_document && !request.windows) {
-    const auto& documents = corpus(dataset)->documents;
-    std::stable_sort(units.begin(), units.end(),
-                     [&](auto a, auto b) { return documents[a].text.size() < documents[b].text.size(); });
-  }
+  // Windows of long texts are alike anyway.
+  if (by_document && !request.windows) sort_by_length(units, corpus(dataset)->documents);
   return std::make_unique<Reader>(std::move(source), std::move(units), tokens);
 }
 

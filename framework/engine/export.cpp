@@ -1,5 +1,6 @@
 #include "engine/export.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -19,6 +20,23 @@ std::vector<std::string> wanted_libraries(const Catalogue& catalogue) {
   return {out.begin(), out.end()};
 }
 
+/// What a model directory turned out to have no place for, beside the first model.
+std::vector<std::string> missing(const Checkpoint& from, const Checkpoint& written) {
+  std::vector<std::string> out;
+  for (const auto& tower : from.towers)
+    if (std::none_of(written.towers.begin(), written.towers.end(),
+                     [&](const Checkpoint& one) { return one.role == tower.role; }))
+      out.push_back("model " + tower.role);
+  const auto& there = written.objective_parameters.info;
+  const auto lost = std::count_if(
+      from.objective_parameters.info.begin(), from.objective_parameters.info.end(), [&](const ParameterInfo& one) {
+        return std::none_of(there.begin(), there.end(),
+                            [&](const ParameterInfo& other) { return other.name == one.name; });
+      });
+  if (lost > 0) out.push_back("the objective's own parameters: " + std::to_string(lost));
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> export_model(const ExportRequest& request, const Catalogue& catalogue) {
@@ -30,10 +48,6 @@ std::vector<std::string> export_model(const ExportRequest& request, const Catalo
   if (is_checkpoint(request.model)) {
     read.checkpoint = load_checkpoint(request.model);
     read.tokenizer = load_tokenizer(request.model, registry);
-    for (const auto& tower : read.checkpoint->towers) read.lost.push_back("model " + tower.role);
-    if (read.checkpoint->objective_parameters.size() > 0)
-      read.lost.push_back("the objective's own parameters: " +
-                          std::to_string(read.checkpoint->objective_parameters.size()));
   } else {
     read = format_of(registry, request.model)->read(request.model);
   }
@@ -42,7 +56,9 @@ std::vector<std::string> export_model(const ExportRequest& request, const Catalo
     read.tokenizer = format_of(registry, request.tokenizer)->read(request.tokenizer).tokenizer;
     if (!read.tokenizer) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   }
-  writing_format(registry)->write(request.out, *read.checkpoint, read.tokenizer.get());
+  const auto format = writing_format(registry);
+  format->write(request.out, *read.checkpoint, read.tokenizer.get());
+  for (auto& one : missing(*read.checkpoint, *format->read(request.out).checkpoint)) read.lost.push_back(one);
   return read.lost;
 }
 

@@ -5,9 +5,11 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "engine/passes.h"
+#include "engine/scoring.h"
 #include "engine/session.h"
+#include "kit/batches.h"
 #include "kit/generation.h"
-#include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 
 namespace xp {
@@ -94,13 +96,9 @@ class ModelHandle final : public Handle {
     if (!asked.view.layers) asked.view.layers = view_.layers;
     if (!asked.view.width) asked.view.width = view_.width;
     const at::NoGradGuard quiet;
-    ForwardInput in;
-    if (batch.has("ids")) {
-      in.ids = batch.dense("ids");
-      in.mask = batch.dense("input.mask");
-    } else {
-      in.fields = &batch;
-    }
+    ForwardInput in{.fields = &batch, .segments = segments_of(batch)};
+    if (batch.has("ids")) in.ids = batch.dense("ids"), in.mask = batch.dense("input.mask");
+    if (splits(in, asked)) return forward_in_parts(*built_.model, built_.active, in, asked);
     return built_.model->forward(built_.active, in, asked);
   }
 
@@ -113,26 +111,14 @@ class ModelHandle final : public Handle {
   std::vector<Score> score(const Batch& batch) override {
     if (!can("score"))
       throw Error("a model of type " + backquoted(built_.type) + " does not score text: it is not causal");
-    const auto& ids = batch.dense("ids");
-    const auto& mask = batch.dense("input.mask");
-    const auto items = ids.size(0), time = ids.size(1);
-    auto next = mask.narrow(1, 1, time - 1);  // position t + 1 is scored
+    const auto &ids = batch.dense("ids"), &mask = batch.dense("input.mask");
     const bool some = is_dense(batch, "target");
-    if (some) next = next.logical_and(batch.dense("target").narrow(1, 1, time - 1).ne(0));
-    const auto counts = next.sum(1);
-    const auto where = next.flatten().nonzero().squeeze(1);  // over items x (time - 1)
-    if (where.numel() == 0) return std::vector<Score>(static_cast<std::size_t>(items));
-    const auto row = where.div(time - 1, "floor");
-    const auto at_hidden = where.add(row);  // the same positions over items x time
-    const auto hidden = encode(batch, {.at = at_hidden}).picked;
-    const auto gold = ids.narrow(1, 1, time - 1).flatten().index_select(0, where);
-    const auto losses = cross_entropy(logits(hidden), gold).to(at::kDouble);
-    const auto sums = ops::zeros({items}, losses.options()).index_add(0, row, losses);
-    std::vector<Score> out;
-    for (std::int64_t i = 0; i < items; ++i) {
-      Score one{.nats = sums[i].item<double>(), .tokens = counts[i].item<std::int64_t>()};
-      if (!some && batch.has("bytes")) one.bytes = batch.dense("bytes")[i].item<std::int64_t>();
-      out.push_back(one);
+    const auto scored = some ? mask.logical_and(batch.dense("target").ne(0)) : mask;
+    auto out = score_texts(*built_.model, built_.active, view_, ids, mask, scored);
+    if (!some && batch.has("bytes")) {
+      const auto bytes = batch.dense("bytes").cpu();
+      for (std::size_t i = 0; i < out.size(); ++i)
+        out[i].bytes = bytes[static_cast<std::int64_t>(i)].item<std::int64_t>();
     }
     return out;
   }

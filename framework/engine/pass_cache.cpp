@@ -33,7 +33,7 @@ void cut(const ForwardInput& in, const ForwardRequest& want, Part& part) {
   };
   part.in = in;
   for (auto* one : {&part.in.ids, &part.in.vectors, &part.in.mask, &part.in.positions, &part.in.memory,
-                    &part.in.memory_mask, &part.in.sample_id})
+                    &part.in.memory_mask, &part.in.segments, &part.in.sample_id})
     *one = rows(*one);
   if (in.fields) {
     part.fields = in.fields->select(ops::arange(part.begin, part.end, at::kLong));

@@ -109,7 +109,7 @@ class Builder final : public BuildContext {
       if (const auto shared = shared_value(info, shape); shared.defined())
         return own_.values.push_back(shared), own_.size() - 1;
     auto value = ops::empty(shape, at::kFloat);
-    fill(value, init, s_.random_.child("init").child(stream_).child(info.name));
+    if (!read) fill(value, init, s_.random_.child("init").child(stream_).child(info.name));
     own_.values.push_back(value.to(s_.device_).requires_grad_(!frozen));
     return own_.size() - 1;
   }
@@ -148,6 +148,7 @@ class Builder final : public BuildContext {
 
   const ModelRequest* request = nullptr;
   bool hollow = false, frozen = false;
+  bool read = false;      // a checkpoint gives all values, so none is drawn
   std::int64_t rows = 0;  // least rows of vocabulary tables: checkpoints may have more than there are tokens
 
  private:
@@ -229,7 +230,7 @@ void Session::make(const std::string& role, const std::string& type, const Table
   built.type = type, built.frozen = frozen, built.model = registry_.make<Model>(table);
   built.settings = built.model->settings();
   Builder context(*this, role, built.own, role);
-  context.request = request, context.frozen = frozen;
+  context.request = request, context.frozen = frozen, context.read = from != nullptr;
   context.rows = from ? vocab_rows(from->parameters) : request ? own_rows_ : 0;
   built.model->build(context);
   if (!from) return;

@@ -15,6 +15,7 @@
 #include "engine/gradients.h"
 #include "engine/host_handle.h"
 #include "engine/keeping.h"
+#include "engine/packing.h"
 #include "engine/pass_cache.h"
 #include "engine/point_recorder.h"
 #include "engine/references.h"

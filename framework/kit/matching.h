@@ -22,7 +22,7 @@ struct Match {
 };
 
 /// For each target id its source id, by the first of `levels` that finds one; among several the text token, then the
-/// lowest id. Specials match by purpose alone.
+/// one that is spelt the same, then the lowest id. Specials match by purpose alone.
 XP_API std::vector<std::optional<Match>> match_vocabularies(const Encoder& source, const Encoder& target,
                                                             const std::vector<MatchLevel>& levels);
 

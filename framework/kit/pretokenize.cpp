@@ -37,6 +37,7 @@ void split_before(std::string_view text, std::string_view mark, const VisitWord&
 
 struct WordPattern::Impl {
   pcre2_code* code = nullptr;
+  bool compiled = false;  // to machine code
   ~Impl() { pcre2_code_free(code); }
 };
 
@@ -53,7 +54,7 @@ WordPattern::WordPattern(const std::string& pattern) : impl_(std::make_unique<Im
                 Exit::usage);
   }
   // Without a compiler for this processor the interpreter matches the same.
-  pcre2_jit_compile(impl_->code, PCRE2_JIT_COMPLETE);
+  impl_->compiled = pcre2_jit_compile(impl_->code, PCRE2_JIT_COMPLETE) == 0;
 }
 
 WordPattern::~WordPattern() = default;
@@ -65,10 +66,12 @@ void WordPattern::split(std::string_view text, const VisitWord& visit) const {
   const auto gap = [&](std::size_t from, std::size_t to) {
     if (to > from) visit({static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to)});
   };
+  // The direct way leaves out checks that valid text and a place between characters have passed.
+  const auto run = impl_->compiled ? pcre2_jit_match : pcre2_match;
   std::size_t done = 0;
   while (done < text.size()) {
-    const int rc = pcre2_match(impl_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), done,
-                               PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match.get(), nullptr);
+    const int rc = run(impl_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), done,
+                       PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, match.get(), nullptr);
     if (rc == PCRE2_ERROR_NOMATCH) break;
     if (rc < 0) {
       std::array<PCRE2_UCHAR, 256> reason{};

@@ -57,7 +57,7 @@ TokenizerFile::TokenizerFile(std::string_view text, std::string_view model_type)
   try {
     file_ = json::parse(text);
   } catch (const json::exception& error) {
-    wrong(std::string("this is no JSON: ") + error.what());
+    wrong("this is no JSON: " + printable(utf8_slice(error.what(), 0, 200)));
   }
   if (!file_.is_object() || !file_.contains("model") || !file_["model"].is_object())
     wrong("there is no table `model`");

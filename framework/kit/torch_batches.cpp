@@ -16,6 +16,12 @@ void check_pairs(const Batch& batch, std::string_view reader) {
   }
 }
 
+at::Tensor segments_of(const Batch& batch) {
+  const auto column = batch.columns().find("segment");
+  const auto* dense = column == batch.columns().end() ? nullptr : std::get_if<at::Tensor>(&column->second);
+  return dense ? *dense : at::Tensor();
+}
+
 at::Tensor first_of_words(const at::Tensor& word) {
   const auto before = ops::constant_pad_nd(word, {1, -1}, -1);
   return word.ge(0).logical_and(word.ne(before));

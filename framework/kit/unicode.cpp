@@ -113,10 +113,15 @@ std::string repaired_utf8(std::string_view text) {
   return out;
 }
 
-bool is_white_space(char32_t c) { return u_isUWhiteSpace(icu(c)) != 0; }
-bool is_letter(char32_t c) { return in_categories(c, U_GC_L_MASK); }
-bool is_mark(char32_t c) { return in_categories(c, U_GC_M_MASK); }
-bool is_number(char32_t c) { return in_categories(c, U_GC_N_MASK); }
+// ASCII is most of most texts, and a call into ICU costs more than the answer.
+bool is_white_space(char32_t c) {
+  return c < 0x80 ? c == ' ' || (c >= '\t' && c <= '\r') : u_isUWhiteSpace(icu(c)) != 0;
+}
+bool is_letter(char32_t c) {
+  return c < 0x80 ? (c | 0x20) >= 'a' && (c | 0x20) <= 'z' : in_categories(c, U_GC_L_MASK);
+}
+bool is_mark(char32_t c) { return c >= 0x80 && in_categories(c, U_GC_M_MASK); }
+bool is_number(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : in_categories(c, U_GC_N_MASK); }
 
 bool is_nonspacing_mark(char32_t c) {
   if (c == 0x1734) return true;  // other categories since, as the next
@@ -132,6 +137,7 @@ bool is_punctuation(char32_t c) {
 
 bool is_control(char32_t c) {
   if (c == '\t' || c == '\n' || c == '\r') return false;
+  if (c < 0x80) return c < 0x20 || c == 0x7F;
   return in_categories(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && in_unicode_8(c);
 }
 
@@ -152,7 +158,9 @@ int script_of(char32_t c) {
 }
 
 void append_lower(std::string& out, char32_t c) {
-  if (c == 0x130) {  // the only character with a longer unconditional lower case (SpecialCasing.txt)
+  if (c < 0x80) {
+    out += static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  } else if (c == 0x130) {  // the only character with a longer unconditional lower case (SpecialCasing.txt)
     out += "i\xCC\x87";
   } else {
     append_char(out, static_cast<char32_t>(u_tolower(icu(c))));
@@ -181,7 +189,14 @@ std::vector<TextSpan> word_spans(std::string_view text) {
   return out;
 }
 
+TextTooLong::TextTooLong(std::size_t most)
+    : Error("a text would grow to more than " + count(most, "byte") +
+                "; the steps of a tokenizer may make it up to 128 times longer",
+            Exit::data) {}
+TextTooLong::~TextTooLong() = default;
+
 void AlignedText::Writer::put(std::string_view bytes, TextSpan from, bool same) {
+  if (bytes.size() > most_ - text_.size()) throw TextTooLong(most_);
   const bool joins = same && from.begin == source_;
   if (!same && !edits_.empty() && edits_.back().end == text_.size() && edits_.back().from == from &&
       edits_.back().end > edits_.back().begin) {
@@ -197,7 +212,7 @@ void AlignedText::Writer::put(std::string_view bytes, TextSpan from, bool same) 
   source_ = std::max(source_, from.end);
 }
 
-AlignedText::AlignedText(std::string_view original) {
+AlignedText::AlignedText(std::string_view original) : most_(most_rewritten(original.size())) {
   if (original.size() >= UINT32_MAX)
     throw Error("a text of " + std::to_string(original.size()) + " bytes; at most 4 GiB can be read at once",
                 Exit::data);
@@ -206,7 +221,7 @@ AlignedText::AlignedText(std::string_view original) {
     text_ = original;
     return;
   }
-  Writer out(original.size() + 8);
+  Writer out(original.size() + 8, UINT32_MAX);
   out.put(original.substr(0, at), {0, u32(at)}, true);
   while (at < original.size()) {
     const std::size_t bad = sequence(original.substr(at)).first;
@@ -249,6 +264,7 @@ TextSpan AlignedText::original(std::uint32_t begin, std::uint32_t end) const {
 AlignedText AlignedText::slice(std::uint32_t begin, std::uint32_t end) const {
   AlignedText out;
   out.text_ = text_.substr(begin, end - begin);
+  out.most_ = std::min(most_, most_rewritten(out.text_.size()));
   const std::uint32_t from = original(begin, begin).begin;
   if (from > 0) out.edits_.push_back({0, 0, {from, from}});
   for (const auto& edit : edits_)
@@ -265,7 +281,7 @@ TextSpan AlignedText::Cursor::original(std::uint32_t begin, std::uint32_t end, b
 }
 
 AlignedText::Editor::Editor(AlignedText& text)
-    : text_(text), cursor_(text), out_(text.text_.size() + text.text_.size() / 8 + 8) {
+    : text_(text), cursor_(text), out_(text.text_.size() + text.text_.size() / 8 + 8, text.most_) {
   out_.edits_.reserve(text.edits_.size());
 }
 
@@ -319,7 +335,7 @@ void AlignedText::normalise(int form) {
   with.normalizeUTF8(0, input, sink, &changes, status);
   check(status, "normalising a text");
 
-  Writer out(result.size());
+  Writer out(result.size(), most_);
   Cursor cursor(*this);
   bool same = true;
   for (auto change = changes.getFineIterator(); change.next(status);) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/export.h"
 
 namespace xp {
@@ -68,10 +69,25 @@ XP_API void append_lower(std::string& out, char32_t c);
 /// their like), white space left out. Any bytes are accepted.
 XP_API std::vector<TextSpan> word_spans(std::string_view text);
 
+/// Bytes that rewriting steps may make of a text of `given` bytes. Files say what the steps write, and must not ask
+/// for any amount of memory; no normalisation form makes a character more than 11 times as long.
+constexpr std::size_t most_rewritten(std::size_t given) {
+  constexpr std::size_t kRoom = 1024, kTimes = 128, kMost = INT32_MAX;
+  return given > kMost / kTimes - kRoom ? kMost : kRoom + kTimes * given;
+}
+
+/// A step made a text longer than most_rewritten() allows (Exit::data).
+class XP_API TextTooLong : public Error {
+ public:
+  explicit TextTooLong(std::size_t most);
+  ~TextTooLong() override;
+};
+
 /// A text that went through rewriting steps, with the way back to the bytes of the original.
 class XP_API AlignedText {
  public:
-  /// Invalid UTF-8 becomes U+FFFD per broken sequence. Throws Error (Exit::data) above 4 GiB.
+  /// Invalid UTF-8 becomes U+FFFD per broken sequence. Throws Error (Exit::data) above 4 GiB. All that changes the
+  /// text throws TextTooLong when it grows beyond most_rewritten().
   explicit AlignedText(std::string_view original);
 
   const std::string& text() const { return text_; }
@@ -89,8 +105,9 @@ class XP_API AlignedText {
   /// Collects the output of a step.
   class Writer {
    public:
-    explicit Writer(std::size_t expected) { text_.reserve(expected); }
-    /// These bytes stand for `from` of the original; `same`: they are equal to them.
+    /// `most`: bytes.
+    Writer(std::size_t expected, std::size_t most) : most_(most) { text_.reserve(expected); }
+    /// These bytes stand for `from` of the original; `same`: they are equal to them. Throws TextTooLong.
     void put(std::string_view bytes, TextSpan from, bool same);
 
     std::size_t size() const { return text_.size(); }
@@ -102,6 +119,7 @@ class XP_API AlignedText {
       TextSpan from;
     };
     std::string text_;
+    std::size_t most_;
     std::vector<Edit> edits_;
     std::uint32_t source_ = 0;  // where the original continues if the next bytes are unchanged
   };
@@ -109,7 +127,7 @@ class XP_API AlignedText {
   /// Replaces the text, character by character: step(character, its bytes, its original bytes, unchanged, writer).
   template <class Step>
   void rewrite(Step step) {
-    Writer out(text_.size() + text_.size() / 8 + 8);
+    Writer out(text_.size() + text_.size() / 8 + 8, most_);
     Cursor cursor(*this);
     for (std::size_t at = 0; at < text_.size();) {
       const std::size_t begin = at;
@@ -139,6 +157,7 @@ class XP_API AlignedText {
   TextSpan map(std::size_t edits_before, std::uint32_t begin, std::uint32_t end, bool& same) const;
 
   std::string text_;
+  std::size_t most_ = 0;             // bytes that it may grow to
   std::vector<Writer::Edit> edits_;  // what is not identical to the original, in order
 };
 

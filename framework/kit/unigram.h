@@ -26,6 +26,7 @@ struct UnigramSettings {
   int max_chars = 16;           ///< longest piece
   bool sparse = true;        ///< M-step by digamma (Bayesian, few pieces survive) instead of plain maximum likelihood
   std::int64_t threads = 0;  ///< 0: one per core; the result is the same for any number
+  bool split_kinds = true;   ///< pieces stay within one script, within digits or within other characters
   std::string mark = "\u2581";  ///< character that begins words; it starts pieces and is never inside one
 };
 
@@ -40,8 +41,8 @@ struct UnigramFit {
 };
 
 /// Learns pieces from counted words. Candidates are substrings of up to max_chars characters that occur at least
-/// twice and that stay within one script, within digits or within other characters; characters that are dropped cut
-/// words. Scores have six decimals, so that they read back as the same number everywhere.
+/// twice and, with split_kinds, stay within one kind of characters; characters that are dropped cut words. Scores
+/// have six decimals, so that they read back as the same number everywhere.
 XP_API UnigramFit fit_unigram(const std::vector<WordCount>& words, const UnigramSettings& settings);
 
 /// Cuts words into the pieces with the highest sum of scores (Viterbi 1967); at equal sums the cut whose last piece

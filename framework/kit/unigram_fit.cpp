@@ -36,7 +36,12 @@ class Fitter {
     UnigramFit out;
     const std::size_t want = std::max(settings_.pieces, text_.alphabet.size());
     const auto near_enough = static_cast<std::size_t>(static_cast<double>(want) * 1.1);
-    for (;;) {
+    const auto rounds_left = [&] {
+      const double excess = static_cast<double>(scores_.size()) / static_cast<double>(near_enough);
+      return std::max(0.0, std::log(excess) / -std::log(settings_.shrink));
+    };
+    for (const double rounds = rounds_left();;) {
+      show_progress(rounds - rounds_left(), rounds, "fitting " + std::to_string(scores_.size()) + " pieces");
       for (int i = 0; i < settings_.em_iterations; ++i) out.steps.push_back(iterate());
       if (scores_.size() <= near_enough) break;
       prune(std::max(near_enough, static_cast<std::size_t>(static_cast<double>(scores_.size()) * settings_.shrink)));
@@ -258,6 +263,7 @@ class Fitter {
 UnigramFit fit_unigram(const std::vector<WordCount>& words, const UnigramSettings& settings) {
   const UnigramText text = stretches_of(words, settings);
   if (text.chars.empty()) throw Error("the corpus has no characters to fit pieces on", Exit::data);
+  show_progress(0, 0, "finding pieces in " + std::to_string(text.chars.size()) + " characters");
   return Fitter(text, seeds_of(text, settings), settings).run();
 }
 

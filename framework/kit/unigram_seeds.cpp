@@ -70,7 +70,7 @@ UnigramText stretches_of(const std::vector<WordCount>& words, const UnigramSetti
         close(from), begin = at, kind = kOpen;
       } else if (c == mark) {
         close(from), kind = kOpen;
-      } else if (const int now = kind_of(c, kind); now != kind) {
+      } else if (const int now = settings.split_kinds ? kind_of(c, kind) : kOther; now != kind) {
         if (kind != kOpen) close(from);
         kind = now;
       }

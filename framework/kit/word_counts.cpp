@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <exception>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 
@@ -13,22 +16,191 @@
 namespace xp {
 namespace {
 
-struct Hash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-using Counts = std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>>;
-
-void add(Counts& counts, std::string_view word, std::int64_t n) {
-  const auto found = counts.find(word);
-  if (found != counts.end()) {
-    found->second += n;
-  } else {
-    counts.emplace(word, n);
+/// Words and their counts in the order of their first occurrence. Open addressing: a slot keeps a part of the hash,
+/// so that another word's bytes are hardly ever read.
+class WordTable {
+ public:
+  void add(std::string_view word, std::int64_t n) {
+    const std::size_t hash = std::hash<std::string_view>{}(word);
+    const auto tag = static_cast<std::uint32_t>(hash >> 32);
+    if ((entries_.size() + 1) * 2 > slots_.size()) grow();
+    for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
+      Slot& slot = slots_[at];
+      if (slot.entry == kFree) {
+        if (entries_.size() >= kFree) throw Error("the corpus has more than 2^32 distinct words", Exit::data);
+        slot = {tag, static_cast<std::uint32_t>(entries_.size())};
+        entries_.push_back({hash, bytes_.size(), static_cast<std::uint32_t>(word.size()), n});
+        bytes_ += word;
+        return;
+      }
+      if (slot.tag == tag && this->word(slot.entry) == word) {
+        entries_[slot.entry].count += n;
+        return;
+      }
+    }
   }
-}
+
+  std::size_t size() const { return entries_.size(); }
+  std::string_view word(std::size_t i) const { return {bytes_.data() + entries_[i].begin, entries_[i].size}; }
+  std::int64_t count(std::size_t i) const { return entries_[i].count; }
+
+  void add(const WordTable& other) {
+    for (std::size_t i = 0; i < other.size(); ++i) add(other.word(i), other.count(i));
+  }
+
+  /// The entries by the bytes of their words.
+  std::vector<std::uint32_t> sorted() const {
+    struct Place {
+      std::uint64_t start;  // the first bytes of the word, which mostly decide
+      std::uint32_t entry;
+    };
+    std::vector<Place> order(size());
+    for (std::size_t i = 0; i < size(); ++i) {
+      std::uint64_t start = 0;
+      for (std::size_t k = 0; k < sizeof start; ++k)
+        start = start << 8 | (k < word(i).size() ? static_cast<unsigned char>(word(i)[k]) : 0u);
+      order[i] = {start, static_cast<std::uint32_t>(i)};
+    }
+    std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
+      return a.start != b.start ? a.start < b.start : word(a.entry) < word(b.entry);
+    });
+    std::vector<std::uint32_t> out(size());
+    for (std::size_t i = 0; i < size(); ++i) out[i] = order[i].entry;
+    return out;
+  }
+
+ private:
+  static constexpr std::uint32_t kFree = UINT32_MAX;
+  struct Slot {
+    std::uint32_t tag = 0, entry = kFree;
+  };
+  struct Entry {
+    std::size_t hash, begin;
+    std::uint32_t size;
+    std::int64_t count;
+  };
+
+  void grow() {
+    slots_.assign(std::max<std::size_t>(1 << 12, slots_.size() * 2), {});
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      std::size_t at = entries_[i].hash & (slots_.size() - 1);
+      while (slots_[at].entry != kFree) at = (at + 1) & (slots_.size() - 1);
+      slots_[at] = {static_cast<std::uint32_t>(entries_[i].hash >> 32), i};
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::vector<Entry> entries_;
+  std::string bytes_;
+};
+
+/// Counts the words of texts on several threads: the one that reads the texts, and others that take batches from it.
+class WordCounter {
+ public:
+  WordCounter(const WordsOf& words_of, std::size_t crew) : words_of_(words_of), tables_(crew) {
+    for (std::size_t i = 1; i < crew; ++i) others_.emplace_back([this, i] { work(tables_[i]); });
+  }
+
+  ~WordCounter() { close(); }
+
+  void add(const std::string& text) {
+    batch_.texts.push_back(text);
+    bytes_ += text.size();
+    if (bytes_ >= kBatchBytes) hand_over();
+  }
+
+  /// All counts in one table. Throws what counting has thrown, for the earliest batch.
+  WordTable& finish() {
+    count(batch_, tables_[0]);
+    close();
+    if (failed_) std::rethrow_exception(failed_);
+    for (std::size_t i = 1; i < tables_.size(); ++i) {
+      tables_[0].add(tables_[i]);
+      tables_[i] = {};
+    }
+    return tables_[0];
+  }
+
+ private:
+  static constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+  struct Batch {
+    std::size_t number = 0;
+    std::vector<std::string> texts;
+  };
+
+  void hand_over() {
+    const std::size_t number = batch_.number;
+    bool mine = false;
+    {
+      const std::lock_guard lock(guard_);
+      mine = waiting_.size() + 1 >= tables_.size();  // the others have work enough
+      if (!mine) waiting_.push_back(std::move(batch_));
+    }
+    if (mine) {
+      count(batch_, tables_[0]);
+    } else {
+      changed_.notify_one();
+    }
+    batch_ = {number + 1, {}};
+    bytes_ = 0;
+  }
+
+  void work(WordTable& table) {
+    for (;;) {
+      std::unique_lock lock(guard_);
+      changed_.wait(lock, [&] { return closed_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      const Batch batch = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      count(batch, table);
+    }
+  }
+
+  void count(const Batch& batch, WordTable& table) {
+    try {
+      for (const auto& text : batch.texts) words_of_(text, [&](std::string_view word) { table.add(word, 1); });
+    } catch (...) {
+      const std::lock_guard lock(guard_);
+      if (!failed_ || batch.number < failed_batch_) failed_ = std::current_exception(), failed_batch_ = batch.number;
+    }
+  }
+
+  void close() {
+    {
+      const std::lock_guard lock(guard_);
+      closed_ = true;
+    }
+    changed_.notify_all();
+    others_.clear();
+  }
+
+  const WordsOf& words_of_;
+  std::vector<WordTable> tables_;  // one for each thread, the first for the one that reads
+  Batch batch_;
+  std::size_t bytes_ = 0;
+  std::mutex guard_;
+  std::condition_variable changed_;
+  std::deque<Batch> waiting_;
+  bool closed_ = false;
+  std::exception_ptr failed_;
+  std::size_t failed_batch_ = 0;
+  std::vector<std::jthread> others_;
+};
+
+thread_local const ShowProgress* progress_of_thread = nullptr;
 
 }  // namespace
+
+ProgressScope::ProgressScope(ShowProgress show) : show_(std::move(show)), outer_(progress_of_thread) {
+  progress_of_thread = &show_;
+}
+
+ProgressScope::~ProgressScope() { progress_of_thread = outer_; }
+
+void show_progress(double done, double total, std::string_view what) {
+  if (progress_of_thread != nullptr && *progress_of_thread) (*progress_of_thread)(done, total, what);
+}
 
 std::size_t thread_count(std::int64_t threads) {
   return threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
@@ -57,41 +229,22 @@ void run_parallel(std::size_t n, std::int64_t threads, const std::function<void(
 }
 
 std::vector<WordCount> count_words(const DataSource& corpus, const WordsOf& words_of, std::int64_t threads) {
-  constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
-  const std::size_t crew = thread_count(threads);
-  std::vector<Counts> counts(crew);
-  std::vector<std::vector<std::string>> batches(1);
-  std::size_t bytes = 0;
-  const auto count_batches = [&] {
-    run_parallel(batches.size(), threads, [&](std::size_t i) {
-      for (const auto& text : batches[i]) words_of(text, [&](std::string_view word) { add(counts[i], word, 1); });
-    });
-    batches.assign(1, {});
-    bytes = 0;
-  };
+  constexpr std::size_t kTellEvery = 256;
+  WordCounter counter(words_of, thread_count(threads));
+  std::size_t read = 0;
   corpus.for_each([&](const Document& document) {
-    if (bytes >= kBatchBytes) {
-      if (batches.size() == crew) {
-        count_batches();
-      } else {
-        batches.emplace_back();
-        bytes = 0;
-      }
-    }
-    bytes += document.text.size();
-    batches.back().push_back(document.text);
+    counter.add(document.text);
+    if (++read % kTellEvery == 0) show_progress(0, 0, "counting words, " + std::to_string(read) + " documents read");
   });
-  count_batches();
-
-  for (std::size_t i = 1; i < crew; ++i) {
-    for (const auto& [word, n] : counts[i]) add(counts[0], word, n);
-    counts[i].clear();
-  }
+  const WordTable& words = counter.finish();
+  if (words.size() == 0)
+    throw Error(read == 0 ? "the corpus has no documents to fit a vocabulary on"
+                          : "none of the corpus' " + std::to_string(read) +
+                                " documents has a word to fit a vocabulary on: all texts are empty or white space",
+                Exit::data);
   std::vector<WordCount> out;
-  out.reserve(counts[0].size());
-  for (const auto& [word, n] : counts[0]) out.push_back({word, n});
-  if (out.empty()) throw Error("the corpus has no words to fit a vocabulary on", Exit::data);
-  std::sort(out.begin(), out.end(), [](const WordCount& a, const WordCount& b) { return a.word < b.word; });
+  out.reserve(words.size());
+  for (const std::uint32_t i : words.sorted()) out.push_back({std::string(words.word(i)), words.count(i)});
   return out;
 }
 

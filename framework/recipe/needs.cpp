@@ -52,7 +52,9 @@ class Needs {
         problems_.error(
             "unknown-need",
             need.owner + " declares a need of kind " + backquoted(printable(what)) + ", which nothing can meet",
-            need.span, "plugins need a capability, reserved, field, group, artifact, metric, output, training_state or parameter");
+            need.span,
+            "plugins need a capability, reserved, field, group, artifact, metric, output, training_state or "
+            "parameter");
     }
     if (node_.info && !no_tokenizer_ && tokenizer_known(node_) == Known::no)
       units(node_.info->schema.fields, node_.settings, "");

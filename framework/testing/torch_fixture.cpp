@@ -8,6 +8,7 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/torch_operators.h"
 
 namespace xp::testing {
@@ -192,8 +193,9 @@ class Fixture::Plain final : public Handle {
     return std::ranges::find(all, capability) != all.end();
   }
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override {
-    return f_.model("primary").forward(f_.weights("primary").values,
-                                       {.ids = batch.dense("ids"), .mask = batch.dense("input.mask")}, want);
+    return f_.model("primary").forward(
+        f_.weights("primary").values,
+        {.ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .segments = segments_of(batch)}, want);
   }
   at::Tensor logits(const at::Tensor& hidden) override {
     return f_.model("primary").logits(f_.weights("primary").values, hidden);

@@ -40,7 +40,10 @@ std::vector<const Checkpoint*> ToyBuild::checkpoints(std::string_view reference)
 }
 std::unique_ptr<Model> ToyBuild::architecture(const Checkpoint& checkpoint) { refuse("model", checkpoint.type); }
 BuildContext& ToyBuild::child(std::string_view name) { refuse("part", name); }
-std::int64_t ToyBuild::reserved(std::string_view purpose, std::int64_t) const { refuse("reserved id", purpose); }
+std::int64_t ToyBuild::reserved(std::string_view purpose, std::int64_t) const {
+  if (const auto found = ids.find(std::string(purpose)); found != ids.end()) return found->second;
+  refuse("reserved id", purpose);
+}
 const State& ToyBuild::artifact(std::string_view name) const { refuse("artifact", name); }
 Strings ToyBuild::categories(std::string_view field) const { refuse("classes of", field); }
 

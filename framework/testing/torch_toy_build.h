@@ -24,7 +24,8 @@ class ToyBuild final : public BuildContext {
   Strings categories(std::string_view field) const override;
   const Encoder* tokenizer() const override { return nullptr; }
 
-  Parameters own;  ///< in the order of add(), no gradients asked for
+  std::map<std::string, std::int64_t> ids;  ///< reserved ones by purpose; others throw Error
+  Parameters own;                           ///< in the order of add(), no gradients asked for
 
  private:
   std::int64_t vocab_;

@@ -122,6 +122,7 @@ class E5s1 final : public xp::Format {
                       xp::Exit::data);
     auto out = xp::ops::empty(place.shape, at::kFloat);
     xp::dequantise(from.type, from.data.data(), from.count, out.mutable_data_ptr<float>());
+    xp::drop_mapped_pages(from.data.data(), from.data.size());
     return out;
   }
 };

@@ -71,6 +71,7 @@ class Opened {
     const auto& from = file.at(place.theirs);
     auto out = xp::ops::empty(from.shape, at::kFloat);
     xp::dequantise(from.type, from.data.data(), from.count, out.mutable_data_ptr<float>());
+    xp::drop_mapped_pages(from.data.data(), from.data.size());
     if (!place.interleaved) return out;
     const auto n = place.ours.find("key") != std::string::npos ? kv_heads : heads;
     if (n <= 0 || out.size(0) % (2 * n) != 0)
@@ -180,11 +181,11 @@ class Gguf final : public xp::Format {
     const Opened opened(path);
     xp::Imported out;
     xp::Checkpoint checkpoint{.type = "transformer", .settings = opened.settings, .parameters = {}, .reserved = {}};
+    out.tokenizer = tokenizer(opened);  // before the tensors: what reading it needs for a while does not add to them
     for (const auto& place : opened.places) {
       checkpoint.parameters.info.push_back({place.ours, place.role, place.layer});
       checkpoint.parameters.values.push_back(opened.tensor(place));
     }
-    out.tokenizer = tokenizer(opened);
     for (const auto& [purpose, id] : out.tokenizer->purposes()) checkpoint.reserved[purpose] = id;
     out.checkpoint = std::move(checkpoint);
     out.lost = opened.lost();

@@ -83,8 +83,10 @@ class InBatchSoftmax final : public xp::Objective {
   /// Publishes `scores`: cosines over the temperature, a row for each text that is counted.
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
     xp::check_pairs(batch, "in-batch softmax");
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto vectors = context.forward("primary", in, {.pooling = p_.pooling}).pooled;
     const auto wide = vectors.scalar_type() == at::kDouble ? vectors : vectors.to(at::kFloat);
     const auto unit = wide / wide.norm(2, {-1}, true).clamp_min(1e-6);

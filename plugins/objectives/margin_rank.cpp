@@ -41,8 +41,10 @@ class MarginRank final : public xp::Objective {
 
   /// Publishes `scores`, [pairs, 2].
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto text = context.forward("primary", in, {.pooling = p_.pooling}).pooled;
     const auto type = text.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const auto weight = context.weight(weight_).narrow(1, 0, text.size(1));  // a view may be narrower

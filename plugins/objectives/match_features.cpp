@@ -4,6 +4,7 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
 
@@ -55,6 +56,7 @@ class MatchFeatures final : public xp::Objective {
       throw xp::Error("on = \"masked\" reads what another objective masks, and none does; make both terms of a sum");
     const xp::ForwardInput in{.ids = batch.dense(p_.on == On::masked ? "masked_ids" : "ids"),
                               .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
                               .sample_id = batch.sample_id};
     const xp::ForwardRequest want{.pooling = p_.pooling, .view = {.layers = p_.layer}};
     const auto own = context.forward("primary", in, want).pooled;

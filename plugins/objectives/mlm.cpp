@@ -1,6 +1,7 @@
 // Masked language modelling: tokens are hidden in the loader, the model is asked for them.
 
 #include "api/objective.h"
+#include "kit/batches.h"
 #include "kit/masking.h"
 #include "kit/torch_losses.h"
 #include "plugin/plugin.h"
@@ -42,8 +43,10 @@ class MaskedLanguageModel final : public xp::Objective {
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
     const auto hidden = xp::labelled(batch.dense("labels"));
-    const xp::ForwardInput in{
-        .ids = batch.dense("masked_ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("masked_ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto logits = context.logits("primary", context.forward("primary", in, {.at = hidden.at}).picked);
     xp::StepResult result{.terms = {{"mlm", xp::cross_entropy_by_item(logits, hidden, batch.items())}}};
     if (accuracy_) {

@@ -6,6 +6,7 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/head_handle.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -73,8 +74,10 @@ class MultipleChoice final : public xp::Objective {
 
   /// A score of each text, [items, 1]; those of one group may be compared.
   at::Tensor predict(const xp::Batch& batch, xp::StepContext& context) const {
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto text = context.forward("primary", in, {.pooling = p_.pooling}).pooled;
     const auto& weight = context.weight(score_);
     return xp::ops::linear(text.to(weight.scalar_type()), weight.narrow(1, 0, text.size(1)));  // of a view: narrower

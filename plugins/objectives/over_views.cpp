@@ -22,7 +22,7 @@ constexpr std::int64_t kMostSizes = 6;  ///< of a list made here, as many as pub
 bool same_input(const xp::ForwardInput& a, const xp::ForwardInput& b) {
   using In = xp::ForwardInput;
   for (const auto part : {&In::ids, &In::vectors, &In::mask, &In::positions, &In::memory, &In::memory_mask, &In::keys,
-                          &In::sample_id}) {
+                          &In::segments, &In::sample_id}) {
     const Tensor &x = a.*part, &y = b.*part;
     if (x.defined() != y.defined()) return false;
     if (!x.defined() || x.is_same(y)) continue;

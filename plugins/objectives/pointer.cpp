@@ -4,6 +4,7 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/head_handle.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -69,8 +70,10 @@ class Pointer final : public xp::Objective {
   /// Scores of every token as the first and as the last of the span, [items, time, 2]; minus infinity where there is
   /// no text to point at.
   at::Tensor predict(const xp::Batch& batch, xp::StepContext& context) const {
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto x = context.forward("primary", in, {.tokens = true}).tokens;
     const auto head = xp::ops::cat({context.weight(start_), context.weight(end_)}).narrow(1, 0, x.size(-1));
     const auto scores = xp::ops::linear(x.to(head.scalar_type()), head);

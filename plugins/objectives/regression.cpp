@@ -4,6 +4,7 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/head_handle.h"
 #include "kit/torch_operators.h"
 #include "plugin/plugin.h"
@@ -83,8 +84,10 @@ class Regression final : public xp::Objective {
  private:
   /// Standardised, [items]; drops out only where gradients are asked for.
   at::Tensor output(const xp::Batch& batch, xp::StepContext& context) const {
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     auto x = context.forward("primary", in, {.pooling = p_.pooling}).pooled;
     const auto& weight = context.weight(out_);
     x = x.to(weight.scalar_type());

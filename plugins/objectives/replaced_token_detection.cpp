@@ -3,6 +3,7 @@
 
 #include "api/objective.h"
 #include "api/ops.h"
+#include "kit/batches.h"
 #include "kit/masking.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -81,9 +82,12 @@ class ReplacedTokenDetection final : public xp::Objective {
     const auto& ids = batch.dense("ids");
     const auto& mask = batch.dense("input.mask");
     const auto hidden = xp::labelled(batch.dense("labels"));
-    const auto guess =
-        context.forward("generator", {.ids = batch.dense("masked_ids"), .mask = mask, .sample_id = batch.sample_id},
-                        {.at = hidden.at});
+    const auto guess = context.forward("generator",
+                                       {.ids = batch.dense("masked_ids"),
+                                        .mask = mask,
+                                        .segments = xp::segments_of(batch),
+                                        .sample_id = batch.sample_id},
+                                       {.at = hidden.at});
     const auto logits = context.logits("generator", guess.picked);
     xp::StepResult result{.terms = {{"generator", xp::cross_entropy_by_item(logits, hidden, batch.items())}}};
 
@@ -92,8 +96,9 @@ class ReplacedTokenDetection final : public xp::Objective {
     const auto filled = ids.flatten().index_copy(0, hidden.at, drawn).view_as(ids);
     const auto replaced = filled.ne(ids);  // a sample that equals the original is original
 
-    const auto pass =
-        context.forward("primary", {.ids = filled, .mask = mask, .sample_id = batch.sample_id}, {.tokens = true});
+    const auto pass = context.forward(
+        "primary", {.ids = filled, .mask = mask, .segments = xp::segments_of(batch), .sample_id = batch.sample_id},
+        {.tokens = true});
     const auto dense = xp::ops::linear(pass.tokens, context.weight(dense_), context.weight(dense_bias_));
     const auto score = xp::ops::linear(xp::ops::gelu(dense), context.weight(out_), context.weight(out_bias_));
     const auto wide = score.squeeze(-1).to(score.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);

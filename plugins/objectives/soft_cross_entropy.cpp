@@ -1,6 +1,7 @@
 // Distillation: hidden tokens are predicted as a frozen reference predicts them, not as they were.
 #include "api/objective.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "kit/masking.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -64,8 +65,10 @@ class SoftCrossEntropy final : public xp::Objective {
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
     const auto hidden = xp::labelled(batch.dense("labels"));
-    const xp::ForwardInput in{
-        .ids = batch.dense("masked_ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("masked_ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto scores = [&](std::string_view role) {
       const auto logits = context.logits(role, context.forward(role, in, {.at = hidden.at}).picked);
       return (logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat)) / p_.temperature;

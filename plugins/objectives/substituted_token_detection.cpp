@@ -4,6 +4,7 @@
 #include "api/objective.h"
 #include "api/ops.h"
 #include "base/text.h"
+#include "kit/batches.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -112,8 +113,9 @@ class SubstitutedTokenDetection final : public xp::Objective {
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
     const auto& given = batch.dense("substituted_ids");
     const auto& mask = batch.dense("input.mask");
-    const auto pass =
-        context.forward("primary", {.ids = given, .mask = mask, .sample_id = batch.sample_id}, {.tokens = true});
+    const auto pass = context.forward(
+        "primary", {.ids = given, .mask = mask, .segments = xp::segments_of(batch), .sample_id = batch.sample_id},
+        {.tokens = true});
     auto score = xp::ops::linear(pass.tokens, context.weight(out_), context.weight(out_bias_)).squeeze(-1);
     if (score.scalar_type() != at::kDouble) score = score.to(at::kFloat);
     const auto replaced = given.ne(batch.dense("ids")).logical_and(mask);

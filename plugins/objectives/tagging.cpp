@@ -43,8 +43,10 @@ class Tagging final : public xp::Objective {
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
     const auto picked = xp::labelled(labels(batch));
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     const auto scores = head(context.forward("primary", in, {.at = picked.at}).picked, context);
     const auto right = scores.detach().argmax(-1).eq(picked.labels).to(at::kLong);
     return {.terms = {{"tagging", xp::cross_entropy_by_item(scores, picked, batch.items())}},
@@ -53,8 +55,10 @@ class Tagging final : public xp::Objective {
 
   /// Scores of the classes at every token, [items, time, classes].
   at::Tensor predict(const xp::Batch& batch, xp::StepContext& context) const {
-    const xp::ForwardInput in{
-        .ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id};
+    const xp::ForwardInput in{.ids = batch.dense("ids"),
+                              .mask = batch.dense("input.mask"),
+                              .segments = xp::segments_of(batch),
+                              .sample_id = batch.sample_id};
     return head(context.forward("primary", in, {.tokens = true}).tokens, context);
   }
 

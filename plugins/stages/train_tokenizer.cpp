@@ -1,7 +1,29 @@
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "api/stage.h"
+#include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
 namespace {
+
+/// A corpus that knows after a pass how many documents it has.
+class CountedSource final : public xp::DataSource {
+ public:
+  explicit CountedSource(const xp::DataSource& source) : source_(source) {}
+  void for_each(const std::function<void(const xp::Document&)>& visit) const override {
+    std::size_t n = 0;
+    source_.for_each([&](const xp::Document& document) { ++n, visit(document); });
+    documents_ = n;
+  }
+  std::string fingerprint() const override { return source_.fingerprint(); }
+  std::size_t documents() const { return documents_; }  ///< 0 before the first pass
+
+ private:
+  const xp::DataSource& source_;
+  mutable std::size_t documents_ = 0;
+};
 
 /// Fits a tokenizer to a corpus.
 class TrainTokenizer final : public xp::Stage {
@@ -30,21 +52,57 @@ class TrainTokenizer final : public xp::Stage {
       if (!n || *n < 1) throw xp::Error("reserve." + purpose + " wants a whole number above 0");
       reserve[purpose] = *n;
     }
-    const auto corpus = context.documents(p_.corpus);
-    context.progress(0, 1, "fitting");
-    const auto encoder = p_.method->fit(*corpus, reserve, context.random());
+    const auto documents = context.documents(p_.corpus);
+    const CountedSource corpus(*documents);
+    const auto encoder = fit(corpus, reserve, context);
     context.save(*encoder, *p_.method);
-    double bytes = 0, tokens = 0;
-    corpus->for_each([&](const xp::Document& document) {
-      bytes += static_cast<double>(document.text.size());
-      tokens += static_cast<double>(encoder->encode(document.text).size());
-    });
+    const auto [bytes, tokens] = measure(corpus, *encoder, context);
     context.recorder().metric("size", static_cast<double>(encoder->size()), {.unit = "tokens"});
     if (tokens > 0)
       context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
   }
 
  private:
+  // Shares of the work that are over when the corpus is counted and when the vocabulary is learned: a guess.
+  static constexpr double kCounted = 0.4, kLearned = 0.7;
+
+  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
+                                         xp::StageContext& context) const {
+    const xp::ProgressScope scope([&](double done, double total, std::string_view what) {
+      context.progress(total > 0 ? kCounted + (kLearned - kCounted) * done / total : 0, 1, what);
+    });
+    context.progress(0, 1, "fitting");
+    return p_.method->fit(corpus, reserve, context.random());
+  }
+
+  // Bytes and tokens of all documents.
+  static std::pair<double, double> measure(const CountedSource& corpus, const xp::Encoder& encoder,
+                                           xp::StageContext& context) {
+    constexpr std::size_t kBatchBytes = std::size_t{1} << 22;
+    double bytes = 0, tokens = 0;
+    const auto all = static_cast<double>(corpus.documents());  // 0 if fitting has not read them
+    std::size_t documents = 0, waiting = 0;
+    std::vector<std::string> texts;
+    const auto encode_batch = [&] {
+      std::vector<std::size_t> lengths(texts.size());
+      xp::run_parallel(texts.size(), context.threads(),
+                       [&](std::size_t i) { lengths[i] = encoder.encode(texts[i]).size(); });
+      for (const auto n : lengths) tokens += static_cast<double>(n);
+      documents += texts.size();
+      bytes += static_cast<double>(waiting);
+      texts.clear(), waiting = 0;
+      const double share = all > 0 ? static_cast<double>(documents) / all : 0;
+      context.progress(kLearned + (1 - kLearned) * share, 1, "encoding, " + std::to_string(documents) + " documents");
+    };
+    corpus.for_each([&](const xp::Document& document) {
+      texts.push_back(document.text);
+      waiting += document.text.size();
+      if (waiting >= kBatchBytes) encode_batch();
+    });
+    encode_batch();
+    return {bytes, tokens};
+  }
+
   Params p_;
 };
 

@@ -292,17 +292,18 @@ class Bpe final : public xp::Tokenizer {
   // Characters without a symbol cut words: no merge reaches over them.
   xp::SymbolWords encode_words(const std::vector<xp::WordCount>& words,
                                const std::vector<std::string>& symbols) const {
-    std::map<std::string, xp::SymbolId, std::less<>> ids;
-    for (std::size_t i = 0; i < symbols.size(); ++i) ids[symbols[i]] = static_cast<xp::SymbolId>(i);
+    constexpr xp::SymbolId kNone = UINT32_MAX;
+    std::vector<xp::SymbolId> ids(0x110000, kNone);  // by code point
+    for (std::size_t i = 0; i < symbols.size(); ++i)
+      ids[xp::characters(symbols[i]).at(0)] = static_cast<xp::SymbolId>(i);
     xp::SymbolWords out;
-    for (const auto& [word, n] : words) {
-      const std::string text = params_.byte_level ? xp::to_byte_level(word) : word;
-      for (std::size_t at = 0; at < text.size();) {
-        const auto found = ids.find(xp::char_text(xp::next_char(text, at)));
-        if (found != ids.end()) out.symbols.push_back(found->second);
-        if ((found == ids.end() || at == text.size()) && out.symbols.size() > out.begins.back()) out.end_word(n);
+    for (const auto& [word, n] : words)
+      for (std::size_t at = 0; at < word.size();) {
+        const char32_t c = params_.byte_level ? xp::byte_level_char(static_cast<unsigned char>(word[at++]))
+                                              : xp::next_char(word, at);
+        if (ids[c] != kNone) out.symbols.push_back(ids[c]);
+        if ((ids[c] == kNone || at == word.size()) && out.symbols.size() > out.begins.back()) out.end_word(n);
       }
-    }
     return out;
   }
 

@@ -36,6 +36,26 @@ xp::AlignedText normalise(std::string_view text) {
   return out;
 }
 
+/// normalise() without the way back, which counting does not need.
+std::string normalised_text(std::string_view text) {
+  xp::AlignedText composed(text);
+  composed.nfkc();
+  std::string out;
+  out.reserve(composed.text().size() * 3 / 2);
+  bool gap = true;
+  for (std::size_t at = 0; at < composed.text().size();) {
+    const char32_t c = xp::next_char(composed.text(), at);
+    if (xp::is_white_space(c) || c == 0x2581) {
+      gap = true;
+      continue;
+    }
+    if (gap) out += kMark;
+    gap = false;
+    xp::append_char(out, c);
+  }
+  return out;
+}
+
 std::string byte_token(unsigned byte) {
   char text[8];
   std::snprintf(text, sizeof text, "<0x%02X>", byte);
@@ -189,7 +209,7 @@ class Unigram final : public xp::Tokenizer {
   struct Params {
     std::int64_t vocab_size = 8000, seed_size = 1000000, em_iterations = 2, max_piece = 16, threads = 0;
     double character_coverage = 0.9995, shrink = 0.75;
-    bool byte_fallback = false;
+    bool byte_fallback = false, split_kinds = true;
 
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::vocab_size, "vocab_size", "Number of tokens, reserved ones included.").min(16).max(1 << 24);
@@ -206,6 +226,9 @@ class Unigram final : public xp::Tokenizer {
       f.add(&Params::max_piece, "max_piece", "Characters of the longest piece, the word's mark included.")
           .min(1)
           .max(255);
+      f.add(
+          &Params::split_kinds, "split_kinds",
+          "Whether pieces stay within one script, within digits or within other characters, not only within words.");
       f.add(&Params::byte_fallback, "byte_fallback",
             "Whether unknown characters become tokens of their bytes instead of the unknown token.");
       f.add(&Params::threads, "threads", "Threads that fit; 0 takes one per core.").min(0).max(1024).no_result();
@@ -222,8 +245,8 @@ class Unigram final : public xp::Tokenizer {
     const auto words = xp::count_words(
         corpus,
         [](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const xp::AlignedText aligned = normalise(text);
-          const std::string_view all = aligned.text();
+          const std::string normal = normalised_text(text);
+          const std::string_view all = normal;
           xp::split_before(all, kMark,
                            [&](xp::TextSpan span) { word(all.substr(span.begin, span.end - span.begin)); });
         },
@@ -236,6 +259,7 @@ class Unigram final : public xp::Tokenizer {
     settings.em_iterations = static_cast<int>(params_.em_iterations);
     settings.max_chars = static_cast<int>(params_.max_piece);
     settings.threads = params_.threads;
+    settings.split_kinds = params_.split_kinds;
     settings.mark = kMark;
     const auto fitted = xp::fit_unigram(words, settings);
 

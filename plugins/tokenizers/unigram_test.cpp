@@ -109,6 +109,19 @@ TEST_CASE("unigram fits the same with one and four threads") {
   CHECK(tokens * 2 < chars);
 }
 
+TEST_CASE("unigram learns from the words that encoding sees") {
+  // NFKC, then every run of white space and of the mark is one mark, and none ends the text.
+  const std::string raw =
+      "\xE2\x96\x81 \xEF\xAC\x81ne\t\xC2\xA0\xEF\xBC\xA1\xEF\xBC\xA2 "
+      "e\xCC\x81t\xE2\x96\x81\xE3\x80\x80t\xE2\x91\xA0\n";
+  const std::string clean = "fine AB \xC3\xA9t t1";
+  const auto tokenizer = make_tokenizer("unigram", table(64));
+  const std::string raws = raw + raw + raw, cleans = clean + " " + clean + " " + clean;
+  const auto encoder = fit(*tokenizer, {raws});
+  CHECK(encoder->json() == fit(*tokenizer, {cleans})->json());
+  CHECK(testing::ids_of(encoder->encode(raws)) == testing::ids_of(encoder->encode(cleans)));
+}
+
 TEST_CASE("unigram refuses what does not fit") {
   const auto tokenizer = make_tokenizer("unigram", table(64));
   CHECK_THROWS_AS(fit(*tokenizer, {"   "}), Error);

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <map>
+#include <array>
 
 #include "api/dataset.h"
 #include "base/error.h"
@@ -15,6 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 const xp::ReservedNames kNames{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "]"};
+
+constexpr char32_t kCodePoints = 0x110000;
 
 struct Settings {
   bool lowercase = false, strip_accents = false, split_cjk = true;
@@ -46,6 +48,32 @@ xp::AlignedText normalise(std::string_view text, const Settings& settings) {
   }
   out.nfc();
   return out;
+}
+
+/// normalise() without the way back, which counting does not need.
+std::string normalised_text(std::string_view text, const Settings& settings) {
+  const auto rewrite = [](const std::string& from, auto step) {
+    std::string out;
+    out.reserve(from.size());
+    for (std::size_t at = 0; at < from.size();) step(xp::next_char(from, at), out);
+    return out;
+  };
+  std::string out = rewrite(xp::AlignedText(text).text(), [](char32_t c, std::string& to) {
+    if (c != 0xFFFD && !xp::is_control(c)) xp::append_char(to, xp::is_white_space(c) ? U' ' : c);
+  });
+  const bool ascii = std::all_of(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (settings.strip_accents && !ascii) {
+    xp::AlignedText apart(out);
+    apart.nfd();
+    out = rewrite(apart.text(), [](char32_t c, std::string& to) {
+      if (!xp::is_nonspacing_mark(c)) xp::append_char(to, c);
+    });
+  }
+  if (settings.lowercase) out = rewrite(out, [](char32_t c, std::string& to) { xp::append_lower(to, c); });
+  if (ascii) return out;
+  xp::AlignedText composed(out);
+  composed.nfc();
+  return composed.text();
 }
 
 /// Greedy longest match from the left (Wu et al. 2016); a word that cannot be covered is one unknown token.
@@ -212,8 +240,8 @@ class WordPiece final : public xp::Tokenizer {
     const auto words = xp::count_words(
         corpus,
         [&](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const xp::AlignedText aligned = normalise(text, settings);
-          const std::string_view all = aligned.text();
+          const std::string normal = normalised_text(text, settings);
+          const std::string_view all = normal;
           xp::split_words_and_punctuation(all, settings.split_cjk, [&](xp::TextSpan span) {
             word(all.substr(span.begin, span.end - span.begin));
           });
@@ -251,22 +279,25 @@ class WordPiece final : public xp::Tokenizer {
 
  private:
   bool is_too_long(const std::string& word) const {
-    return static_cast<std::int64_t>(xp::characters(word).size()) > params_.max_word_chars;
+    return static_cast<std::int64_t>(word.size()) > params_.max_word_chars &&
+           static_cast<std::int64_t>(xp::characters(word).size()) > params_.max_word_chars;
   }
 
   // Characters at the start of words and inside them (with the prefix): the most frequent `most`, first ones first.
   std::vector<std::string> alphabet(const std::vector<xp::WordCount>& words, std::size_t most) const {
-    std::map<std::pair<bool, char32_t>, std::int64_t> counts;
+    std::array<std::vector<std::int64_t>, 2> counts{std::vector<std::int64_t>(kCodePoints),
+                                                    std::vector<std::int64_t>(kCodePoints)};
     for (const auto& [word, n] : words) {
       if (is_too_long(word)) continue;
       for (std::size_t at = 0; at < word.size();) {
         const bool inside = at > 0;
-        counts[{inside, xp::next_char(word, at)}] += n;
+        counts[inside][xp::next_char(word, at)] += n;
       }
     }
     std::vector<std::pair<std::int64_t, std::pair<bool, char32_t>>> order;
-    for (const auto& [place, n] : counts)
-      if (n >= params_.min_count) order.push_back({-n, place});
+    for (const bool inside : {false, true})
+      for (char32_t c = 0; c < kCodePoints; ++c)
+        if (const auto n = counts[inside][c]; n >= params_.min_count) order.push_back({-n, {inside, c}});
     std::sort(order.begin(), order.end());
     if (order.size() > most) order.resize(std::max<std::size_t>(1, most));
     std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -279,8 +310,15 @@ class WordPiece final : public xp::Tokenizer {
   // Words with a character that has no token are unknown as a whole: nothing is learned from them.
   xp::SymbolWords encode_words(const std::vector<xp::WordCount>& words,
                                const std::vector<std::string>& symbols) const {
-    std::map<std::string, xp::SymbolId, std::less<>> ids;
-    for (std::size_t i = 0; i < symbols.size(); ++i) ids[symbols[i]] = static_cast<xp::SymbolId>(i);
+    constexpr xp::SymbolId kNone = UINT32_MAX;
+    std::array<std::vector<xp::SymbolId>, 2> ids{std::vector<xp::SymbolId>(kCodePoints, kNone),
+                                                 std::vector<xp::SymbolId>(kCodePoints, kNone)};
+    for (std::size_t i = 0; i < symbols.size(); ++i) {
+      const bool inside =
+          symbols[i].starts_with(params_.continuing_prefix) && symbols[i].size() > params_.continuing_prefix.size();
+      std::size_t at = inside ? params_.continuing_prefix.size() : 0;
+      ids[inside][xp::next_char(symbols[i], at)] = static_cast<xp::SymbolId>(i);
+    }
     xp::SymbolWords out;
     std::vector<xp::SymbolId> coded;
     for (const auto& [word, n] : words) {
@@ -289,10 +327,9 @@ class WordPiece final : public xp::Tokenizer {
       bool known = true;
       for (std::size_t at = 0; known && at < word.size();) {
         const bool inside = at > 0;
-        const auto found =
-            ids.find((inside ? params_.continuing_prefix : "") + xp::char_text(xp::next_char(word, at)));
-        known = found != ids.end();
-        if (known) coded.push_back(found->second);
+        const xp::SymbolId id = ids[inside][xp::next_char(word, at)];
+        known = id != kNone;
+        if (known) coded.push_back(id);
       }
       if (!known) continue;
       out.symbols.insert(out.symbols.end(), coded.begin(), coded.end());

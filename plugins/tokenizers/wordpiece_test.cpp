@@ -123,6 +123,27 @@ TEST_CASE("wordpiece learns the same with one and four threads") {
   CHECK(one->size() == 1500);
 }
 
+TEST_CASE("wordpiece learns from the words that encoding sees") {
+  // Controls go, all white space is a space, accents go or stay composed, case is lowered, broken bytes are no
+  // letters.
+  using namespace std::string_literals;
+  const std::string raw =
+      "A\xCC\x8A\tn\0gstro\xCC\x88m\xC2\xA0\xC3\x85NGSTR\xC3\x96M\r\n\x01\xE2\x80\x8B\xC4\xB0stanbul \xFFkilo\x0B\xE2\x84\xAA\x7Fg"s;
+  for (const bool strip : {false, true}) {
+    Table settings = table(120);
+    settings["min_count"] = Value(std::int64_t{1});
+    settings["lowercase"] = Value(true), settings["strip_accents"] = Value(strip);
+    const auto tokenizer = make_tokenizer("wordpiece", settings);
+    const std::string clean = strip ? "a ngstrom angstrom istanbul kilokg"
+                                    : "\xC3\xA5 ngstr\xC3\xB6m \xC3\xA5ngstr\xC3\xB6m i\xCC\x87stanbul kilokg";
+    const auto encoder = fit(*tokenizer, {raw});
+    CHECK(encoder->json() == fit(*tokenizer, {clean})->json());
+    // Every word became a token, as encoding cuts it.
+    CHECK(encoder->encode(raw).size() == encoder->encode(clean).size());
+    CHECK(encoder->encode(raw).size() == 5);
+  }
+}
+
 TEST_CASE("wordpiece refuses what does not fit") {
   CHECK_THROWS_AS(make_tokenizer("wordpiece", {{"continuing_prefix", Value("x")}}), Error);
   const auto tokenizer = make_tokenizer("wordpiece", table(16));

@@ -1,10 +1,12 @@
 #include "kit/safetensors.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "base/file.h"
 #include "hostile.h"
+#include "testing/resident_pages.h"
 
 namespace xp::safetensors_test {
 namespace {
@@ -143,6 +145,40 @@ TEST_CASE("a mapped file is a regular one") {
   CHECK_THAT(refusal([&] { MappedFile{scratch / "none"}; }), ContainsSubstring("cannot open"));
   put(scratch / "empty", "");
   CHECK(MappedFile(scratch / "empty").size() == 0);
+}
+
+TEST_CASE("pages of a map are given back, and nothing else is") {
+  const Scratch scratch;
+  constexpr std::size_t kSize = (std::size_t{1} << 20) + 100;
+  put(scratch / "file", std::string(kSize, 'x'));
+  const MappedFile map(scratch / "file");
+  const auto bytes = map.bytes();
+  const auto sum = [&] {
+    std::size_t all = 0;
+    for (const auto byte : bytes) all += static_cast<std::size_t>(byte);
+    return all;
+  };
+  const auto whole = sum();
+  REQUIRE(testing::resident_pages(bytes.data(), kSize) == kSize / 4096 + 1);
+  drop_mapped_pages(bytes.data() + 1, 4096 * 10);  // nine whole pages
+  CHECK(testing::resident_pages(bytes.data(), kSize) == kSize / 4096 + 1 - 9);
+  drop_mapped_pages(bytes.data(), kSize + 1);  // not all of it is the map's
+  CHECK(testing::resident_pages(bytes.data(), kSize) == kSize / 4096 + 1 - 9);
+  drop_mapped_pages(bytes.data(), kSize);
+  CHECK(testing::resident_pages(bytes.data(), kSize) == 0);
+  CHECK(sum() == whole);
+
+  std::vector<char> own(kSize, 'y');
+  drop_mapped_pages(own.data(), own.size());
+  CHECK(std::count(own.begin(), own.end(), 'y') == static_cast<std::ptrdiff_t>(kSize));
+
+  // What is written from a map to a file is not in memory afterwards.
+  PendingFile copy(scratch / "copy");
+  copy.write(bytes.data(), bytes.size());
+  CHECK(testing::resident_pages(bytes.data(), kSize) == 0);
+  copy.sync();
+  copy.publish();
+  CHECK(read_file(scratch / "copy") == map.text());
 }
 
 }  // namespace xp::safetensors_test

@@ -131,6 +131,20 @@ TEST_CASE("a fitted model has as many pieces as asked for, all characters, and b
   }
 }
 
+TEST_CASE("pieces cross kinds of characters where they may") {
+  const std::vector<WordCount> words{{"\u2581v2.0", 300}, {"\u2581v", 20}, {"\u258120", 20}, {"\u2581.", 20}};
+  UnigramSettings settings;
+  settings.coverage = 1, settings.pieces = 12;
+  const auto crossing = [&] {
+    std::size_t n = 0;
+    for (const auto& piece : fit_unigram(words, settings).pieces) n += piece.text.find("v2") != std::string::npos;
+    return n;
+  };
+  CHECK(crossing() == 0);
+  settings.split_kinds = false;
+  CHECK(crossing() > 0);
+}
+
 TEST_CASE("a repeated word among noise becomes a piece, and rare characters are dropped by coverage") {
   std::vector<WordCount> words{{"\u2581tokenizer", 500}, {"\u2581token", 300}, {"\u2581q", 1}, {"\u2581zebra", 1}};
   UnigramSettings settings;

@@ -1,8 +1,8 @@
 // What a model directory or file computes here, for comparison with the library it comes from.
-//   model_outputs MODEL TOKENIZER TEXTS(jsonl of strings) OUT(safetensors) [MAX_TOKENS]
+//   model_outputs MODEL TOKENIZER TEXTS(jsonl of strings) OUT(safetensors) [MAX_TOKENS|score]
 // Writes for each text i: `ids.i`, `hidden.i` (last states), `pooled.i` if the model pools, `logits.i` if it has
-// some; with MAX_TOKENS prints what greedy generation writes, a JSON string a text. Run by
-// tools/parity/real_models.py.
+// some; with MAX_TOKENS prints what greedy generation writes, a JSON string a text; with `score` the sum of the
+// losses as `{"nats", "tokens"}` a text. Run by tools/parity/real_*.py.
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
@@ -55,6 +55,11 @@ int run(int argc, char** argv) {
     const auto ids = framed(*encoder, nlohmann::json::parse(line).get<std::string>());
     const auto batch = batch_of(ids);
     const auto mark = "." + std::to_string(number++);
+    if (argc > 5 && std::string_view(argv[5]) == "score") {
+      const auto score = handle->score(batch).front();
+      std::printf("%s\n", nlohmann::json({{"nats", score.nats}, {"tokens", score.tokens}}).dump().c_str());
+      continue;
+    }
     if (argc > 5) {
       const auto written = handle->generate(batch, {{"max_tokens", std::stoll(argv[5])}}, RandomStream(0));
       std::printf("%s\n", nlohmann::json(written.front()).dump().c_str());
@@ -74,7 +79,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return std::fputs("model_outputs MODEL TOKENIZER TEXTS OUT [MAX_TOKENS]\n", stderr), 2;
+  if (argc < 5) return std::fputs("model_outputs MODEL TOKENIZER TEXTS OUT [MAX_TOKENS|score]\n", stderr), 2;
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -202,3 +202,16 @@ TEST_CASE("Folders with older vocabulary files", "[pipeline]") {
   CHECK_THROWS_WITH(pipeline_json_of_vocab_and_merges(R"({"a": "x"})", "", "", "vocab.json"),
                     ContainsSubstring("token `a` has an id that is no whole number"));
 }
+
+TEST_CASE("Keys and steps that no file may have", "[pipeline]") {
+  const auto with = [](const char* key, const json& value) {
+    return refusal([&](json& file) { file[key] = value; });
+  };
+  CHECK_THAT(with("decoders", nullptr), ContainsSubstring("f.json: `decoders` is no key of the format"));
+  CHECK_THAT(with("version", nullptr), ContainsSubstring("f.json: version is null"));
+  CHECK_THAT(with("decoder", {{"type", "Sequence"}, {"decoders", {nullptr}}}),
+             ContainsSubstring("decoder.decoders[0]: a decoder is expected, not null"));
+  CHECK_THAT(with("post_processor", {{"type", "Sequence"}, {"processors", {nullptr}}}),
+             ContainsSubstring("post_processor.processors[0]: a post-processor is expected, not null"));
+  CHECK_THAT(with("decoder", {{"type", "ByteLevel"}}), ContainsSubstring("decoder.add_prefix_space is missing"));
+}

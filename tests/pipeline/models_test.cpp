@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "kit/matching.h"
 #include "kit/pipeline/decoder.h"
 #include "kit/pipeline/model.h"
 #include "kit/pipeline/pipeline.h"
@@ -35,7 +36,7 @@ std::vector<TokenId> ids_of(const xp::pipeline::Pipeline& pipeline, std::string_
 }
 
 std::string decoded(const json& decoder, std::vector<std::string> tokens) {
-  xp::pipeline::read_decoder(xp::pipeline::Entry(decoder, "decoder"))->apply(tokens);
+  xp::pipeline::read_decoder(xp::pipeline::Entry(decoder, "decoder"))->apply(tokens, 1000);
   std::string out;
   for (const auto& token : tokens) out += token;
   return out;
@@ -140,8 +141,8 @@ TEST_CASE("Decoders one by one", "[pipeline]") {
   CHECK(decoded({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 1}}, {" ", "", "  a  "}) == " a ");
   CHECK(decoded({{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "first"}}, {"_a", "_b"}) == "a b");
   CHECK(decoded({{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "never"}}, {"_a", "_b"}) == " a b");
-  CHECK(decoded({{"type", "ByteLevel"}}, {"\u0120a", "\u00C3", "\u00A9", "\u4E00", "\u00C3"}) ==
-        " a\u00E9\u4E00\uFFFD");
+  const json level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}};
+  CHECK(decoded(level, {"\u0120a", "\u00C3", "\u00A9", "\u4E00", "\u00C3"}) == " a\u00E9\u4E00\uFFFD");
 }
 
 TEST_CASE("Added tokens get the ids that the library gives them", "[pipeline]") {
@@ -224,6 +225,62 @@ TEST_CASE("Keys of tokens and the way back", "[pipeline]") {
   CHECK(wordpiece->key(3) == TokenKey{"!", WordStart::unknown});
   CHECK(wordpiece->pieces(TokenKey{"AA", WordStart::no}) == std::vector<TokenId>{2, 2});
   CHECK(wordpiece->pieces(TokenKey{"Aa", WordStart::yes}) == std::vector<TokenId>{1, 2});
+}
+
+TEST_CASE("Special tokens whose purpose nobody knows are matched by their text, others by purpose alone",
+          "[pipeline]") {
+  const auto words = [](const std::vector<std::string>& names) {
+    json vocab = json::object(), added = json::array();
+    for (const auto& name : names) {
+      const auto id = vocab.size();
+      vocab[name] = id;
+      if (name.starts_with("<"))
+        added.push_back({{"id", id},
+                         {"content", name},
+                         {"single_word", false},
+                         {"lstrip", false},
+                         {"rstrip", false},
+                         {"normalized", false},
+                         {"special", true}});
+    }
+    return pipeline_of({{"type", "WordLevel"}, {"unk_token", "<unk>"}, {"vocab", vocab}}, {{"added_tokens", added}});
+  };
+  const auto from = words({"<unk>", "<repo>", "a", "<pad>", "<file>"}),
+             to = words({"<file>", "a", "<unk>", "<pad>", "<x>"});
+  std::vector<TokenId> sources;
+  for (const auto& match : xp::match_vocabularies(*from, *to, {xp::MatchLevel::exact}))
+    sources.push_back(match ? match->source : -1);
+  CHECK(sources == std::vector<TokenId>{4, 2, 0, 3, -1});
+  const auto same = xp::match_vocabularies(*from, *from, {xp::MatchLevel::exact});
+  for (TokenId id = 0; id < from->size(); ++id) CHECK(same[static_cast<std::size_t>(id)]->source == id);
+}
+
+TEST_CASE("A text that stands alone is matched by the token that stands alone, not by a piece inside words",
+          "[pipeline]") {
+  const json bert = {{"type", "WordPiece"},
+                     {"unk_token", "[UNK]"},
+                     {"continuing_subword_prefix", "##"},
+                     {"max_input_chars_per_word", 100},
+                     {"vocab", {{"[UNK]", 0}, {"##,", 1}, {",", 2}, {"##a", 3}, {"a", 4}}}};
+  const json mark = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}};
+  const json pieces = {
+      {"type", "Unigram"},
+      {"unk_id", 0},
+      {"vocab",
+       Scores{{"<unk>", 0.0}, {",", -1.0}, {"\u2581,", -1.0}, {"a", -1.0}, {"\u2581a", -2.0}, {"\u2581A", -3.0}}}};
+  const auto words = pipeline_of(bert);
+  const auto unigram = pipeline_of(pieces, {{"pre_tokenizer", mark}, {"decoder", mark}});
+  const auto sources = [](const auto& from, const auto& to, std::vector<xp::MatchLevel> levels) {
+    std::vector<TokenId> out;
+    for (const auto& match : xp::match_vocabularies(from, to, levels)) out.push_back(match ? match->source : -1);
+    return out;
+  };
+  using enum xp::MatchLevel;
+  CHECK(sources(*words, *unigram, {exact}) == std::vector<TokenId>{0, 2, 2, 3, 4, -1});
+  CHECK(sources(*words, *unigram, {exact, casefold}) == std::vector<TokenId>{0, 2, 2, 3, 4, 4});
+  CHECK(sources(*unigram, *words, {exact}) == std::vector<TokenId>{0, 1, 1, 3, 4});
+  CHECK(sources(*words, *words, {exact}) == std::vector<TokenId>{0, 1, 2, 3, 4});
+  CHECK(sources(*unigram, *unigram, {exact}) == std::vector<TokenId>{0, 1, 2, 3, 4, 5});
 }
 
 TEST_CASE("Purposes: given, named, of post-processing, well known", "[pipeline]") {

@@ -164,6 +164,8 @@ void training(Builder& b) {
                  .nullable = true,
                  .fields = {whole("best", "1: the best.", 0), named(field::text(), "by", "Metric.", true)}};
   FieldInfo clip = real("clip", "Largest norm.", 1.0);
+  FieldInfo continues = named(field::list({.kind = Kind::choice, .choices = {"optimizer", "schedule", "random"}}),
+                              "continues", "Goes on.");
   FieldInfo log_every = whole("log_every", "Steps between lines.", 10);
   log_every.changes_results = false;
   FieldInfo schedule = named(part("schedule"), "schedule", "Factor of the rate.");
@@ -185,8 +187,13 @@ void training(Builder& b) {
          clip,
          log_every,
          evaluate,
-         keep},
-        {{"output", "checkpoint", "checkpoint", {}}, {"metric", "loss", "nats", {}}}, {}, true);
+         keep,
+         continues,
+         flag("keep_state", "Keeps what a later stage may continue.", false)},
+        {{"output", "checkpoint", "checkpoint", {}},
+         {"metric", "loss", "nats", {}},
+         {"training_state", "checkpoint", {}, {{"keep_state", {"true"}}}}},
+        {{"training_state", "continues", {}, {}}}, true);
 }
 
 void transfer(Builder& b) {

@@ -48,6 +48,31 @@ def tokenizer(words, special=SPECIAL):
     }
 
 
+def clip_tokenizer():
+    """A tokenizer.json as CLIP has it, for the ids of the golden models: 3 begins a text, 4 ends it."""
+    letters = "abcdefghijklmnop"
+    begin, end = "<|startoftext|>", "<|endoftext|>"
+    tokens = ["!", "?", ".</w>", begin, end, *letters, *(one + "</w>" for one in letters), "ab", "ab</w>", "cd</w>"]
+    vocab = {token: i for i, token in enumerate(tokens)}
+    pattern = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [{"id": vocab[s], "content": s, "single_word": False, "lstrip": False, "rstrip": False,
+                          "normalized": False, "special": True} for s in (begin, end)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}, {"type": "Lowercase"}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Removed", "invert": True},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}]},
+        "post_processor": {"type": "RobertaProcessing", "sep": [end, vocab[end]], "cls": [begin, vocab[begin]],
+                           "trim_offsets": False, "add_prefix_space": False},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {"type": "BPE", "dropout": None, "unk_token": end, "continuing_subword_prefix": "",
+                  "end_of_word_suffix": "</w>", "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
+                  "merges": ["a b", "a b</w>", "c d</w>"]},
+    }
+
+
 WORDS = [f"w{i}" for i in range(35)]
 OTHER = [f"w{i}" for i in range(30, 20, -1)] + ["w1w2", "new"]
 
@@ -92,7 +117,31 @@ class Models(unittest.TestCase):
                 out, said = self.adapt(model, model / "tokenizer.json")
                 self.assertEqual(tensors(out / "model.safetensors"), tensors(model / "model.safetensors"))
                 self.assertEqual(said["rules"], {"copy": 40})
-                self.assertEqual(json.loads((out / "config.json").read_text())["vocab_size"], 40)
+                configs = [json.loads((folder / "config.json").read_text()) for folder in (model, out)]
+                self.assertEqual(configs[0], configs[1])
+                self.assertEqual([path.name for path in self.folder.iterdir() if ".tables-" in path.name], [])
+
+    def test_the_same_tokenizer_changes_no_bit_of_a_text_tower(self):
+        for name in ("clip_text", "clip_text_projection", "clip_text_old", "clip"):
+            with self.subTest(name):
+                model = self.model(name)
+                (model / "tokenizer.json").write_text(json.dumps(clip_tokenizer()))
+                out, said = self.adapt(model, model / "tokenizer.json")
+                self.assertEqual(tensors(out / "model.safetensors"), tensors(model / "model.safetensors"))
+                self.assertEqual(said["rules"], {"copy": 40})
+                configs = [json.loads((folder / "config.json").read_text()) for folder in (out, model)]
+                self.assertEqual(*configs)
+                said = json.loads(self.fine("tokenize", "--tokenizer", out, "--input", self.text("AB cd\n"), "--input-format",
+                                            "lines", "--json"))
+                self.assertEqual(said["ids"], [3, 38, 39, 4])
+                if name == "clip":
+                    about = "preprocessor_config.json"
+                    self.assertEqual((out / about).read_bytes(), (model / about).read_bytes())
+
+    def text(self, words):
+        file = self.folder / "words.txt"
+        file.write_text(words)
+        return file
 
     def test_a_new_tokenizer_keeps_shared_rows_and_specials_by_meaning(self):
         tables = {

@@ -21,10 +21,14 @@ endif()
 add_library(xp_flags INTERFACE)
 target_compile_options(xp_flags INTERFACE ${XP_COMMON_OPTIONS} ${XP_PATH_OPTIONS} ${known_wrong})
 list(APPEND XP_COMMON_OPTIONS ${known_wrong})
-# Tests and the command line's reading are checked, not timed: a third of their compile time is optimisation.
+# What reads the command line is not timed: a third of its compile time is optimisation.
 add_library(xp_quick_build INTERFACE)
 target_link_libraries(xp_quick_build INTERFACE xp_flags)
 target_compile_options(xp_quick_build INTERFACE $<$<CONFIG:Release>:-O1>)
+# Tests spend their time in the libraries that they test.
+add_library(xp_test_build INTERFACE)
+target_link_libraries(xp_test_build INTERFACE xp_flags)
+target_compile_options(xp_test_build INTERFACE $<$<CONFIG:Release>:-O0>)
 option(XP_WERROR "Warnings end the build" OFF)
 if(XP_WERROR)
   target_compile_options(xp_flags INTERFACE -Werror)
@@ -33,6 +37,20 @@ if(XP_SANITIZE)
   target_compile_options(xp_flags INTERFACE -fsanitize=${XP_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)
   target_link_options(xp_flags INTERFACE -fsanitize=${XP_SANITIZE})
+endif()
+
+option(XP_FUZZERS "libFuzzer targets (tests/fuzz/targets, see tools/fuzz)" OFF)
+if(XP_FUZZERS)
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS -fsanitize=fuzzer)
+  check_cxx_source_compiles("extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }"
+                            XP_HAS_LIBFUZZER)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(NOT XP_HAS_LIBFUZZER)
+    message(FATAL_ERROR "XP_FUZZERS needs a compiler that knows -fsanitize=fuzzer, and ${CMAKE_CXX_COMPILER} "
+            "(${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}) does not: install clang with its run-time library "
+            "(Debian: clang-16 and libclang-rt-16-dev) and configure by tools/fuzz.")
+  endif()
 endif()
 
 # xp_unity(target...): headers cost more than code, so neighbouring files become one. Plugins stay apart: rebuilding one is
@@ -69,7 +87,8 @@ endif()
 set(XP_TORCH_VERSION ${Torch_VERSION})
 file(GLOB XP_PUBLIC_HEADERS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/framework/base/*.h
      ${CMAKE_SOURCE_DIR}/framework/schema/*.h ${CMAKE_SOURCE_DIR}/framework/plugin/*.h
-     ${CMAKE_SOURCE_DIR}/framework/api/*.h ${CMAKE_SOURCE_DIR}/framework/kit/*.h)
+     ${CMAKE_SOURCE_DIR}/framework/api/*.h ${CMAKE_SOURCE_DIR}/framework/kit/*.h
+     ${CMAKE_SOURCE_DIR}/framework/kit/*/*.h)
 set(header_hashes "")
 foreach(header IN LISTS XP_PUBLIC_HEADERS)
   file(SHA256 ${header} one)

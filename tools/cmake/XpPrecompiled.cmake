@@ -33,9 +33,16 @@ if(XP_PRECOMPILED)
                  <kit/torch_operators.h>)
   if(XP_TESTS)
     add_executable(xp_test_headers ${nothing})
-    target_link_libraries(xp_test_headers PRIVATE xp_quick_build xp_testing Catch2::Catch2WithMain)
+    target_link_libraries(xp_test_headers PRIVATE xp_test_build xp_testing Catch2::Catch2WithMain)
     xp_precompiled(xp_test_headers <algorithm> <cmath> <catch2/catch_approx.hpp> <catch2/catch_test_macros.hpp>
                    <catch2/matchers/catch_matchers_string.hpp> <testing/torch_fixture.h> <testing/torch_recipe_run.h>
                    <api/ops.h> <kit/torch_operators.h>)
+    add_executable(xp_core_test_headers ${nothing})
+    target_link_libraries(xp_core_test_headers PRIVATE xp_test_build xp_core Catch2::Catch2WithMain
+                          nlohmann_json::nlohmann_json)
+    xp_precompiled(xp_core_test_headers <algorithm> <cmath> <filesystem> <functional> <map> <set>
+                   <catch2/catch_approx.hpp> <catch2/catch_test_macros.hpp>
+                   <catch2/matchers/catch_matchers_string.hpp> <nlohmann/json.hpp> <base/error.h> <base/file.h>
+                   <base/text.h> <schema/value.h>)
   endif()
 endif()

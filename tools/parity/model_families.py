@@ -4,8 +4,10 @@
 usage: PYTHON tools/parity/model_families.py     (PYTHON has transformers==5.23.0 and torch==2.13.0)
 
 Each folder is a model directory as save_pretrained writes it, with expected.safetensors beside: `ids` and `mask` ([2, 9], the
-second text padded), `hidden` (last hidden states) and `logits`; encoder-decoders have `decoder_ids` too and both for the
-decoder. Nothing here runs in a test."""
+second text padded; BERT also has `segments` and what they change) or `image` ([2, 3, 12, 12]), `hidden` (last hidden states), `pooled` if the model pools, and `logits`;
+encoder-decoders have `decoder_ids` too and both for the decoder; CLIP has the names of both towers behind `text.` and `image.`.
+Nothing here runs in a test."""
+import json
 import pathlib
 import shutil
 
@@ -22,6 +24,21 @@ LLAMA = dict(vocab_size=VOCAB, hidden_size=WIDTH, num_attention_heads=HEADS, num
 LONG = dict(LLAMA, max_position_embeddings=256)
 T5 = dict(vocab_size=VOCAB, d_model=WIDTH, d_kv=6, d_ff=INNER, num_layers=LAYERS, num_decoder_layers=3, num_heads=HEADS,
           relative_attention_num_buckets=8, relative_attention_max_distance=12, decoder_start_token_id=0)
+CLIP_TEXT = dict(vocab_size=VOCAB, hidden_size=WIDTH, num_attention_heads=HEADS, num_hidden_layers=LAYERS, intermediate_size=INNER,
+                 max_position_embeddings=TIME, projection_dim=12, bos_token_id=3, eos_token_id=4, pad_token_id=4)
+VISION = dict(hidden_size=WIDTH, num_attention_heads=HEADS, num_hidden_layers=LAYERS, intermediate_size=INNER, image_size=12,
+              patch_size=4)
+CLIP_VISION = dict(VISION, projection_dim=12)
+# What image processors of the library write; they themselves need packages that nothing else here does.
+PREPROCESSORS = {
+    "clip": {"crop_size": {"height": 12, "width": 12}, "do_center_crop": True, "do_convert_rgb": True, "do_normalize": True,
+             "do_rescale": True, "do_resize": True, "image_mean": [0.48145466, 0.4578275, 0.40821073],
+             "image_processor_type": "CLIPImageProcessor", "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3,
+             "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 12}},
+    "vit": {"do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.5, 0.5, 0.5],
+            "image_processor_type": "ViTImageProcessor", "image_std": [0.5, 0.5, 0.5], "resample": 2,
+            "rescale_factor": 0.00392156862745098, "size": {"height": 12, "width": 12}},
+}
 
 
 def families():
@@ -49,9 +66,61 @@ def families():
     yield "t5", t.T5ForConditionalGeneration(t.T5Config(**T5))
     yield "t5_gated", t.T5ForConditionalGeneration(t.T5Config(**dict(T5, feed_forward_proj="gated-gelu",
                                                                      tie_word_embeddings=False)))
+    yield "clip_text", t.CLIPTextModel(t.CLIPTextConfig(**CLIP_TEXT))
+    yield "clip_text_projection", t.CLIPTextModelWithProjection(t.CLIPTextConfig(**CLIP_TEXT))
+    # Files of before 2023 say 2 where the end token is the last one.
+    yield "clip_text_old", t.CLIPTextModel(t.CLIPTextConfig(**dict(CLIP_TEXT, eos_token_id=2)))
+    yield "clip_vision", t.CLIPVisionModel(t.CLIPVisionConfig(**CLIP_VISION))
+    yield "clip_vision_projection", t.CLIPVisionModelWithProjection(t.CLIPVisionConfig(**CLIP_VISION))
+    yield "clip", t.CLIPModel(t.CLIPConfig(text_config=CLIP_TEXT, vision_config=dict(CLIP_VISION, hidden_size=8), projection_dim=12))
+    yield "vit", t.ViTModel(t.ViTConfig(**VISION))
+    yield "vit_trunk", t.ViTModel(t.ViTConfig(**VISION), add_pooling_layer=False)
+    yield "vit_classifier", t.ViTForImageClassification(t.ViTConfig(**VISION, id2label={0: "cat", 1: "dog", 2: "cow"},
+                                                                    label2id={"cat": 0, "dog": 1, "cow": 2}))
+
+
+def pooled(got, projected):
+    """The output of a tower by our names; `projected`: its place behind the projection, if there is one."""
+    out = {"hidden": got.last_hidden_state}
+    pool = getattr(got, projected, None)
+    pool = got.get("pooler_output") if pool is None else pool
+    return out if pool is None else out | {"pooled": pool}
+
+
+def clip_texts(ids, config):
+    """The same with end tokens: one more behind the first, which is not the last that may be read."""
+    end = VOCAB - 1 if config.eos_token_id == 2 else config.eos_token_id
+    ids = torch.where(ids == end, ids - 1, ids)
+    ids[0, 6] = ids[0, 8] = end
+    ids[1, 4:] = end
+    return ids
+
+
+def expected_of_images(model, ids, mask):
+    kind = model.config.model_type
+    with torch.no_grad():
+        image = torch.randn(2, 3, 12, 12)
+        if kind == "clip_text_model":
+            ids = clip_texts(ids, model.config)
+            got = model(input_ids=ids, attention_mask=mask)
+            return {"ids": ids, "mask": mask.to(torch.uint8)} | pooled(got, "text_embeds")
+        if kind == "clip":
+            ids = clip_texts(ids, model.config.text_config)
+            got = model(input_ids=ids, attention_mask=mask, pixel_values=image)
+            text = pooled(got.text_model_output, "") | {"pooled": model.get_text_features(ids, mask).pooler_output}
+            seen = pooled(got.vision_model_output, "") | {"pooled": model.get_image_features(image).pooler_output}
+            out = {"text.ids": ids, "text.mask": mask.to(torch.uint8), "image.image": image, "logits": got.logits_per_image}
+            return out | {"text." + k: v for k, v in text.items()} | {"image." + k: v for k, v in seen.items()}
+        out = {"image": image}
+        if hasattr(model, "classifier"):
+            got = model(pixel_values=image, output_hidden_states=True)
+            return out | {"hidden": model.vit(image).last_hidden_state, "class_scores": got.logits}
+        return out | pooled(model(pixel_values=image), "image_embeds")
 
 
 def expected(model, ids, mask):
+    if model.config.model_type.startswith(("clip", "vit")):
+        return expected_of_images(model, ids, mask)
     out = {"ids": ids, "mask": mask.to(torch.uint8)}
     with torch.no_grad():
         if model.config.is_encoder_decoder:
@@ -61,6 +130,10 @@ def expected(model, ids, mask):
                           "hidden": got.decoder_hidden_states[-1], "logits": got.logits}
         got = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         out["hidden"] = got.hidden_states[-1]
+        if model.config.model_type == "bert":
+            segments = (torch.arange(9) >= 4).long().expand(2, 9).contiguous()
+            again = model(input_ids=ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True)
+            out |= {"segments": segments, "segments.hidden": again.hidden_states[-1]}
         return out | ({"logits": got.logits} if hasattr(got, "logits") else {})
 
 
@@ -79,6 +152,9 @@ def main():
         mask[1, 6:] = 0
         folder = target / name
         model.save_pretrained(folder)
+        if name in ("clip", "clip_vision", "clip_vision_projection") or name.startswith("vit"):
+            about = PREPROCESSORS["vit" if name.startswith("vit") else "clip"]
+            (folder / "preprocessor_config.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
         save_file({k: v.contiguous().clone() for k, v in expected(model, ids, mask).items()}, folder / "expected.safetensors")
         print(name, sum(p.numel() for p in model.parameters()))
 

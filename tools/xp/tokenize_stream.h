@@ -1,6 +1,7 @@
 #pragma once
 // `xp tokenize --json` of whole files: one JSON object per input, read and written in chunks.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kit/pipeline/pipeline.h"
@@ -19,5 +20,8 @@ struct StreamOptions {
 /// Error (Exit::data) naming file and line for what cannot be read; what came before is printed.
 void tokenize_stream(const pipeline::Pipeline& pipeline, const std::vector<std::string>& files,
                      const StreamOptions& options);
+
+/// "warning: PLACE: invalid UTF-8 at byte 4 and 2 more places" and a line end, or nothing if the text is UTF-8.
+std::string invalid_utf8_warning(std::string_view text, const std::string& place);
 
 }  // namespace xp::program

@@ -7,11 +7,27 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "base/error.h"
 
 namespace xp {
+namespace {
+
+/// Maps by their first byte. A page of anything else must never be dropped: it would be lost.
+struct LiveMaps {
+  std::mutex mutex;
+  std::map<const std::byte*, std::size_t> sizes;
+};
+
+LiveMaps& live() {
+  static LiveMaps maps;
+  return maps;
+}
+
+}  // namespace
 
 MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
   // Without O_NONBLOCK a pipe of that name would wait for a writer.
@@ -27,6 +43,10 @@ MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
       problem = errno;
     else
       start_ = static_cast<const std::byte*>(start), size_ = size;
+    if (start_) {
+      const std::lock_guard lock(live().mutex);
+      live().sizes[start_] = size_;
+    }
   }
   ::close(descriptor);
   if (!regular) throw Error("cannot read " + file_.string() + ": it is not a regular file", Exit::data);
@@ -34,7 +54,10 @@ MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
 }
 
 MappedFile::~MappedFile() {
-  if (start_) ::munmap(const_cast<std::byte*>(start_), size_);
+  if (!start_) return;
+  const std::lock_guard lock(live().mutex);
+  live().sizes.erase(start_);
+  ::munmap(const_cast<std::byte*>(start_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -47,6 +70,21 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(start_, other.start_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void drop_mapped_pages(const void* data, std::size_t size) {
+  const auto* first = static_cast<const std::byte*>(data);
+  // Held until the kernel is done: the map must not give way to other memory meanwhile.
+  const std::lock_guard lock(live().mutex);
+  auto found = live().sizes.upper_bound(first);
+  if (found == live().sizes.begin()) return;
+  --found;
+  const auto offset = static_cast<std::size_t>(first - found->first);
+  if (offset >= found->second || size > found->second - offset) return;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (offset + page - 1) / page * page;
+  const auto end = offset + size == found->second ? offset + size : (offset + size) / page * page;
+  if (begin < end) ::madvise(const_cast<std::byte*>(found->first) + begin, end - begin, MADV_DONTNEED);
 }
 
 }  // namespace xp

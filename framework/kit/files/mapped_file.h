@@ -30,4 +30,8 @@ class XP_API MappedFile {
   std::size_t size_ = 0;
 };
 
+/// Gives back the pages that lie whole within these bytes of a map; they come again when they are touched. Bytes that
+/// no MappedFile holds are left alone, so that a writer may say so of whatever it has written.
+XP_API void drop_mapped_pages(const void* data, std::size_t size);
+
 }  // namespace xp

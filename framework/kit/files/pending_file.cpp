@@ -10,8 +10,14 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kit/files/mapped_file.h"
 
 namespace xp {
+namespace {
+
+constexpr std::size_t kMostAtOnce = std::size_t{8} << 20;  // a source's pages that are in memory at once
+
+}  // namespace
 
 PendingFile::PendingFile(std::filesystem::path target)
     : target_(std::move(target)), temporary_(std::filesystem::path(target_).concat(".partial")) {
@@ -34,9 +40,10 @@ PendingFile::~PendingFile() {
 void PendingFile::write(const void* data, std::size_t size) {
   const auto* at = static_cast<const char*>(data);
   while (size > 0) {
-    const auto n = ::write(descriptor_, at, std::min<std::size_t>(size, std::size_t{1} << 30));
+    const auto n = ::write(descriptor_, at, std::min(size, kMostAtOnce));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) throw Error("cannot write " + temporary_.string() + ": " + std::strerror(errno));
+    drop_mapped_pages(at, static_cast<std::size_t>(n));
     at += n, size -= static_cast<std::size_t>(n);
   }
 }

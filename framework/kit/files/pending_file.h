@@ -14,6 +14,7 @@ class XP_API PendingFile {
   ~PendingFile();
   PendingFile(PendingFile&& other) noexcept;
 
+  /// Pages of mapped files that were written are given back, so that copying a file costs no memory.
   void write(const void* data, std::size_t size);
   void sync();     ///< to the disk; nothing can be written any more
   void publish();  ///< renames to the target; needs sync() first. The folder is not synced.

@@ -12,6 +12,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMostReason = 200;  // characters of what the parser says
+
 // Depth is bounded before the parser runs: values made of values are destroyed and written by recursion.
 void check_depth(std::string_view text, std::string_view where, int most) {
   int depth = 0;
@@ -53,7 +55,9 @@ json parse_strict_json(std::string_view text, std::string_view where, int most_d
   try {
     return json::parse(text.begin(), text.end(), watch);
   } catch (const json::exception& problem) {
-    throw Error(std::string(where) + ": it is not JSON: " + printable(problem.what()), Exit::data);
+    // The message goes on with the whole text that was read last.
+    throw Error(std::string(where) + ": it is not JSON: " + printable(utf8_slice(problem.what(), 0, kMostReason)),
+                Exit::data);
   }
 }
 

@@ -30,6 +30,7 @@ class BpeModel final : public Model {
   std::string_view prefix() const override { return prefix_; }
   std::string_view suffix() const override { return suffix_; }
   std::string_view joint() const override { return joint_ ? kSpaceMark : std::string_view(); }
+  bool joins_behind(unsigned char byte) const override { return joins_behind_[byte]; }
 
  private:
   void read_merges(const Entry& list);
@@ -42,6 +43,7 @@ class BpeModel final : public Model {
   MergeRules rules_;
   std::vector<TokenId> direct_;  // by character; -1: none
   std::array<std::optional<TokenId>, 256> byte_tokens_;
+  std::array<bool, 256> joins_behind_{};  // last bytes of texts that a merge joins with a mark behind them
   bool byte_fallback_ = false, ignore_merges_ = false, fuse_unknown_ = false, joint_ = false;
   std::string prefix_, suffix_;
   std::optional<std::string> unknown_text_;
@@ -123,7 +125,8 @@ void BpeModel::add_merge(const MergePair& pair, std::uint32_t rank, const std::s
   std::string joined(pair.left);
   joined += pair.right.substr(prefix_.size());
   rules_.set(left, right, rank, id_of(joined));
-  if (pair.right.starts_with(kSpaceMark) && !pair.left.ends_with(kSpaceMark)) joint_ = false;
+  if (pair.right.starts_with(kSpaceMark) && !pair.left.ends_with(kSpaceMark))
+    pair.left.empty() ? joint_ = false : joins_behind_[static_cast<unsigned char>(pair.left.back())] = true;
 }
 
 std::optional<TokenId> BpeModel::symbol(std::string_view bytes, char32_t c, bool first, bool last,

@@ -11,9 +11,41 @@
 namespace xp::pipeline {
 namespace {
 
+std::size_t total_size(const std::vector<std::string>& tokens) {
+  std::size_t out = 0;
+  for (const auto& token : tokens) out += token.size();
+  return out;
+}
+
+/// Bytes that a step may still add.
+class Room {
+ public:
+  Room(const std::vector<std::string>& tokens, std::size_t most, const std::string& place)
+      : most_(most), left_(most - std::min(most, total_size(tokens))), place_(place) {}
+
+  /// For `times` texts of `n` bytes.
+  void take(std::size_t times, std::size_t n) {
+    if (n > 0 && times > left_ / n) throw Error(place_ + ": " + TextTooLong(most_).what(), Exit::data);
+    left_ -= times * n;
+  }
+
+ private:
+  std::size_t most_, left_;
+  const std::string& place_;
+};
+
+std::size_t occurrences(std::string_view text, std::string_view what) {
+  std::size_t out = 0;
+  for (auto at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) ++out;
+  return out;
+}
+
 /// Each `from` becomes `to`, from left to right. An empty `from` stands between all characters, and at both ends.
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
+/// `room`: null where the text cannot become longer.
+void replace_all(std::string& text, std::string_view from, std::string_view to, Room* room = nullptr) {
   if (!from.empty() && text.find(from) == std::string::npos) return;
+  if (room && to.size() > from.size())
+    room->take(from.empty() ? text.size() + 1 : occurrences(text, from), to.size() - from.size());
   std::string out;
   out.reserve(text.size() + to.size());
   if (from.empty()) {
@@ -60,7 +92,12 @@ std::string one_char(const Entry& entry, const char* key) {
 /// GPT-2's bytes as characters; a token with other characters stands for itself.
 class ByteLevelDecoder final : public Decoder {
  public:
-  void apply(std::vector<std::string>& tokens) const override {
+  // The settings belong to the pre-tokenizer, but must be there.
+  explicit ByteLevelDecoder(const Entry& entry) {
+    for (const char* key : {"add_prefix_space", "trim_offsets"}) entry.flag(key);
+    if (entry.contains("use_regex")) entry.flag("use_regex");
+  }
+  void apply(std::vector<std::string>& tokens, std::size_t) const override {
     std::string bytes;
     for (const auto& token : tokens) {
       const auto plain = from_byte_level(token);
@@ -74,7 +111,7 @@ class ByteLevelDecoder final : public Decoder {
 class WordPieceDecoder final : public Decoder {
  public:
   explicit WordPieceDecoder(const Entry& entry) : prefix_(entry.text("prefix")), clean_(entry.flag("cleanup")) {}
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t) const override {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       auto& token = tokens[i];
       if (i > 0) {
@@ -106,7 +143,7 @@ class MetaspaceDecoder final : public Decoder {
     if (!entry.flag("add_prefix_space", true) && prepended_)
       entry.at("add_prefix_space").refuse("false contradicts the prepend_scheme " + backquoted(scheme));
   }
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t) const override {
     for (std::size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], mark_, i == 0 && prepended_ ? "" : " ");
   }
   void describe(Spelling& spelling) const override { spelling.space = mark_; }
@@ -119,38 +156,41 @@ class MetaspaceDecoder final : public Decoder {
 /// A suffix that ends words.
 class BpeDecoder final : public Decoder {
  public:
-  explicit BpeDecoder(const Entry& entry) : suffix_(entry.text("suffix")) {}
-  void apply(std::vector<std::string>& tokens) const override {
+  explicit BpeDecoder(const Entry& entry) : place_(entry.place()), suffix_(entry.text("suffix")) {}
+  void apply(std::vector<std::string>& tokens, std::size_t most) const override {
+    Room room(tokens, most, place_);
     for (std::size_t i = 0; i < tokens.size(); ++i)
-      replace_all(tokens[i], suffix_, i + 1 == tokens.size() ? "" : " ");
+      replace_all(tokens[i], suffix_, i + 1 == tokens.size() ? "" : " ", &room);
   }
   void describe(Spelling&) const override {}
 
  private:
-  std::string suffix_;
+  std::string place_, suffix_;
 };
 
 /// Connectionist temporal classification (Graves et al. 2006): repetitions and blanks go.
 class CtcDecoder final : public Decoder {
  public:
   explicit CtcDecoder(const Entry& entry)
-      : pad_(entry.text("pad_token")),
+      : place_(entry.place()),
+        pad_(entry.text("pad_token")),
         delimiter_(entry.text("word_delimiter_token")),
         clean_(entry.flag("cleanup")) {}
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t most) const override {
+    Room room(tokens, most, place_);
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     for (auto& token : tokens) {
       replace_all(token, pad_, "");
       if (!clean_) continue;
       clean_up(token);
-      replace_all(token, delimiter_, " ");
+      replace_all(token, delimiter_, " ", &room);
     }
     std::erase_if(tokens, [](const std::string& token) { return token.empty(); });
   }
   void describe(Spelling& spelling) const override { spelling.space = delimiter_; }
 
  private:
-  std::string pad_, delimiter_;
+  std::string place_, pad_, delimiter_;
   bool clean_;
 };
 
@@ -174,7 +214,7 @@ std::optional<char> named_byte(std::string_view token) {
 /// Runs of byte tokens become text, or one U+FFFD for each byte if they are no UTF-8.
 class ByteFallbackDecoder final : public Decoder {
  public:
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t) const override {
     std::vector<std::string> out;
     out.reserve(tokens.size());
     std::string bytes;
@@ -203,7 +243,7 @@ class ByteFallbackDecoder final : public Decoder {
 
 class FuseDecoder final : public Decoder {
  public:
-  void apply(std::vector<std::string>& tokens) const override { tokens.assign(1, join(tokens, "")); }
+  void apply(std::vector<std::string>& tokens, std::size_t) const override { tokens.assign(1, join(tokens, "")); }
   void describe(Spelling&) const override {}
 };
 
@@ -215,7 +255,7 @@ class StripDecoder final : public Decoder {
     if (start_ < 0) entry.at("start").refuse(std::to_string(start_) + " is no number of characters");
     if (stop_ < 0) entry.at("stop").refuse(std::to_string(stop_) + " is no number of characters");
   }
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t) const override {
     for (auto& token : tokens) {
       std::string_view rest = token;
       for (std::int64_t i = 0; i < start_ && rest.starts_with(what_); ++i) rest.remove_prefix(what_.size());
@@ -233,7 +273,7 @@ class StripDecoder final : public Decoder {
 /// The normaliser of that name, on each token.
 class ReplaceDecoder final : public Decoder {
  public:
-  explicit ReplaceDecoder(const Entry& entry) : to_(entry.text("content")) {
+  explicit ReplaceDecoder(const Entry& entry) : place_(entry.place()), to_(entry.text("content")) {
     const Entry pattern = entry.at("pattern");
     if (pattern.has("String")) {
       from_ = pattern.text("String");
@@ -241,15 +281,17 @@ class ReplaceDecoder final : public Decoder {
       regex_ = read_normalizer(entry);
     }
   }
-  void apply(std::vector<std::string>& tokens) const override {
+  void apply(std::vector<std::string>& tokens, std::size_t most) const override {
+    Room room(tokens, most, place_);
     for (auto& token : tokens) {
       if (token.empty()) continue;
       if (!regex_) {
-        replace_all(token, from_, to_);
+        replace_all(token, from_, to_, &room);
         continue;
       }
       AlignedText text(token);
       regex_->apply(text);
+      if (text.text().size() > token.size()) room.take(1, text.text().size() - token.size());
       token = text.text();
     }
   }
@@ -258,17 +300,20 @@ class ReplaceDecoder final : public Decoder {
   }
 
  private:
-  std::string from_, to_;
+  std::string place_, from_, to_;
   std::unique_ptr<const Normalizer> regex_;
 };
 
 class DecoderSequence final : public Decoder {
  public:
   explicit DecoderSequence(const Entry& entry) {
-    for (const auto& item : entry.items("decoders")) parts_.push_back(read_decoder(item));
+    for (const auto& item : entry.items("decoders")) {
+      if (item.is_null()) item.refuse("a decoder is expected, not null");
+      parts_.push_back(read_decoder(item));
+    }
   }
-  void apply(std::vector<std::string>& tokens) const override {
-    for (const auto& part : parts_) part->apply(tokens);
+  void apply(std::vector<std::string>& tokens, std::size_t most) const override {
+    for (const auto& part : parts_) part->apply(tokens, most);
   }
   void describe(Spelling& spelling) const override {
     for (const auto& part : parts_) part->describe(spelling);
@@ -282,10 +327,16 @@ class DecoderSequence final : public Decoder {
 
 Decoder::~Decoder() = default;
 
+constexpr StepKeys kOldDecoders[] = {{"BPEDecoder", {"suffix"}},
+                                     {"WordPiece", {"prefix", "cleanup"}},
+                                     {"CTC", {"pad_token", "word_delimiter_token", "cleanup"}},
+                                     {"Replace", {"pattern", "content"}},
+                                     {"Strip", {"content", "start", "stop"}}};
+
 std::unique_ptr<const Decoder> read_decoder(const Entry& entry) {
   if (entry.is_null()) return nullptr;
-  const std::string type = entry.type();
-  if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();
+  const std::string type = entry.type(kOldDecoders);
+  if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>(entry);
   if (type == "WordPiece") return std::make_unique<WordPieceDecoder>(entry);
   if (type == "Metaspace") return std::make_unique<MetaspaceDecoder>(entry);
   if (type == "BPEDecoder") return std::make_unique<BpeDecoder>(entry);

@@ -21,8 +21,9 @@ struct Spelling {
 class XP_API Decoder {
  public:
   virtual ~Decoder();
-  /// Rewrites the tokens; joined without anything between, they are the text.
-  virtual void apply(std::vector<std::string>& tokens) const = 0;
+  /// Rewrites the tokens; joined without anything between, they are the text. Throws Error (Exit::data) naming the
+  /// step that would make them longer than `most` bytes together.
+  virtual void apply(std::vector<std::string>& tokens, std::size_t most) const = 0;
   virtual void describe(Spelling& spelling) const = 0;  ///< adds what this decoder undoes
 };
 

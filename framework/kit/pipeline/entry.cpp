@@ -1,4 +1,6 @@
 // How steps read their settings.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/pipeline/steps.h"
@@ -28,6 +30,18 @@ std::string inside(const std::string& place, const std::string& key) {
 }  // namespace
 
 std::string Entry::type() const { return text("type"); }
+
+std::string Entry::type(std::span<const StepKeys> old) const {
+  if (has("type")) return type();
+  const auto fits = [&](const StepKeys& step) {
+    return std::all_of(step.keys.begin(), step.keys.end(),
+                       [&](const char* key) { return key == nullptr || has(key); });
+  };
+  const auto found = std::find_if(old.begin(), old.end(), fits);
+  return found == old.end() ? type() : found->type;
+}
+
+bool Entry::contains(const char* key) const { return json().is_object() && json().contains(key); }
 
 bool Entry::has(const char* key) const {
   if (!json().is_object()) return false;

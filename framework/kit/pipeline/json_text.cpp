@@ -10,6 +10,8 @@ namespace {
 
 using Value = nlohmann::json;
 
+constexpr std::size_t kMostReason = 200;  // characters of what the parser says
+
 /// Builds the value and stops at the first thing that a reader should not have to expect.
 class CheckedBuilder final : public nlohmann::json_sax<Value> {
  public:
@@ -41,9 +43,11 @@ class CheckedBuilder final : public nlohmann::json_sax<Value> {
   bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception& error) override {
     const std::string text = error.what();
     const auto colon = text.find(": ");
-    throw Error(file_ + " is no JSON, at byte " + std::to_string(at) + ": " +
-                    printable(colon == std::string::npos ? text : text.substr(colon + 2)),
-                Exit::data);
+    // It goes on with the whole text that was read last.
+    const auto reason = colon == std::string::npos ? text : text.substr(colon + 2);
+    throw Error(
+        file_ + " is no JSON, at byte " + std::to_string(at) + ": " + printable(utf8_slice(reason, 0, kMostReason)),
+        Exit::data);
   }
 
  private:

@@ -48,7 +48,7 @@ void shorten_longest(FramePart& first, FramePart& second, std::size_t most, cons
 std::optional<Truncation> read_truncation(const Entry& entry) {
   if (entry.is_null()) return std::nullopt;
   Truncation out;
-  out.left = entry.has("direction") && read_left(entry);
+  out.left = entry.contains("direction") && read_left(entry);
   out.max_length = static_cast<std::uint64_t>(read_size(entry, "max_length", INT64_MAX));
   out.stride = static_cast<std::uint64_t>(read_size(entry, "stride", INT64_MAX));
   const std::string strategy = entry.text("strategy");

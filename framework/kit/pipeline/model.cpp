@@ -88,7 +88,7 @@ class WordLevelModel final : public Model {
 
 // Files before the key `type` tell models apart by their keys.
 std::string type_of(const Entry& entry) {
-  if (entry.has("type")) return entry.type();
+  if (entry.contains("type")) return entry.type();
   if (entry.at("vocab").json().is_array()) return "Unigram";
   if (entry.has("merges")) return "BPE";
   return entry.has("continuing_subword_prefix") && entry.has("max_input_chars_per_word") ? "WordPiece" : "WordLevel";

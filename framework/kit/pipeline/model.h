@@ -30,9 +30,10 @@ class XP_API Model {
   virtual std::string_view prefix() const { return {}; }
   virtual std::string_view suffix() const { return {}; }
 
-  /// A character before which words can be cut without changing their pieces, unless it follows itself: no piece has
-  /// it behind another character. Empty: none.
+  /// A character before which words can be cut without changing their pieces, unless it follows itself or a byte for
+  /// which joins_behind() is true. Empty: none.
   virtual std::string_view joint() const { return {}; }
+  virtual bool joins_behind(unsigned char) const { return false; }
 
   const TokenTable& tokens() const { return tokens_; }
 

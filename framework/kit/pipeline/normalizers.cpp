@@ -258,8 +258,32 @@ class ByteLevelNormalizer final : public Normalizer {
   }
 };
 
+// A step whose file says how long a text becomes; an error of that names the step.
+class Named final : public Normalizer {
+ public:
+  Named(const Entry& entry, std::unique_ptr<const Normalizer> step) : place_(entry.place()), step_(std::move(step)) {}
+  void apply(AlignedText& text) const override {
+    try {
+      step_->apply(text);
+    } catch (const TextTooLong& problem) {
+      throw Error(place_ + ": " + problem.what(), Exit::data);
+    }
+  }
+
+ private:
+  std::string place_;
+  std::unique_ptr<const Normalizer> step_;
+};
+
+constexpr StepKeys kOldNormalizers[] = {{"BertNormalizer", {"clean_text", "handle_chinese_chars", "lowercase"}},
+                                        {"Strip", {"strip_left", "strip_right"}},
+                                        {"Sequence", {"normalizers"}},
+                                        {"Precompiled", {"precompiled_charsmap"}},
+                                        {"Replace", {"pattern", "content"}},
+                                        {"Prepend", {"prepend"}}};
+
 std::unique_ptr<const Normalizer> read(const Entry& entry, int nested) {
-  const std::string type = entry.type();
+  const std::string type = entry.type(kOldNormalizers);
   if (type == "Sequence") {
     if (nested >= kMostNested)
       entry.refuse("sequences are nested more than " + std::to_string(kMostNested) + " deep");
@@ -276,10 +300,10 @@ std::unique_ptr<const Normalizer> read(const Entry& entry, int nested) {
   if (type == "Nmt") return std::make_unique<Nmt>();
   if (type == "StripAccents") return std::make_unique<StripAccents>();
   if (type == "Strip") return std::make_unique<Strip>(entry);
-  if (type == "Replace") return std::make_unique<Replace>(entry);
-  if (type == "Prepend") return std::make_unique<Prepend>(entry);
-  if (type == "Precompiled") return std::make_unique<Precompiled>(entry);
-  if (type == "ByteLevel") return std::make_unique<ByteLevelNormalizer>();
+  if (type == "Replace") return std::make_unique<Named>(entry, std::make_unique<Replace>(entry));
+  if (type == "Prepend") return std::make_unique<Named>(entry, std::make_unique<Prepend>(entry));
+  if (type == "Precompiled") return std::make_unique<Named>(entry, std::make_unique<Precompiled>(entry));
+  if (type == "ByteLevel") return std::make_unique<Named>(entry, std::make_unique<ByteLevelNormalizer>());
   entry.refuse("normalizer type " + backquoted(printable(type)) +
                " is not known; known are BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, "
                "Precompiled, Prepend, Replace, Sequence, Strip and StripAccents");

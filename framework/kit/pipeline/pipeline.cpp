@@ -33,6 +33,38 @@ TokenBlanks blanks_of(std::string_view text) {
   return out;
 }
 
+// The library reads no file with another key.
+void refuse_other_keys(const Entry& root) {
+  constexpr std::string_view kKeys[] = {"version",       "truncation",     "padding", "added_tokens", "normalizer",
+                                        "pre_tokenizer", "post_processor", "decoder", "model"};
+  for (const auto& [key, value] : root.json().items())
+    if (std::find(std::begin(kKeys), std::end(kKeys), key) == std::end(kKeys))
+      throw Error(root.place() + backquoted(printable(key)) +
+                      " is no key of the format; there are version, truncation, padding, added_tokens, normalizer, "
+                      "pre_tokenizer, post_processor, decoder and model",
+                  Exit::data);
+}
+
+// Found by what becomes of two tokens that do not exist. What fails here fails again when a text is framed.
+std::optional<FrameEnds> ends_of(const PostProcessor* post_processor) {
+  if (post_processor == nullptr) return FrameEnds{};
+  constexpr TokenId kFirst = -1, kSecond = -2;
+  std::vector<FramePart> parts(1);
+  parts[0].insert(false, 1, kFirst, 0, true), parts[0].insert(false, 1, kSecond, 0, true);
+  try {
+    post_processor->apply(parts, true);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  FramePart all;
+  for (const auto& part : parts) all.append(part);
+  const auto first = std::find(all.ids.begin(), all.ids.end(), kFirst);
+  if (all.ids.end() - first < 2 || first[1] != kSecond) return std::nullopt;
+  FrameEnds out{{all.ids.begin(), first}, {first + 2, all.ids.end()}};
+  const bool again = std::any_of(out.back.begin(), out.back.end(), [](TokenId id) { return id < 0; });
+  return again ? std::nullopt : std::optional(std::move(out));
+}
+
 // A step that writes marks would write them into the text of a single token, too.
 bool writes_marks(const Json& normalizer) {
   if (!normalizer.is_object()) return false;
@@ -82,6 +114,7 @@ std::uint32_t RepairedText::original(std::uint32_t at) const {
 }
 
 void PipelineParts::put(TokenId id, TextSpan from, std::string_view shown, Run& out) const {
+  if (out.ids != nullptr) return out.ids->push_back(id);
   out.tokens.push_back({id, from.begin, from.end, out.words});
   if (out.want_blanks) out.blanks.push_back(blanks_of(shown));
 }
@@ -127,8 +160,11 @@ void PipelineParts::cut(std::string_view word, std::vector<CutPiece>& out) const
   if (joint.empty()) return cut_part(word, out);
   // A text that no pre-tokenizer cut is one word; in parts, most of it is remembered.
   for (std::size_t begin = 0; begin < word.size();) {
+    const auto joins = [&](std::size_t at) {
+      return word.substr(0, at).ends_with(joint) || model->joins_behind(static_cast<unsigned char>(word[at - 1]));
+    };
     std::size_t end = word.find(joint, begin + 1);
-    while (end != word.npos && word.substr(0, end).ends_with(joint)) end = word.find(joint, end + 1);
+    while (end != word.npos && joins(end)) end = word.find(joint, end + 1);
     end = std::min(end, word.size());
     const std::size_t first = out.size();
     cut_part(word.substr(begin, end - begin), out);
@@ -153,6 +189,10 @@ void PipelineParts::words(Words words, std::uint32_t base, Run& out) const {
     const auto word = text.substr(span.begin, span.end - span.begin);
     pieces.clear();
     cut(word, pieces);
+    if (out.ids != nullptr) {
+      for (const auto& piece : pieces) out.ids->push_back(piece.id);
+      continue;
+    }
     std::uint32_t begin = 0, end = 0;
     for (const auto& piece : pieces) {
       if (piece.end != end) begin = end, end = piece.end;
@@ -287,6 +327,19 @@ std::vector<Framed> Pipeline::frame(std::span<const std::string_view> texts, boo
   return out;
 }
 
+void Pipeline::ids(std::string_view text, std::vector<TokenId>& out, bool special) const {
+  if (parts_->truncation || !parts_->ends) {
+    const FramePart part = parts_->frame(text, std::nullopt, special);
+    out.insert(out.end(), part.ids.begin(), part.ids.end());
+    return;
+  }
+  if (special) out.insert(out.end(), parts_->ends->front.begin(), parts_->ends->front.end());
+  Run run;
+  run.ids = &out;
+  parts_->run(RepairedText(text).text(), run);
+  if (special) out.insert(out.end(), parts_->ends->back.begin(), parts_->ends->back.end());
+}
+
 std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
@@ -297,7 +350,9 @@ std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) co
     if (!skip_special || !parts_->added->is_special(text)) tokens.emplace_back(text);
   }
   if (!parts_->decoder) return join(tokens, " ");
-  parts_->decoder->apply(tokens);
+  std::size_t size = 0;
+  for (const auto& token : tokens) size += token.size();
+  parts_->decoder->apply(tokens, most_rewritten(size));
   return join(tokens, "");
 }
 
@@ -306,8 +361,9 @@ std::unique_ptr<const Pipeline> read_pipeline(std::string_view text, const std::
   const Json file = parse_json(text, file_name);
   const Entry root(file, file_name + ": ");
   if (!file.is_object()) root.refuse("a table is expected");
-  if (root.has("version") && root.text("version") != "1.0")
+  if (root.contains("version") && root.text("version") != "1.0")
     root.at("version").refuse("only version 1.0 of the format is known");
+  refuse_other_keys(root);
   static const Json kNull;
   const auto step = [&](const char* key) {
     return root.has(key) ? root.at(key) : Entry(kNull, file_name + ": " + key);
@@ -322,6 +378,7 @@ std::unique_ptr<const Pipeline> read_pipeline(std::string_view text, const std::
   parts->decoder = read_decoder(step("decoder"));
   parts->truncation = read_truncation(step("truncation"));
   parts->padding = read_padding(step("padding"));
+  parts->ends = ends_of(parts->post_processor.get());
   parts->normalizer_marks = writes_marks(step("normalizer").json());
   if (parts->decoder) parts->decoder->describe(parts->spelling);
   parts->purposes = find_purposes(std::move(purposes), special, *parts);

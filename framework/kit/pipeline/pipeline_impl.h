@@ -11,7 +11,8 @@ namespace xp::pipeline {
 
 /// The tokens of one text, before post-processing.
 struct Run {
-  bool want_blanks = false;  ///< to fill in `blanks`
+  bool want_blanks = false;             ///< to fill in `blanks`
+  std::vector<TokenId>* ids = nullptr;  ///< to get the ids alone, and nothing below
   std::vector<Token> tokens;
   std::vector<TokenBlanks> blanks;
   std::uint32_t words = 0;
@@ -44,6 +45,8 @@ struct PipelineParts {
   std::unique_ptr<const Decoder> decoder;
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
+  /// What post-processing puts around one text, unless it does more than that.
+  std::optional<FrameEnds> ends;
   Purposes purposes;
   std::map<TokenId, std::string> purpose_of;
   Spelling spelling;

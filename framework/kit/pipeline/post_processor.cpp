@@ -61,7 +61,9 @@ void trim_offsets(FramePart& part, bool prefix_space) {
 class ByteLevelProcessor final : public PostProcessor {
  public:
   explicit ByteLevelProcessor(const Entry& entry)
-      : trim_(entry.flag("trim_offsets")), prefix_space_(entry.flag("add_prefix_space")) {}
+      : trim_(entry.flag("trim_offsets")), prefix_space_(entry.flag("add_prefix_space")) {
+    if (entry.contains("use_regex")) entry.flag("use_regex");  // belongs to the pre-tokenizer
+  }
   void apply(std::vector<FramePart>& parts, bool) const override {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (trim_) trim_offsets(parts[i], prefix_space_);
@@ -108,6 +110,9 @@ class PairProcessor final : public PostProcessor {
   bool roberta_, trim_ = false, prefix_space_ = false;
 };
 
+/// A template writes a list of ids as often as it is named, so that short files could ask for any number of tokens.
+constexpr std::size_t kMostTemplateTokens = std::size_t{1} << 16;
+
 /// Special tokens and texts in a row, as the file lists them.
 class TemplateProcessor final : public PostProcessor {
  public:
@@ -119,7 +124,11 @@ class TemplateProcessor final : public PostProcessor {
       const Entry token = tokens.at(name.c_str());
       auto& list = ids[name];
       for (const auto& id : token.items("ids")) list.push_back(read_token_id(id.json(), id));
-      if (token.items("tokens").size() != list.size()) token.refuse("`ids` and `tokens` differ in length");
+      token.text("id");
+      const auto texts = token.items("tokens");
+      for (const auto& text : texts)
+        if (!text.json().is_string()) text.refuse("a text is expected");
+      if (texts.size() != list.size()) token.refuse("`ids` and `tokens` differ in length");
     }
     single_ = read_pieces(entry.items("single"), ids, 1);
     pair_ = read_pieces(entry.items("pair"), ids, 2);
@@ -173,6 +182,7 @@ class TemplateProcessor final : public PostProcessor {
   static std::vector<Piece> read_pieces(const std::vector<Entry>& items,
                                         const std::map<std::string, std::vector<TokenId>>& ids, int texts) {
     std::vector<Piece> out;
+    std::size_t tokens = 0;
     for (const auto& item : items) {
       const bool is_text = item.has("Sequence");
       const Entry entry = item.at(is_text ? "Sequence" : "SpecialToken");
@@ -187,6 +197,9 @@ class TemplateProcessor final : public PostProcessor {
           entry.at("id").refuse(backquoted(printable(id)) + " is no text here; " +
                                 (texts == 1 ? "there is `A`" : "there are `A` and `B`"));
       } else if (const auto found = ids.find(id); found != ids.end()) {
+        tokens += found->second.size();
+        if (tokens > kMostTemplateTokens)
+          entry.refuse("a template adds at most " + std::to_string(kMostTemplateTokens) + " tokens");
         piece.ids = found->second;
       } else {
         entry.at("id").refuse(backquoted(printable(id)) + " is not in `special_tokens`");
@@ -203,7 +216,10 @@ class TemplateProcessor final : public PostProcessor {
 class ProcessorSequence final : public PostProcessor {
  public:
   explicit ProcessorSequence(const Entry& entry) {
-    for (const auto& item : entry.items("processors")) parts_.push_back(read_post_processor(item));
+    for (const auto& item : entry.items("processors")) {
+      if (item.is_null()) item.refuse("a post-processor is expected, not null");
+      parts_.push_back(read_post_processor(item));
+    }
   }
   void apply(std::vector<FramePart>& parts, bool special) const override {
     for (const auto& part : parts_) part->apply(parts, special);
@@ -230,13 +246,23 @@ class ProcessorSequence final : public PostProcessor {
   std::vector<std::unique_ptr<const PostProcessor>> parts_;
 };
 
+constexpr StepKeys kOldProcessors[] = {{"TemplateProcessing", {"single", "pair", "special_tokens"}}};
+
+// The library tells the two that put a pair of tokens around texts apart by their settings, not by `type`.
+std::string processor_type(const Entry& entry) {
+  const bool framed = entry.has("sep") && entry.has("cls");
+  const std::string said = framed && !entry.has("type") ? "BertProcessing" : entry.type(kOldProcessors);
+  if (!framed || (said != "BertProcessing" && said != "RobertaProcessing")) return said;
+  return entry.has("trim_offsets") && entry.has("add_prefix_space") ? "RobertaProcessing" : "BertProcessing";
+}
+
 }  // namespace
 
 PostProcessor::~PostProcessor() = default;
 
 std::unique_ptr<const PostProcessor> read_post_processor(const Entry& entry) {
   if (entry.is_null()) return nullptr;
-  const std::string type = entry.type();
+  const std::string type = processor_type(entry);
   if (type == "TemplateProcessing") return std::make_unique<TemplateProcessor>(entry);
   if (type == "BertProcessing") return std::make_unique<PairProcessor>(entry, false);
   if (type == "RobertaProcessing") return std::make_unique<PairProcessor>(entry, true);

@@ -87,7 +87,6 @@ void rewrite_words(Words& words, Write write) {
     word = {begin, static_cast<std::uint32_t>(edit.size())};
   }
   edit.finish_here();
-  if (words.text.text().size() >= UINT32_MAX) throw Error("a text grew beyond 4 GiB in pre-tokenisation", Exit::data);
 }
 
 // Puts `prefix` before a word, which stands for the word's first character.
@@ -133,7 +132,7 @@ class BertWords final : public PreTokenizer {
 class ByteLevelWords final : public PreTokenizer {
  public:
   explicit ByteLevelWords(const Entry& entry)
-      : prefix_(entry.flag("add_prefix_space")), split_(entry.flag("use_regex", true)) {
+      : prefix_(entry.flag("add_prefix_space")), split_(!entry.contains("use_regex") || entry.flag("use_regex")) {
     entry.flag("trim_offsets");  // belongs to the post-processor, but must be there
     if (split_) pattern_.emplace(kByteLevelWords, false, entry.place());
   }
@@ -339,6 +338,24 @@ class FixedLength final : public PreTokenizer {
   std::int64_t length_;
 };
 
+// A step that makes texts longer; an error of that names the step.
+class NamedStep final : public PreTokenizer {
+ public:
+  NamedStep(const Entry& entry, std::unique_ptr<const PreTokenizer> step)
+      : place_(entry.place()), step_(std::move(step)) {}
+  void apply(Words& words) const override {
+    try {
+      step_->apply(words);
+    } catch (const TextTooLong& problem) {
+      throw Error(place_ + ": " + problem.what(), Exit::data);
+    }
+  }
+
+ private:
+  std::string place_;
+  std::unique_ptr<const PreTokenizer> step_;
+};
+
 std::unique_ptr<const PreTokenizer> read_step(const Entry& entry, int nested) {
   const std::string type = entry.type();
   if (type == "Sequence") {
@@ -349,11 +366,11 @@ std::unique_ptr<const PreTokenizer> read_step(const Entry& entry, int nested) {
     return std::make_unique<PreTokenizerSequence>(std::move(steps));
   }
   if (type == "BertPreTokenizer") return std::make_unique<BertWords>();
-  if (type == "ByteLevel") return std::make_unique<ByteLevelWords>(entry);
+  if (type == "ByteLevel") return std::make_unique<NamedStep>(entry, std::make_unique<ByteLevelWords>(entry));
   if (type == "Whitespace") return std::make_unique<WordsAndSymbols>();
   if (type == "WhitespaceSplit") return std::make_unique<SpaceSplit>();
   if (type == "CharDelimiterSplit") return std::make_unique<DelimiterSplit>(entry);
-  if (type == "Metaspace") return std::make_unique<Metaspace>(entry);
+  if (type == "Metaspace") return std::make_unique<NamedStep>(entry, std::make_unique<Metaspace>(entry));
   if (type == "Split") return std::make_unique<Split>(entry);
   if (type == "Punctuation") return std::make_unique<Punctuation>(entry);
   if (type == "Digits") return std::make_unique<Digits>(entry);

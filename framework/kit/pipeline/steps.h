@@ -1,8 +1,10 @@
 #pragma once
 // The steps of a `tokenizer.json` file (Hugging Face tokenizers). Each is read from its part of the file, is
 // immutable and may be used from any thread.
+#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,12 @@ namespace xp::pipeline {
 
 using Json = nlohmann::json;
 
+/// Keys that tell a step without `type` apart, as in files from before that key; unused ones are null.
+struct StepKeys {
+  const char* type;
+  std::array<const char*, 3> keys;
+};
+
 /// A value of the file and where it stands, such as "normalizer.normalizers[2]". All accessors throw Error
 /// (Exit::data) that names the place, what is there and what would be right.
 class XP_API Entry {
@@ -23,7 +31,10 @@ class XP_API Entry {
   const Json& json() const { return *value_; }
   const std::string& place() const { return place_; }
   bool is_null() const { return value_->is_null(); }
-  std::string type() const;                         ///< the text `type` of a table
+  std::string type() const;  ///< the text `type` of a table
+  /// The same; where it is missing or null, the first type of `old` whose keys are all there.
+  std::string type(std::span<const StepKeys> old) const;
+  bool contains(const char* key) const;             ///< there, perhaps null
   bool has(const char* key) const;                  ///< there and not null
   Entry at(const char* key) const;                  ///< throws unless it is there
   std::vector<Entry> items(const char* key) const;  ///< of a list

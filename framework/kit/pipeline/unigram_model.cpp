@@ -19,7 +19,8 @@ struct ViterbiNode {
 
 class UnigramFileModel final : public Model {
  public:
-  explicit UnigramFileModel(const Entry& entry) : byte_fallback_(entry.flag("byte_fallback", false)) {
+  explicit UnigramFileModel(const Entry& entry)
+      : byte_fallback_(entry.contains("byte_fallback") && entry.flag("byte_fallback")) {
     read_pieces(entry.at("vocab"));
     if (entry.has("unk_id")) {
       const auto id = entry.number("unk_id");

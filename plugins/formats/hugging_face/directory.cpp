@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -29,20 +30,6 @@ constexpr std::array<IdKey, 7> kIds{{{"begin", "bos_token_id"},
                                      {"unk", "unk_token_id"},
                                      {"begin", "cls_token_id"},
                                      {"end", "sep_token_id"}}};
-
-Json with_ids(Json config, const Encoder& tokenizer) {
-  for (const auto& [purpose, key] : kIds) {
-    const auto id = tokenizer.reserved(purpose);
-    if (config.contains(key) && !config[key].is_null())
-      config[key] = id ? Json(*id) : Json();
-    else if (id && (std::string_view(key) == "pad_token_id" || std::string_view(key) == "eos_token_id" ||
-                    std::string_view(key) == "bos_token_id"))
-      config[key] = *id;
-  }
-  if (config.contains("decoder_start_token_id"))
-    if (const auto pad = tokenizer.reserved("pad")) config["decoder_start_token_id"] = *pad;
-  return config;
-}
 
 bool is_tokenizer_file(const std::string& name) {
   static const std::array<std::string_view, 10> names{"tokenizer.json",
@@ -82,6 +69,33 @@ Json read_config(const fs::path& file) {
   return config;
 }
 
+Json read_preprocessor(const fs::path& folder) {
+  std::error_code none;
+  if (const auto file = folder / "preprocessor_config.json"; fs::is_regular_file(file, none))
+    return read_config(file);
+  const auto file = folder / "processor_config.json";
+  if (!fs::is_regular_file(file, none)) return {};
+  const auto all = read_config(file);
+  const auto found = all.find("image_processor");
+  return found != all.end() && found->is_object() ? *found : Json();
+}
+
+Json with_ids(Json config, const IdOf& id_of, const IdOf& old) {
+  const auto unchanged = [&](const char* purpose) { return old && old(purpose) == id_of(purpose); };
+  for (const auto& [purpose, key] : kIds) {
+    if (unchanged(purpose)) continue;
+    const auto id = id_of(purpose);
+    if (config.contains(key) && !config[key].is_null())
+      config[key] = id ? Json(*id) : Json();
+    else if (id && (std::string_view(key) == "pad_token_id" || std::string_view(key) == "eos_token_id" ||
+                    std::string_view(key) == "bos_token_id"))
+      config[key] = *id;
+  }
+  if (config.contains("decoder_start_token_id") && !unchanged("pad"))
+    if (const auto pad = id_of("pad")) config["decoder_start_token_id"] = *pad;
+  return config;
+}
+
 std::optional<std::string> pooling_of(const fs::path& folder) {
   const auto file = folder / "1_Pooling" / "config.json";
   std::error_code none;
@@ -108,8 +122,15 @@ std::shared_ptr<const Encoder> read_tokenizer(const fs::path& folder) {
   std::error_code none;
   if (fs::is_regular_file(folder / "config.json", none)) {
     const auto config = read_config(folder / "config.json");
-    if (const auto start = config.find("decoder_start_token_id"); start != config.end() && start->is_number_integer())
-      known.emplace("start", start->get<TokenId>());
+    if (const auto start = config.find("decoder_start_token_id");
+        start != config.end() && start->is_number_integer()) {
+      const auto id = start->get<std::int64_t>();
+      if (id < 0 || id > std::numeric_limits<TokenId>::max())
+        throw Error((folder / "config.json").string() + ": `decoder_start_token_id` is " + start->dump() +
+                        "; an id from 0 to 2147483647 is expected",
+                    Exit::data);
+      known.emplace("start", static_cast<TokenId>(id));
+    }
   }
   return pipeline::read_pipeline_path(folder, known);
 }
@@ -132,12 +153,28 @@ NewDirectory::~NewDirectory() {
   if (!published_) fs::remove_all(folder_, none);
 }
 
-void NewDirectory::write_config(Json config, const Encoder* tokenizer) const {
-  if (tokenizer) config = with_ids(std::move(config), *tokenizer);
+void NewDirectory::write_config(Json config, const std::string& tokens, const Encoder* tokenizer,
+                                const Encoder* old) const {
+  const auto ids_of = [](const Encoder* encoder) -> IdOf {
+    if (!encoder) return {};
+    return [encoder](std::string_view purpose) -> std::optional<std::int64_t> {
+      const auto id = encoder->reserved(purpose);
+      return id ? std::optional<std::int64_t>(*id) : std::nullopt;
+    };
+  };
+  const auto id_of = ids_of(tokenizer), before = ids_of(old);
+  if (tokenizer) {
+    auto& part = tokens.empty() ? config : config.at(tokens);
+    part = with_ids(std::move(part), id_of, before);
+  }
   write_file(folder_ / "config.json", config.dump(2) + "\n");
   const auto generation = folder_ / "generation_config.json";
   if (tokenizer && fs::exists(generation))
-    write_file(generation, with_ids(read_config(generation), *tokenizer).dump(2) + "\n");
+    write_file(generation, with_ids(read_config(generation), id_of, before).dump(2) + "\n");
+}
+
+void NewDirectory::write_preprocessor(const Json& preprocessor) const {
+  write_file(folder_ / "preprocessor_config.json", preprocessor.dump(2) + "\n");
 }
 
 void NewDirectory::write_tokenizer(const Encoder& tokenizer) const {

@@ -1,6 +1,7 @@
 #pragma once
 // The files of a model directory beside its tensors.
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,6 +18,13 @@ bool has_tokenizer(const std::filesystem::path& path);
 
 /// config.json as a table; throws Error (Exit::data).
 nlohmann::json read_config(const std::filesystem::path& file);
+/// preprocessor_config.json, or what processor_config.json says of images; null if there is neither. Throws Error
+/// (Exit::data).
+nlohmann::json read_preprocessor(const std::filesystem::path& folder);
+using IdOf = std::function<std::optional<std::int64_t>(std::string_view purpose)>;
+/// A configuration with the ids of tokens by purpose: bos, eos, pad and so on. Where `old` says which ids it was for,
+/// what names an id that is the same in both stays as it is.
+nlohmann::json with_ids(nlohmann::json config, const IdOf& id_of, const IdOf& old = {});
 /// How a sentence encoder pools, as its folder `1_Pooling` says: "first", "mean" or "last"; nothing if it says
 /// nothing. Throws Error (Exit::data) for poolings that no model here does.
 std::optional<std::string> pooling_of(const std::filesystem::path& folder);
@@ -34,8 +42,10 @@ class NewDirectory {
   NewDirectory(const NewDirectory&) = delete;
 
   const std::filesystem::path& folder() const { return folder_; }
-  /// With the tokenizer's ids in it: bos, eos, pad and so on.
-  void write_config(nlohmann::json config, const Encoder* tokenizer) const;
+  /// With the tokenizer's ids in it, below the key `tokens` unless that is empty; `old`: see with_ids().
+  void write_config(nlohmann::json config, const std::string& tokens, const Encoder* tokenizer,
+                    const Encoder* old = nullptr) const;
+  void write_preprocessor(const nlohmann::json& preprocessor) const;
   void write_tokenizer(const Encoder& tokenizer) const;
   /// Files of `from` that depend on no vocabulary: descriptions, poolings, licences; not tensors, not tokenizers.
   void copy_others(const std::filesystem::path& from) const;

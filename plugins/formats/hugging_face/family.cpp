@@ -6,15 +6,10 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "families.h"
+#include "rules.h"
 
 namespace xp::hugging_face {
 namespace {
-
-/// Names of values there and here, by kind.
-const Json& value_names() {
-  static const Json names = Json::parse(family_files().at("names.json"));
-  return names;
-}
 
 const std::vector<Family>& families() {
   static const auto all = [] {
@@ -24,41 +19,6 @@ const std::vector<Family>& families() {
     return list;
   }();
   return all;
-}
-
-const Json* at_path(const Json& config, const std::string& path) {
-  const Json* at = &config;
-  for (const auto& key : split(path, '.')) {
-    if (!at->is_object()) return nullptr;
-    const auto found = at->find(key);
-    if (found == at->end() || found->is_null()) return nullptr;
-    at = &*found;
-  }
-  return at;
-}
-
-std::vector<std::string> paths_of(const Json& rule) {
-  std::vector<std::string> out{rule.at("key")};
-  if (const auto also = rule.find("also"); also != rule.end()) {
-    if (also->is_string()) out.push_back(*also);
-    if (also->is_array())
-      for (const auto& one : *also) out.push_back(one);
-  }
-  return out;
-}
-
-Value value_of(const Json& json) { return value_from_json(json.dump()); }
-
-std::string text_of(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
-
-std::int64_t whole(const Table& settings, const char* key) {
-  const auto found = settings.find(key);
-  return found != settings.end() && found->second.as<std::int64_t>() ? *found->second.as<std::int64_t>() : 0;
-}
-
-std::string word(const Table& settings, const char* key) {
-  const auto found = settings.find(key);
-  return found != settings.end() && found->second.as<std::string>() ? *found->second.as<std::string>() : "";
 }
 
 bool is_gated(const Table& settings) {
@@ -78,62 +38,24 @@ Table shortened(Table settings) {
   return settings;
 }
 
-/// What a rule's default is, by the value of another setting if it says so.
-Json otherwise(const Json& rule, const Table& known) {
-  const auto& value = rule.at("or");
-  if (!rule.contains("of")) return value;
-  return value.at(word(known, rule.at("of").get_ref<const std::string&>().c_str()));
-}
-
-/// A setting of ours from the configuration.
-Value read_rule(const std::string& name, const Json& rule, const Json& config, const HasTensor& has,
-                const Table& known, const std::string& file) {
-  if (!rule.is_object()) return value_of(rule);
-  if (rule.contains("tensor")) return value_of(has(rule["tensor"]) ? rule["there"] : rule["absent"]);
-  const Json* found = nullptr;
-  std::string key;
-  for (const auto& path : paths_of(rule))
-    if (!found) found = at_path(config, key = path);
-  if (!found && rule.contains("same")) return known.find(rule["same"].get_ref<const std::string&>())->second;
-  if (!found && !rule.contains("or"))
-    throw Error(file + " has no " + backquoted(rule["key"].get<std::string>()), Exit::data);
-  auto value = found ? *found : otherwise(rule, known);
-  const auto wrong = [&](const std::string& wanted) {
-    throw Error(file + ": " + backquoted(key) + " is " + text_of(value) + "; " + wanted, Exit::data);
+/// The same without zeros, for configurations that want the number itself.
+Table spelt_out(Table settings) {
+  const auto zero = [&](const char* key, std::int64_t means) {
+    if (settings.contains(key) && whole(settings, key) == 0) settings.insert_or_assign(key, Value(means));
   };
-  if (rule.contains("names") && found) {
-    const auto& names = value_names().at(rule["names"].get<std::string>());
-    if (!value.is_string() || !names.contains(value.get<std::string>())) {
-      std::vector<std::string> there;
-      for (const auto& [one, ours] : names.items()) there.push_back(one);
-      wrong("read are " + listed(there));
-    }
-    return value_of(names.at(value.get<std::string>()));
-  }
-  if (rule.contains("names")) {
-    const auto& names = value_names().at(rule["names"].get<std::string>());
-    return value_of(names.at(value.get<std::string>()));
-  }
-  if (!value.is_number() && !value.is_boolean()) wrong("a number is expected for " + backquoted(name));
-  if (value.is_number_float() && !std::isfinite(value.get<double>())) wrong("a finite number is expected");
-  if (value.is_number_integer()) {
-    auto n = value.get<std::int64_t>();
-    if (n < 0 || n > (std::int64_t{1} << 31)) wrong("a size from 0 to 2147483648 is expected");
-    n += rule.value("plus", std::int64_t{0});
-    if (rule.contains("minus")) n -= whole(known, rule["minus"].get_ref<const std::string&>().c_str());
-    return Value(n);
-  }
-  return value_of(value);
+  const auto width = whole(settings, "width"), heads = whole(settings, "heads");
+  zero("kv_heads", heads), zero("embedding_width", width), zero("decoder_layers", whole(settings, "layers"));
+  zero("ffn", 4 * width), zero("pooler_width", width);
+  if (heads > 0) zero("head_size", width / heads);
+  return settings;
 }
 
-void set_path(Json& config, const std::string& path, Json value) {
-  Json* at = &config;
-  const auto keys = split(path, '.');
-  for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
-    if (!at->contains(keys[i])) (*at)[keys[i]] = Json::object();
-    at = &(*at)[keys[i]];
-  }
-  (*at)[keys.back()] = std::move(value);
+/// Whether a rule is about nothing, as another setting says.
+bool is_idle(const Json& rule, const Table& settings) {
+  if (!rule.is_object() || !rule.contains("unless")) return false;
+  const auto& unless = rule["unless"];
+  return std::any_of(unless.items().begin(), unless.items().end(),
+                     [&](const auto& one) { return word(settings, one.key().c_str()) == one.value(); });
 }
 
 std::string with_number(std::string text, const char* mark, std::int64_t number) {
@@ -162,11 +84,29 @@ const Family& Family::of(const Json& config, const std::string& file) {
 const Family& Family::for_settings(const Table& settings) {
   std::vector<std::string> reasons;
   for (const auto& family : families()) {
+    if (!family.towers().empty()) continue;
     const auto reason = family.misfit(settings);
     if (!reason) return family;
     reasons.push_back(family.model_type() + ": " + *reason);
   }
   throw Error("no family of the Hugging Face library has these settings (" + join(reasons, "; ") + ")", Exit::data);
+}
+
+const Family& Family::named(const std::string& model_type) {
+  return of({{"model_type", model_type}}, "a family of several models");
+}
+
+const Family* Family::joint(const std::map<std::string, const Family*>& by_role) {
+  for (const auto& family : families()) {
+    const auto towers = family.towers();
+    const auto fits = [&](const Tower& tower) {
+      const auto found = by_role.find(tower.role);
+      return found != by_role.end() && found->second->model_type() == tower.type;
+    };
+    if (!towers.empty() && towers.size() == by_role.size() && std::all_of(towers.begin(), towers.end(), fits))
+      return &family;
+  }
+  return nullptr;
 }
 
 std::optional<std::string> Family::misfit(const Table& settings) const {
@@ -204,36 +144,61 @@ void Family::check_requirements(const Json& config, const std::string& file) con
   }
 }
 
+// Names are made for every layer, so a number of layers counts only if the last one is there.
+void Family::check_layers(const Table& settings, const HasTensor& has, const std::string& file) const {
+  const auto layers = whole(settings, "layers"), below = whole(settings, "decoder_layers");
+  const auto prefix = prefixed(has) ? data_.at("prefix").get<std::string>() : "";
+  for (const char* mark : {"{i}", "{j}"}) {
+    const auto n = *(mark + 1) == 'j' && below ? below : layers;
+    const auto& rows = data_.at("trunk");
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Json& one) {
+      return one.at(0).get_ref<const std::string&>().find(mark) != std::string::npos &&
+             (one.size() < 4 || one.at(3).get_ref<const std::string&>().find("gated") == std::string::npos);
+    });
+    if (n == 0 || row == rows.end()) continue;
+    const auto last = with_number(prefix + row->at(2).get<std::string>(), mark, n - 1);
+    if (!has(last))
+      throw Error(file + " says that there are " + std::to_string(n) + " layers, but the directory has no tensor " +
+                      backquoted(last),
+                  Exit::data);
+  }
+}
+
 Table Family::settings(const Json& config, const HasTensor& has, const std::string& file) const {
   check_requirements(config, file);
   const auto& rules = data_.at("settings");
   Table out;
   const auto read = [&](const std::string& name, const Json& rule) {
-    out.insert_or_assign(name, read_rule(name, rule, config, has, out, file));
+    if (!is_idle(rule, out)) out.insert_or_assign(name, read_rule(name, rule, config, has, out, file));
   };
   const auto refers = [](const Json& rule) {
-    return rule.is_object() && (rule.contains("same") || rule.contains("minus") || rule.contains("of"));
+    return rule.is_object() &&
+           (rule.contains("same") || rule.contains("minus") || rule.contains("of") || rule.contains("unless"));
   };
   for (const auto& [name, rule] : rules.items())
     if (!refers(rule)) read(name, rule);
   for (const auto& [name, rule] : rules.items())
     if (refers(rule)) read(name, rule);
+  check_layers(out, has, file);
   return out;
 }
 
 Json Family::config(const Table& settings, const std::string& model_type) const {
-  const auto given = shortened(settings);
+  const auto whole_numbers = spelt_out(settings);
   Json out = data_.at("config");
   const auto type = model_type.empty() ? this->model_type() : model_type;
   out["model_type"] = type;
-  auto architecture = data_.at("architectures").at(word(settings, "head")).get<std::string>();
+  const auto named_by = data_.value("architecture_by", std::string("head"));
+  auto architecture = data_.at("architectures").at(word(settings, named_by.c_str())).get<std::string>();
   if (const auto at = architecture.find("{Family}"); at != std::string::npos)
     architecture.replace(at, 8, data_.at("names").at(type).get<std::string>());
   out["architectures"] = {architecture};
   for (const auto& [name, rule] : data_.at("settings").items()) {
     if (!rule.is_object() || !rule.contains("key")) continue;
-    const auto found = settings.find(name);
-    if (found == settings.end()) continue;
+    auto found = settings.find(name);
+    if (found == settings.end() || is_idle(rule, settings)) continue;
+    // A zero stands for "as usual", which the library does by itself where it knows the same usual.
+    if (!rule.contains("or") || rule["or"] != 0) found = whole_numbers.find(name);
     auto value = Json::parse(to_json(found->second));
     if (rule.contains("names")) {
       for (const auto& [there, ours] : value_names().at(rule["names"].get<std::string>()).items())
@@ -242,7 +207,6 @@ Json Family::config(const Table& settings, const std::string& model_type) const 
           break;
         }
     } else if (value.is_number_integer()) {
-      // A zero stands for "as usual", which the library does by itself where the key is left out.
       if (value == 0 && rule.contains("or") && rule["or"] == 0) continue;
       value = value.get<std::int64_t>() - rule.value("plus", std::int64_t{0});
       if (rule.contains("minus"))
@@ -258,6 +222,10 @@ Json Family::config(const Table& settings, const std::string& model_type) const 
   return out;
 }
 
+bool Family::has_head(const Table& settings) {
+  return word(settings, "head") != "none" || word(settings, "pooler") == "linear";
+}
+
 bool Family::prefixed(const HasTensor& has) const {
   const auto first = data_.at("trunk").at(0).at(2).get<std::string>();
   return has(data_.at("prefix").get<std::string>() + first) || !has(first);
@@ -266,7 +234,7 @@ bool Family::prefixed(const HasTensor& has) const {
 std::vector<TensorPlace> Family::tensors(const Table& settings, bool prefixed) const {
   std::vector<TensorPlace> out;
   add_tensors("trunk", settings, prefixed ? data_.at("prefix").get<std::string>() : "", out);
-  if (word(settings, "head") != "none") add_tensors("head", settings, "", out);
+  if (has_head(settings)) add_tensors("head", settings, "", out);
   return out;
 }
 
@@ -276,6 +244,7 @@ void Family::add_tensors(const char* part, const Table& settings, const std::str
   const bool own_output = tied == settings.end() || tied->second != Value(true);
   const bool projects = whole(shortened(settings), "embedding_width") != 0;
   const auto layers = whole(settings, "layers"), below = whole(settings, "decoder_layers");
+  const auto pooler = word(settings, "pooler");
   for (const auto& row : data_.at(part)) {
     TensorPlace place{row.at(0), row.at(1), prefix + row.at(2).get<std::string>()};
     const auto how = row.size() > 3 ? row.at(3).get<std::string>() : std::string();
@@ -283,10 +252,12 @@ void Family::add_tensors(const char* part, const Table& settings, const std::str
     if (how == "unless gated" && is_gated(settings)) continue;
     if (place.role == "vocab.output" && !own_output) continue;
     if (place.ours.starts_with("embedding.project") && !projects) continue;
+    if (place.ours.starts_with("pooler") && (pooler.empty() || pooler == "none")) continue;
     if (place.role == "segment" && whole(settings, "segments") == 0) continue;
     place.transposed = how.starts_with("transpose");
     if (const auto at = how.find("part "); at != std::string::npos)
       place.part = how[at + 5] - '0', place.of = how[at + 7] - '0';
+    if (how.starts_with("lead ")) place.lead = how[5] - '0';
     const bool second = place.ours.find("{j}") != std::string::npos;
     const char* mark = second ? "{j}" : "{i}";
     if (!second && place.ours.find("{i}") == std::string::npos) {

@@ -32,6 +32,19 @@ void describe_sizes(Fields<Params>& f) {
   f.add(&Params::max_time, "max_time", "Longest input in tokens.").min(1).max(1 << 24);
 }
 
+void describe_images(Fields<Params>& f) {
+  f.add(&Params::input, "input",
+        "Tokens, or an image in the field `image`, cut into patches behind a class token (an encoder only).",
+        {{"tokens", Input::tokens}, {"image", Input::image}});
+  f.add(&Params::image_size, "image_size", "Height and width of an image in pixels.").min(1).max(1 << 14);
+  f.add(&Params::patch_size, "patch_size", "Height and width of a patch in pixels.").min(1).max(1 << 14);
+  f.add(&Params::channels, "channels", "Numbers of a pixel.").min(1).max(1 << 10);
+  f.add(&Params::patch_bias, "patch_bias", "Whether the map from patches to hidden states has a bias.");
+  f.add(&Params::image_mean, "image_mean",
+        "By channel, what was taken from pixels of 0 to 1 before they got here; kept for those who make images.");
+  f.add(&Params::image_sd, "image_sd", "By channel, what they were divided by after that.").above(0);
+}
+
 void describe_positions(Fields<Params>& f) {
   f.add(&Params::positions, "positions", "How order is told; `relative`: a learned number per head and distance.",
         {{"learned", Positions::learned},
@@ -67,6 +80,11 @@ void describe_parts(Fields<Params>& f) {
         {{"pre", NormPlace::pre}, {"post", NormPlace::post}});
   f.add(&Params::norm, "norm", "Layer norm, or division by the root mean square.",
         {{"layer", NormKind::layer}, {"rms", NormKind::rms}});
+  f.add(
+      &Params::last_norm, "last_norm",
+      "With norm_position = \"pre\": whether the norm behind the last layer is of all hidden states or of the pooled "
+      "one alone.",
+      {{"states", LastNorm::states}, {"pooled", LastNorm::pooled}});
   f.add(&Params::norm_epsilon, "norm_epsilon", "Added to the variance in norms.").above(0).max(1);
   f.add(&Params::embedding_norm, "embedding_norm", "Whether embeddings pass a norm before the first layer.");
   f.add(&Params::bias, "bias", "Whether linear maps and layer norms have a bias.");
@@ -84,8 +102,10 @@ void describe_parts(Fields<Params>& f) {
          {"geglu", Activation::geglu},
          {"geglu_tanh", Activation::geglu_tanh}});
   f.add(&Params::head, "head",
-        "The projection to the vocabulary alone, one after dense, activation and norm, or none: a trunk.",
-        {{"linear", Head::linear}, {"mlm", Head::mlm}, {"none", Head::none}});
+        "The projection to the vocabulary alone, one after dense, activation and norm, one to `classes`, or none: a "
+        "trunk.",
+        {{"linear", Head::linear}, {"mlm", Head::mlm}, {"classes", Head::classes}, {"none", Head::none}});
+  f.add(&Params::classes, "classes", "With head = \"classes\": how many there are.").min(0).max(1 << 24);
   f.add(&Params::tied, "tied", "Whether the projection to the vocabulary is the input table.");
   f.add(&Params::vocab_bias, "vocab_bias", "Whether that projection has a bias.");
   f.add(&Params::scale_logits, "scale_logits",
@@ -93,24 +113,48 @@ void describe_parts(Fields<Params>& f) {
   f.add(&Params::dropout, "dropout", "Rate on embeddings and on the output of each part.").min(0).below(1);
   f.add(&Params::attention_dropout, "attention_dropout", "Rate on attention weights.").min(0).below(1);
   f.add(&Params::init_sd, "init_sd", "Standard deviation of new weights.").min(0);
-  f.add(&Params::pooling, "pooling", "What the model's own pooling is.",
-        {{"first", Pool::first}, {"mean", Pool::mean}, {"last", Pool::last}});
+  f.add(&Params::pooling, "pooling", "What the model's own pooling is; `end`: the first end token.",
+        {{"first", Pool::first}, {"mean", Pool::mean}, {"last", Pool::last}, {"end", Pool::end}});
+  f.add(&Params::pooler, "pooler",
+        "What the model's own pooling passes then: a projection without bias, a dense layer with bias and tanh, or "
+        "nothing.",
+        {{"none", Pooler::none}, {"linear", Pooler::linear}, {"tanh", Pooler::tanh}});
+  f.add(&Params::pooler_width, "pooler_width", "Width of what comes out of it; 0 is `width`.").min(0).max(1 << 20);
 }
 
 }  // namespace
 
 void Params::describe(Fields<Params>& f) {
   describe_sizes(f);
+  describe_images(f);
   describe_positions(f);
   describe_parts(f);
-  for (const char* name : {"causal", "masks", "positions", "keys", "views", "pooling", "cache"})
-    f.gives("capability", name);
-  f.gives("capability", "logits", {}, {{"head", {"linear", "mlm"}}});
+  for (const char* name : {"positions", "keys", "views", "pooling"}) f.gives("capability", name);
+  for (const char* name : {"causal", "masks", "cache"}) f.gives("capability", name, {}, {{"input", {"tokens"}}});
+  f.gives("capability", "logits", {}, {{"head", {"linear", "mlm", "classes"}}});
   f.gives("capability", "bidirectional", {}, {{"kind", {"encoder", "encoder_decoder"}}});
   f.gives("capability", "memory", {}, {{"kind", {"encoder_decoder"}}});
   // A norm between table and projection leaves no width at which embeddings could be mixed.
-  f.gives("capability", "vectors", {}, {{"embedding_norm", {"false"}}});
-  f.gives("capability", "vectors", {}, {{"embedding_width", {"0"}}});
+  f.gives("capability", "vectors", {}, {{"embedding_norm", {"false"}}, {"input", {"tokens"}}});
+  f.gives("capability", "vectors", {}, {{"embedding_width", {"0"}}, {"input", {"tokens"}}});
+  f.needs("field", "image", {{"input", {"image"}}});
+  f.needs("reserved", "end", {{"pooling", {"end"}}});
+}
+
+void Params::check_image() const {
+  const auto refuse = [](const std::string& what) { throw Error("with input = \"image\" " + what); };
+  if (kind != Shape::encoder) refuse("`kind` is \"encoder\"");
+  if (over_vocabulary()) refuse("`head` is \"classes\" or \"none\": there is no vocabulary");
+  if (image_size % patch_size != 0)
+    refuse("`patch_size` (" + std::to_string(patch_size) + ") must divide `image_size` (" +
+           std::to_string(image_size) + ")");
+  if (embedding_width != 0 && embedding_width != width) refuse("`embedding_width` is 0: there is no table of tokens");
+  if (vocab_rank != 0 || segments != 0 || position_offset != 0)
+    refuse("`vocab_rank`, `segments` and `position_offset` are 0: there are no tokens");
+  if (pooling == Pool::end) refuse("`pooling` is \"first\", \"mean\" or \"last\": there is no end token");
+  for (const auto* list : {&image_mean, &image_sd})
+    if (!list->empty() && std::ssize(*list) != channels)
+      refuse("`image_mean` and `image_sd` have a number for each of the " + std::to_string(channels) + " `channels`");
 }
 
 void Params::check() const {
@@ -134,6 +178,12 @@ void Params::check() const {
     throw Error("`layers` is 0; only an encoder_decoder can do without");
   if (decoder_layers > 0 && kind != Shape::encoder_decoder)
     throw Error("`decoder_layers` is for an encoder_decoder; set `layers` instead");
+  if (reads_image()) check_image();
+  if ((head == Head::classes) != (classes > 0))
+    throw Error("`classes` is " + std::to_string(classes) + "; it goes with head = \"classes\", which needs one");
+  if (last_norm == LastNorm::pooled && (!pre_norm() || over_vocabulary()))
+    throw Error("last_norm = \"pooled\" is for norm_position = \"pre\" and a model without a head over a vocabulary");
+  if (pooler_width != 0 && pooler == Pooler::none) throw Error("`pooler_width` goes with a `pooler`");
   if (layers == 0 && decoder_layers == 0) throw Error("`layers` is 0 and so is `decoder_layers`; one needs a layer");
 }
 

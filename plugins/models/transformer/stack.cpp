@@ -59,7 +59,7 @@ Layer Planner::layer(const std::string& name, int layer, bool memory) {
 Stack Planner::stack(const std::string& front, std::int64_t layers, std::int64_t first, bool memory) {
   Stack s;
   if (p_.positions == Positions::learned)
-    s.position = table(front + "embedding.position", "position", p_.max_time + p_.position_offset, p_.table_width());
+    s.position = table(front + "embedding.position", "position", p_.longest() + p_.position_offset, p_.table_width());
   if (p_.positions == Positions::relative)
     s.distance = table(front + "distance", "position", p_.relative_buckets, p_.heads);
   if (p_.segments) s.segment = table(front + "embedding.segment", "segment", p_.segments, p_.table_width());
