@@ -15,12 +15,15 @@ struct MixPart {
 /// One target row: a weighted sum of source rows, or numbers by table role, and the rule that set it.
 struct MixRow {
   bool set = false;
-  bool uniform = false;  ///< the mean of all source rows; no parts are listed
+  double uniform = 0;  ///< weight of the mean of all source rows, which `parts` does not list
   std::vector<MixPart> parts = {};
   std::map<std::string, std::vector<MixPart>, std::less<>> role_parts = {};  ///< of roles that do not mix by `parts`
   std::map<std::string, std::vector<float>, std::less<>> dense = {};         ///< by role, e.g. "vocab.input"
   std::string rule = {};  ///< "copy", "similarity", "pieces", "random", ...
   std::string note = {};  ///< why a fallback was used; empty: the method's own rule
+
+  /// What tables of `role` mix the row from, beside the mean.
+  XP_API const std::vector<MixPart>& parts_for(std::string_view role) const;
 };
 
 /// Each target row as data: written to the ledger, then applied to every table with role "vocab.*".
@@ -38,11 +41,13 @@ class XP_API MixPlan {
   /// `role` is the table that the numbers are for; a row may be given for several roles, each once.
   void set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
                      std::string_view note = {});
-  /// The mean of all source rows.
-  void set_uniform_row(TokenId row, std::string_view rule, std::string_view note = {});
+  /// `weight` times the mean of all source rows, and `parts` beside it. Throws Error as set_row, but without parts.
+  void set_uniform_row(TokenId row, std::string_view rule, std::string_view note = {}, double weight = 1,
+                       std::vector<MixPart> parts = {});
   const std::vector<MixRow>& rows() const { return rows_; }
 
  private:
+  MixRow& at(TokenId row);
   MixRow& open(TokenId row);
   void check_parts(TokenId row, const std::vector<MixPart>& parts, std::string_view rule) const;
   std::int64_t source_size_;
@@ -62,8 +67,8 @@ struct VocabSetting {
   const Parameters* weights = nullptr;  ///< the source model's; tables by role "vocab.*"
   const State* vectors = nullptr;       ///< static word vectors
   const DataSource* corpus = nullptr;
-  Handle* subject = nullptr;  ///< the source model, for contextual averages
-  RandomStreams random;       ///< draw per token: random.stream(0, token), so that no order matters
+  Handle* subject = nullptr;     ///< the source model, for contextual averages
+  RandomStreams random;          ///< draw per token: random.stream(0, token), so that no order matters
   const Donor* donor = nullptr;  ///< the model that VocabInitializer::donor() names
 };
 

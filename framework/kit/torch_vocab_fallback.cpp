@@ -21,6 +21,9 @@ void fall_back(const VocabSetting& setting, MixPlan& plan, const std::vector<Tok
   for (const auto row : rows) {
     if (fallback == Fallback::mean) {
       plan.set_uniform_row(row, "mean", why);
+    } else if (fallback == Fallback::token) {
+      auto stream = setting.random.stream(0, static_cast<std::uint64_t>(row));
+      plan.set_row(row, {{static_cast<TokenId>(stream.below(setting.source.size())), 1}}, "token", why);
     } else if (fallback == Fallback::unk) {
       plan.set_row(row, {{*unknown, 1}}, "unk", why);
     } else if (auto parts = fallback == Fallback::pieces ? uniform_pieces(setting, row) : std::vector<MixPart>{};

@@ -19,6 +19,17 @@ std::vector<MatchLevel> match_levels(const std::vector<std::string>& names) {
   return levels;
 }
 
+std::optional<Strings> match_of(TokenMatch match) {
+  switch (match) {
+    case TokenMatch::as_told: return std::nullopt;
+    case TokenMatch::exact: return Strings{"exact"};
+    case TokenMatch::word_start: return Strings{"exact", "word_start"};
+    case TokenMatch::casefold: return Strings{"exact", "casefold"};
+    case TokenMatch::specials: return Strings{};
+  }
+  return std::nullopt;
+}
+
 MixPlan plan_vocabulary(const VocabSetting& setting, VocabInitializer& initializer,
                         const std::vector<MatchLevel>& levels) {
   if (!setting.vectors && initializer.wants_vectors())
@@ -55,7 +66,7 @@ Strings ledger_row(const Encoder& source, const Encoder& target, TokenId id, con
   return {std::to_string(id),
           target.text(id),
           row.rule,
-          row.uniform ? "all" : std::to_string(row.parts.size()),
+          row.uniform != 0 ? "all" : std::to_string(row.parts.size()),
           shown,
           row.note};
 }

@@ -16,12 +16,12 @@ inline std::vector<std::pair<std::string, Weighting>> weighting_names() {
 }
 
 /// Weights of `near` (best first), of scores cosine / temperature: softmax; the projection on the simplex (sparsemax,
-/// Martins and Astudillo 2016, alg. 1); 1.5-entmax (Peters et al. 2019, alg. 2). They sum to 1; tokens of weight 0 are
-/// left out.
+/// Martins and Astudillo 2016, alg. 1); 1.5-entmax (Peters et al. 2019, alg. 2). They sum to 1; tokens of weight 0
+/// are left out.
 XP_API std::vector<MixPart> weigh(const std::vector<Near>& near, Weighting weighting, double temperature);
 
-/// For each of `rows` of `of` the weights over its `neighbours` nearest covered tokens of `among`; 0: over all of them,
-/// of which sparse weightings look at no more than they use. Empty where there is nothing near.
+/// For each of `rows` of `of` the weights over its `neighbours` nearest covered tokens of `among`; 0: over all of
+/// them, of which sparse weightings look at no more than they use. Empty where there is nothing near.
 XP_API std::vector<std::vector<MixPart>> weighted_neighbours(const SubwordVectors& of,
                                                              const std::vector<TokenId>& rows,
                                                              const SubwordVectors& among, std::int64_t neighbours,

@@ -8,6 +8,7 @@
 #include "kit/donor_rows.h"
 #include "kit/tensors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -24,6 +25,7 @@ class Clp final : public xp::VocabInitializer {
     Fit fit = Fit::cosine;
     double ridge = 1e-3;
     xp::Fallback fallback = xp::Fallback::random;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::donor, "donor", "A model of the new vocabulary.").artifact("checkpoint").required();
       f.add(&Params::fit, "fit",
@@ -32,11 +34,15 @@ class Clp final : public xp::VocabInitializer {
       f.add(&Params::ridge, "ridge", "Penalty on that map, per shared token.").above(0);
       f.add(&Params::fallback, "fallback", "Tokens that the donor lacks, or whose cosines cancel out.",
             xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
     }
   };
   explicit Clp(Params params) : p_(std::move(params)) {}
 
   const xp::Reference* donor() const override { return &p_.donor; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto rows = xp::donor_rows(setting, plan);
@@ -55,7 +61,8 @@ class Clp final : public xp::VocabInitializer {
   at::Tensor map(const at::Tensor& shared, const at::Tensor& rows) const {
     const auto products = shared.t().matmul(rows);
     if (p_.fit == Fit::cosine) return products;
-    const auto penalty = at::eye(shared.size(1), shared.options()).mul(p_.ridge * static_cast<double>(shared.size(0)));
+    const auto penalty =
+        at::eye(shared.size(1), shared.options()).mul(p_.ridge * static_cast<double>(shared.size(0)));
     return at::linalg_solve(shared.t().matmul(shared).add(penalty), products);
   }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "api/vocab_initializer.h"
 #include "base/text.h"
@@ -18,10 +19,18 @@ bool any_wants_vectors(const Members& members) {
   return std::any_of(members.begin(), members.end(), [](const auto& one) { return one->wants_vectors(); });
 }
 
-const xp::Reference* first_donor(const Members& members) {
-  for (const auto& one : members)
-    if (const auto* donor = one->donor()) return donor;
-  return nullptr;
+/// The donor that all members which want one name; throws Error (Exit::usage) if they name several.
+const xp::Reference* donor_of(const Members& members) {
+  const xp::Reference* out = nullptr;
+  for (const auto& one : members) {
+    const auto* own = one->donor();
+    if (own && out && own->text != out->text)
+      throw xp::Error("members of a combination name two donors, " + xp::backquoted(out->text) + " and " +
+                          xp::backquoted(own->text) + "; one is read",
+                      xp::Exit::usage);
+    if (own) out = own;
+  }
+  return out;
 }
 
 /// Each initializer sets what those before it left open.
@@ -36,7 +45,7 @@ class FirstOf final : public xp::VocabInitializer {
   explicit FirstOf(Params params) : p_(std::move(params)) { require_members(p_.of, "first_of"); }
 
   bool wants_vectors() const override { return any_wants_vectors(p_.of); }
-  const xp::Reference* donor() const override { return first_donor(p_.of); }
+  const xp::Reference* donor() const override { return donor_of(p_.of); }
   std::optional<xp::Strings> match() const override { return p_.of.front()->match(); }
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     for (std::size_t i = 0; i < p_.of.size(); ++i) {
@@ -50,7 +59,8 @@ class FirstOf final : public xp::VocabInitializer {
   Params p_;
 };
 
-/// A row is the weighted mean of what several initializers make of it. A token that one of them leaves open stays open.
+/// A row is the weighted mean of what several initializers make of it. A token that one of them leaves open stays
+/// open.
 class Interpolate final : public xp::VocabInitializer {
  public:
   struct Params {
@@ -58,7 +68,8 @@ class Interpolate final : public xp::VocabInitializer {
     std::vector<double> weights;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::of, "of", "Initializers that mix old rows.").required();
-      f.add(&Params::weights, "weights", "Share of each, in order; they are divided by their sum. None: alike.").min(0);
+      f.add(&Params::weights, "weights", "Share of each, in order; they are divided by their sum. None: alike.")
+          .min(0);
     }
   };
   explicit Interpolate(Params params) : p_(std::move(params)) {
@@ -67,14 +78,14 @@ class Interpolate final : public xp::VocabInitializer {
     double sum = 0;
     for (const double weight : p_.weights) sum += weight;
     if (p_.weights.size() != p_.of.size() || sum <= 0)
-      throw xp::Error("`weights` of interpolate wants a share for each of " +
-                          xp::count(p_.of.size(), "initializer") + ", not all of them 0",
+      throw xp::Error("`weights` of interpolate wants a share for each of " + xp::count(p_.of.size(), "initializer") +
+                          ", not all of them 0",
                       xp::Exit::usage);
     for (double& weight : p_.weights) weight /= sum;
   }
 
   bool wants_vectors() const override { return any_wants_vectors(p_.of); }
-  const xp::Reference* donor() const override { return first_donor(p_.of); }
+  const xp::Reference* donor() const override { return donor_of(p_.of); }
   std::optional<xp::Strings> match() const override { return p_.of.front()->match(); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
@@ -88,27 +99,38 @@ class Interpolate final : public xp::VocabInitializer {
   }
 
  private:
-  using Sums = std::map<xp::TokenId, double>;
-
   void merge(const std::vector<xp::MixPlan>& plans, xp::TokenId row, xp::MixPlan& plan) const {
-    Sums sums;
     std::string rule;
+    std::set<std::string> roles;
+    double uniform = 0;
     for (std::size_t i = 0; i < plans.size(); ++i) {
       const auto& one = plans[i].rows()[static_cast<std::size_t>(row)];
       if (!one.set) return;
-      rule += (i ? "+" : "") + one.rule;
-      if (!one.dense.empty() || !one.role_parts.empty())
+      if (!one.dense.empty())
         throw xp::Error("interpolate mixes weights of old rows, and initializer " + xp::backquoted(p_.of[i]->type()) +
-                            " gives numbers, or other weights for output rows; put it into first_of instead",
+                            " gives numbers; put it into first_of instead",
                         xp::Exit::usage);
-      if (one.uniform)
-        for (xp::TokenId source = 0; source < plan.source_size(); ++source)
-          sums[source] += p_.weights[i] / static_cast<double>(plan.source_size());
-      for (const auto& part : one.parts) sums[part.source] += p_.weights[i] * part.weight;
+      rule += (i ? "+" : "") + one.rule;
+      uniform += p_.weights[i] * one.uniform;
+      for (const auto& [role, parts] : one.role_parts) roles.insert(role);
     }
+    auto parts = mixed(plans, row, "");
+    if (uniform > 0)
+      plan.set_uniform_row(row, rule, {}, uniform, std::move(parts));
+    else
+      plan.set_row(row, std::move(parts), rule);
+    for (const auto& role : roles) plan.set_role_parts(row, role, mixed(plans, row, role));
+  }
+
+  std::vector<xp::MixPart> mixed(const std::vector<xp::MixPlan>& plans, xp::TokenId row,
+                                 std::string_view role) const {
+    std::map<xp::TokenId, double> sums;
+    for (std::size_t i = 0; i < plans.size(); ++i)
+      for (const auto& part : plans[i].rows()[static_cast<std::size_t>(row)].parts_for(role))
+        sums[part.source] += p_.weights[i] * part.weight;
     std::vector<xp::MixPart> parts;
     for (const auto& [source, weight] : sums) parts.push_back({source, weight});
-    plan.set_row(row, std::move(parts), rule);
+    return parts;
   }
 
   Params p_;

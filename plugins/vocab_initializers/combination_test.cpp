@@ -41,21 +41,27 @@ TEST_CASE("interpolate mixes the weights that its members give") {
 }
 
 TEST_CASE("interpolate takes the mean of all rows for what it is") {
-  const auto row = flowers().row(
-      {{"type", "interpolate"}, {"of", of({{{"type", "mean"}}, {{"type", "mean_of_pieces"}}})}}, "sunflowers");
-  const auto n = static_cast<double>(flowers().source.size());
-  CHECK_THAT(flowers().weight(row, "sun"), WithinAbs(0.5 / n + 0.5 / 3, 1e-12));
-  double sum = 0;
-  for (const auto& part : row.parts) sum += part.weight;
-  CHECK_THAT(sum, WithinAbs(1, 1e-12));
+  const auto plan =
+      flowers().plan({{"type", "interpolate"}, {"of", of({{{"type", "mean"}}, {{"type", "mean_of_pieces"}}})}});
+  const auto id = flowers().target.id("sunflowers");
+  const auto& row = plan.rows()[static_cast<std::size_t>(id)];
+  const auto& table = flowers().weights.values[0];
+  CHECK_THAT(row.uniform, WithinAbs(0.5, 1e-12));
+  CHECK_THAT(flowers().weight(row, "sun"), WithinAbs(0.5 / 3, 1e-12));
+  const auto made = apply_plan(plan, table, "vocab.input")[id].to(at::kDouble);
+  auto expected = table.to(at::kDouble).mean(0).mul(0.5);
+  for (const char* piece : {"sun", "##flower", "##s"})
+    expected = expected.add(table[flowers().source.id(piece)].to(at::kDouble), 0.5 / 3);
+  CHECK(made.sub(expected).abs().max().item<double>() < 1e-6);
 }
 
 TEST_CASE("combinations say what they cannot do") {
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
   CHECK_THROWS_WITH(make({{"type", "first_of"}, {"of", of({})}}), ContainsSubstring("name them in `of`"));
-  CHECK_THROWS_WITH(
-      make({{"type", "interpolate"}, {"of", of({{{"type", "mean"}}})}, {"weights", Value(List{Value(1.0), Value(2.0)})}}),
-      ContainsSubstring("a share for each of 1 initializer"));
+  CHECK_THROWS_WITH(make({{"type", "interpolate"},
+                          {"of", of({{{"type", "mean"}}})},
+                          {"weights", Value(List{Value(1.0), Value(2.0)})}}),
+                    ContainsSubstring("a share for each of 1 initializer"));
   CHECK_THROWS_WITH(flowers().plan({{"type", "interpolate"}, {"of", of({{{"type", "random"}}})}}),
                     ContainsSubstring("initializer `random` gives numbers"));
 }

@@ -105,18 +105,21 @@ TEST_CASE("OMP writes a row as few shared rows, each chosen by what is left") {
   double best = 0;
   for (const auto& token : anchors())
     best = std::max(best, std::abs(donor_row(toy, token).dot(donor_row(toy, "boat")).item<double>()));
-  CHECK_THAT(std::abs(donor_row(toy, toy.source.text(first.parts.at(0).source)).dot(donor_row(toy, "boat")).item<double>()),
-             WithinAbs(best, 1e-9));
+  CHECK_THAT(
+      std::abs(donor_row(toy, toy.source.text(first.parts.at(0).source)).dot(donor_row(toy, "boat")).item<double>()),
+      WithinAbs(best, 1e-9));
 }
 
 TEST_CASE("SALT maps a donor's row as the near shared tokens are mapped") {
   auto toy = scene(3);
-  toy.give_vectors({{"boat", {1, 0.2F}}, {"ship", {1, 0}}, {"sail", {0.9F, 0.3F}}, {"cow", {-1, 0}}, {"barn", {0, -1}}});
+  toy.give_vectors(
+      {{"boat", {1, 0.2F}}, {"ship", {1, 0}}, {"sail", {0.9F, 0.3F}}, {"cow", {-1, 0}}, {"barn", {0, -1}}});
   const auto row = toy.row({{"type", "salt"}, {"donor", a_donor()}}, "boat");
   CHECK(row.rule == "local map");
   // Only ship and sail are near: sparsemax gives the others no weight.
   const auto rows = [&](const auto& of) { return ops::cat({of("ship").unsqueeze(0), of("sail").unsqueeze(0)}); };
-  const auto from = rows([&](const char* t) { return donor_row(toy, t); }), to = rows([&](const char* t) { return old_row(toy, t); });
+  const auto from = rows([&](const char*t) { return donor_row(toy, t); }),
+             to = rows([&](const char*t) { return old_row(toy, t); });
   check_row(row, "vocab.input", donor_row(toy, "boat").matmul(at::linalg_pinv(from)).matmul(to));
   const auto damped = toy.row({{"type", "salt"}, {"donor", a_donor()}, {"ridge", 1e-9}}, "boat");
   for (std::size_t d = 0; d < 4; ++d)

@@ -3,6 +3,7 @@
 #include "api/vocab_initializer.h"
 #include "kit/token_vectors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
 #include "kit/weighting.h"
 #include "plugin/plugin.h"
 
@@ -18,19 +19,25 @@ class Focus final : public xp::VocabInitializer {
     std::int64_t neighbours = 0;
     double temperature = 1;
     xp::Fallback fallback = xp::Fallback::random;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::target_vectors, "target_vectors",
             "Vectors of the new vocabulary's tokens, by their strings (\"▁the\"); none: the stage's `vectors`.")
           .files();
       f.add(&Params::weighting, "weighting", "How cosines become weights.", xp::weighting_names());
-      f.add(&Params::neighbours, "neighbours", "Nearest shared tokens that are looked at; 0: all, as published.").min(0);
+      f.add(&Params::neighbours, "neighbours", "Nearest shared tokens that are looked at; 0: all, as published.")
+          .min(0);
       f.add(&Params::temperature, "temperature", "Divides cosines before they become weights.").above(0);
       f.add(&Params::fallback, "fallback", "New tokens that have no vector.", xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
     }
   };
   explicit Focus(Params params) : p_(std::move(params)) {}
 
   bool wants_vectors() const override { return p_.target_vectors.empty(); }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto tokens = xp::token_vectors(setting, p_.target_vectors);
@@ -57,5 +64,6 @@ class Focus final : public xp::VocabInitializer {
 }  // namespace
 
 XP_PLUGIN(focus) {
-  registry.add<Focus>("focus", "Mixes the rows of shared tokens that are near among the new vocabulary's own vectors.");
+  registry.add<Focus>("focus",
+                      "Mixes the rows of shared tokens that are near among the new vocabulary's own vectors.");
 }

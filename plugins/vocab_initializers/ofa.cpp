@@ -8,6 +8,8 @@
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
+#include "kit/weighting.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -23,6 +25,7 @@ class Ofa final : public xp::VocabInitializer {
     double temperature = 0.1;
     bool shuffle_vectors = false;
     xp::Fallback fallback = xp::Fallback::random;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     Scale scale = Scale::primitives;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::rank, "rank", "Width of the coordinates; 0 keeps a whole table.").min(0);
@@ -34,6 +37,9 @@ class Ofa final : public xp::VocabInitializer {
             "Tokens that no word vector covers: normal rows as published, the mean of their pieces or of all rows, "
             "the row of the unknown token, or left for the next initializer.",
             xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
       f.add(&Params::scale, "scale",
             "Where singular values go: all into the primitives as published, or their roots to both sides.",
             {{"primitives", Scale::primitives}, {"even", Scale::even}});
@@ -43,6 +49,7 @@ class Ofa final : public xp::VocabInitializer {
   explicit Ofa(Params params) : p_(params) {}
 
   bool wants_vectors() const override { return true; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     if (!setting.vectors)
@@ -60,7 +67,7 @@ class Ofa final : public xp::VocabInitializer {
       if (near[i].empty())
         bare.push_back(covered[i]);
       else
-        plan.set_row(covered[i], xp::softmax_parts(near[i], p_.temperature), "similarity");
+        plan.set_row(covered[i], xp::weigh(near[i], xp::Weighting::softmax, p_.temperature), "similarity");
     }
     fill(setting, plan, bare);
   }

@@ -1,20 +1,22 @@
-#include <ATen/ops/linalg_lstsq.h>
-
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "api/ops.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
 #include "kit/donor_rows.h"
+#include "kit/mixing.h"
 #include "kit/tensors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
 #include "plugin/plugin.h"
 
 namespace {
 
-/// Orthogonal matching pursuit (Goddard and Fernandes Neto 2025, arXiv 2506.06607): a token's row in a donor is written
-/// as a combination of few rows of shared tokens, chosen one after the other by their product with what is left; the
-/// same combination of old rows is the new row. Input and output tables choose on their own.
+/// Orthogonal matching pursuit (Goddard and Fernandes Neto 2025, arXiv 2506.06607): a token's row in a donor is
+/// written as a combination of few rows of shared tokens, chosen one after the other by their product with what is
+/// left; the same combination of old rows is the new row. Input and output tables choose on their own.
 class Omp final : public xp::VocabInitializer {
  public:
   struct Params {
@@ -22,17 +24,22 @@ class Omp final : public xp::VocabInitializer {
     std::int64_t atoms = 64;
     bool unit_atoms = false;
     xp::Fallback fallback = xp::Fallback::mean;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::donor, "donor", "A model of the new vocabulary.").artifact("checkpoint").required();
       f.add(&Params::atoms, "atoms", "Shared tokens that a row may combine.").min(1);
       f.add(&Params::unit_atoms, "unit_atoms",
             "Choose by cosine, so that long rows are not preferred; as published by the product alone.");
       f.add(&Params::fallback, "fallback", "Tokens that the donor lacks.", xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
     }
   };
   explicit Omp(Params params) : p_(std::move(params)) {}
 
   const xp::Reference* donor() const override { return &p_.donor; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto rows = xp::donor_rows(setting, plan);
@@ -40,8 +47,7 @@ class Omp final : public xp::VocabInitializer {
     for (const auto row : plan.open_rows())
       (rows.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
     const auto input = pursue(rows.input, rows.anchors, covered);
-    const bool own_output =
-        rows.output.defined() && !xp::weights_of(setting).select("role:vocab.output").empty();
+    const bool own_output = rows.output.defined() && xp::has_own_output(xp::weights_of(setting));
     const auto output = own_output ? pursue(rows.output, rows.anchors, covered) : Combinations{};
     for (std::size_t i = 0; i < covered.size(); ++i) {
       if (input[i].empty()) {
@@ -49,8 +55,7 @@ class Omp final : public xp::VocabInitializer {
         continue;
       }
       plan.set_row(covered[i], input[i], "combination");
-      if (!own_output || output[i].empty()) continue;
-      for (const auto* role : {"vocab.output", "vocab.bias"}) plan.set_role_parts(covered[i], role, output[i]);
+      if (own_output && !output[i].empty()) xp::set_output_parts(plan, covered[i], output[i]);
     }
     xp::fall_back(setting, plan, bare, p_.fallback, "the donor lacks the token");
   }
@@ -58,68 +63,105 @@ class Omp final : public xp::VocabInitializer {
  private:
   using Combinations = std::vector<std::vector<xp::MixPart>>;
 
+  /// One token's pursuit: its atoms, an orthonormal basis Q of them and R with atoms = Q R.
+  struct Pursuit {
+    std::vector<double> left;                                 // of the target, at a right angle to the basis
+    double size = 0;                                          // norm of the target
+    std::vector<std::int64_t> atoms = {};                     // by their place among the anchors
+    std::vector<std::vector<double>> basis = {}, upper = {};  // Q's columns; R's, as long as their place plus one
+    std::vector<double> products = {};                        // of the target with Q's columns
+
+    bool wants_more() const { return std::sqrt(dot(left, left)) > 1e-10 * size; }
+
+    /// False if the atom adds no direction.
+    bool add(std::int64_t atom, const double* numbers) {
+      std::vector<double> direction(numbers, numbers + left.size()), column(basis.size());
+      const double length = std::sqrt(dot(direction, direction));
+      for (int pass = 0; pass < 2; ++pass)  // once more, as the first pass leaves rounding errors behind
+        for (std::size_t k = 0; k < basis.size(); ++k) {
+          const double product = dot(basis[k], direction);
+          column[k] += product;
+          take(direction, product, basis[k]);
+        }
+      const double rest = std::sqrt(dot(direction, direction));
+      if (rest <= 1e-10 * length) return false;
+      for (double& x : direction) x /= rest;
+      const double product = dot(direction, left);
+      take(left, product, direction);
+      atoms.push_back(atom), products.push_back(product);
+      column.push_back(rest), upper.push_back(std::move(column)), basis.push_back(std::move(direction));
+      return true;
+    }
+
+    /// Weights of the atoms: R w = Qt target, from below.
+    std::vector<double> solve() const {
+      auto weights = products;
+      for (std::size_t k = weights.size(); k-- > 0;) {
+        weights[k] /= upper[k][k];
+        for (std::size_t i = 0; i < k; ++i) weights[i] -= upper[k][i] * weights[k];
+      }
+      return weights;
+    }
+
+   private:
+    static double dot(const std::vector<double>& a, const std::vector<double>& b) {
+      return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+    }
+    static void take(std::vector<double>& from, double factor, const std::vector<double>& what) {
+      for (std::size_t d = 0; d < from.size(); ++d) from[d] -= factor * what[d];
+    }
+  };
+
   Combinations pursue(const at::Tensor& table, const std::vector<xp::Anchor>& anchors,
                       const std::vector<xp::TokenId>& wanted) const {
     constexpr std::size_t kBlock = 256;
     std::vector<std::int64_t> ids;
     for (const auto& anchor : anchors) ids.push_back(anchor.target);
-    const auto atoms = table.index_select(0, xp::tensor_of(ids));  // [anchors, width]
-    Combinations out(wanted.size());
+    const auto atoms = table.index_select(0, xp::tensor_of(ids)).contiguous();  // [anchors, width]
+    Combinations out;
     for (std::size_t begin = 0; begin < wanted.size(); begin += kBlock) {
-      const auto end = std::min(begin + kBlock, wanted.size());
-      const std::vector<std::int64_t> block(wanted.begin() + static_cast<std::ptrdiff_t>(begin),
-                                            wanted.begin() + static_cast<std::ptrdiff_t>(end));
-      const auto targets = table.index_select(0, xp::tensor_of(block));
-      const auto chosen = choose(atoms, targets);
-      for (std::size_t i = 0; i < block.size(); ++i)
-        out[begin + i] = solve(atoms, targets[static_cast<std::int64_t>(i)], chosen[i], anchors);
+      const std::vector<xp::TokenId> block(
+          wanted.begin() + static_cast<std::ptrdiff_t>(begin),
+          wanted.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kBlock, wanted.size())));
+      for (const auto& one : choose(atoms, table, block)) {
+        const auto weights = one.solve();
+        auto& parts = out.emplace_back();
+        for (std::size_t i = 0; i < weights.size(); ++i)
+          parts.push_back({anchors[static_cast<std::size_t>(one.atoms[i])].source, weights[i]});
+      }
     }
     return out;
   }
 
-  /// For each target the atoms in the order in which they are chosen.
-  std::vector<std::vector<std::int64_t>> choose(const at::Tensor& atoms, const at::Tensor& targets) const {
-    const auto n = targets.size(0), most = std::min({p_.atoms, atoms.size(0), atoms.size(1)});
+  std::vector<Pursuit> choose(const at::Tensor& atoms, const at::Tensor& table,
+                              const std::vector<xp::TokenId>& wanted) const {
+    const auto width = atoms.size(1), most = std::min({p_.atoms, atoms.size(0), width});
     const auto scale = p_.unit_atoms ? atoms.norm(2, 1).clamp_min(1e-30).reciprocal() : at::Tensor();
-    auto left = targets.clone();
-    std::vector<std::vector<std::int64_t>> chosen(static_cast<std::size_t>(n));
-    std::vector<std::vector<at::Tensor>> basis(static_cast<std::size_t>(n));
+    std::vector<Pursuit> out;
+    auto left = xp::ops::empty({std::ssize(wanted), width}, at::kDouble);
+    for (const auto row : wanted) {
+      const auto own = table[row].contiguous();
+      const auto* numbers = own.const_data_ptr<double>();
+      out.push_back({.left = {numbers, numbers + width}, .size = own.norm().item<double>()});
+    }
     for (std::int64_t step = 0; step < most; ++step) {
-      auto products = left.matmul(atoms.t()).abs();
-      if (scale.defined()) products = products.mul(scale);
-      for (std::int64_t i = 0; i < n; ++i) {
-        auto& own = chosen[static_cast<std::size_t>(i)];
-        auto rest = left[i];
+      for (std::size_t i = 0; i < out.size(); ++i)
+        std::copy(out[i].left.begin(), out[i].left.end(),
+                  left.mutable_data_ptr<double>() + static_cast<std::int64_t>(i) * width);
+      auto scores = left.matmul(atoms.t()).abs();
+      if (scale.defined()) scores = scores.mul(scale);
+      scores = scores.contiguous();
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        auto& one = out[i];
         // What is left is rounding error: further atoms would fit noise.
-        if (std::ssize(own) < step || rest.norm().item<double>() <= 1e-10 * targets[i].norm().item<double>()) continue;
-        auto scores = products[i];
-        for (const auto atom : own) scores[atom] = -1.0;
-        const auto best = scores.argmax().item<std::int64_t>();
-        auto direction = atoms[best].clone();
-        for (int pass = 0; pass < 2; ++pass)  // once more, as the first pass leaves rounding errors behind
-          for (const auto& other : basis[static_cast<std::size_t>(i)])
-            direction = direction.sub(other.mul(other.dot(direction)));
-        const double length = direction.norm().item<double>();
-        if (length <= 1e-10 * atoms[best].norm().item<double>()) continue;  // it adds no direction
-        direction = direction.div(length);
-        left[i] = rest.sub(direction.mul(direction.dot(rest)));
-        own.push_back(best), basis[static_cast<std::size_t>(i)].push_back(direction);
+        if (std::ssize(one.atoms) < step || !one.wants_more()) continue;
+        auto* own = scores.mutable_data_ptr<double>() + static_cast<std::int64_t>(i) * atoms.size(0);
+        for (const auto atom : one.atoms) own[atom] = -1;
+        const auto best = std::max_element(own, own + atoms.size(0)) - own;
+        one.add(best, atoms.const_data_ptr<double>() + best * width);
       }
     }
-    return chosen;
-  }
-
-  /// Least squares of the target on its atoms.
-  static std::vector<xp::MixPart> solve(const at::Tensor& atoms, const at::Tensor& target,
-                                        const std::vector<std::int64_t>& chosen,
-                                        const std::vector<xp::Anchor>& anchors) {
-    if (chosen.empty()) return {};
-    const auto matrix = atoms.index_select(0, xp::tensor_of(chosen)).t();
-    const auto weights = std::get<0>(at::linalg_lstsq(matrix, target.unsqueeze(1))).squeeze(1).contiguous();
-    std::vector<xp::MixPart> parts;
-    for (std::size_t i = 0; i < chosen.size(); ++i)
-      parts.push_back({anchors[static_cast<std::size_t>(chosen[i])].source, weights.const_data_ptr<double>()[i]});
-    return parts;
+    return out;
   }
 
   Params p_;

@@ -10,6 +10,7 @@
 #include "kit/tensors.h"
 #include "kit/token_vectors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
 #include "kit/weighting.h"
 #include "plugin/plugin.h"
 
@@ -26,6 +27,7 @@ class Salt final : public xp::VocabInitializer {
     std::int64_t neighbours = 0;
     double temperature = 1, ridge = 0;
     xp::Fallback fallback = xp::Fallback::random;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::donor, "donor", "A model of the new vocabulary.").artifact("checkpoint").required();
       f.add(&Params::target_vectors, "target_vectors",
@@ -38,12 +40,16 @@ class Salt final : public xp::VocabInitializer {
       f.add(&Params::ridge, "ridge", "Penalty on the map; 0 takes the smallest map that fits best.").min(0);
       f.add(&Params::fallback, "fallback", "Tokens that the donor lacks or that have no vector.",
             xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
     }
   };
   explicit Salt(Params params) : p_(std::move(params)) {}
 
   bool wants_vectors() const override { return p_.target_vectors.empty(); }
   const xp::Reference* donor() const override { return &p_.donor; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     const auto rows = xp::donor_rows(setting, plan);
@@ -83,7 +89,8 @@ class Salt final : public xp::VocabInitializer {
       numbers = from.matmul(own).matmul(at::linalg_solve(gram, to));
     }
     const auto flat = numbers.to(at::kFloat).contiguous();
-    plan.set_dense_row(row, role, {flat.const_data_ptr<float>(), static_cast<std::size_t>(flat.numel())}, "local map");
+    plan.set_dense_row(row, role, {flat.const_data_ptr<float>(), static_cast<std::size_t>(flat.numel())},
+                       "local map");
   }
 
   Params p_;

@@ -1,7 +1,11 @@
 #pragma once
 // Vocabularies of a few words, so that rows can be computed by hand.
+#include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "api/ops.h"
+#include "base/file.h"
 #include "kit/mixing.h"
 #include "kit/vocab_transfer.h"
 #include "testing/testing.h"
@@ -19,6 +23,8 @@ struct Toy {
 
   Toy(const std::vector<std::string>& old_tokens, const std::vector<std::string>& new_tokens)
       : source(old_tokens), target(new_tokens) {}
+  Toy(testing::ToyEncoder old_tokens, testing::ToyEncoder new_tokens)
+      : source(std::move(old_tokens)), target(std::move(new_tokens)) {}
 
   void give_vectors(const std::vector<std::pair<std::string, std::vector<float>>>& rows) {
     Strings words;
@@ -36,7 +42,7 @@ struct Toy {
     const VocabSetting setting{.source = source,
                                .target = target,
                                .weights = &weights,
-                               .vectors = vectors.empty() ? nullptr : &vectors,
+                               .vectors = vectors.value_names().empty() ? nullptr : &vectors,
                                .random = RandomStreams(3),
                                .donor = donor ? &*donor : nullptr};
     return plan_vocabulary(setting, *initializer, {MatchLevel::exact});
@@ -50,6 +56,20 @@ struct Toy {
       if (part.source == source.id(token)) return part.weight;
     return 0;
   }
+};
+
+/// A folder of small files that goes with the object.
+struct Files {
+  std::filesystem::path folder = make_scratch(std::filesystem::temp_directory_path(), "xp-initializer-");
+  Files() = default;
+  Files(const Files&) = delete;
+  ~Files() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  void write(const std::string& name, const std::string& text) const { write_file(folder / name, text); }
+  /// As a field of files holds one.
+  Value path(const std::string& name) const { return Value(List{Value((folder / name).string())}); }
 };
 
 /// A donor as a recipe names one; where it comes from does not matter here.

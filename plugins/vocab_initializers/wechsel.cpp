@@ -1,5 +1,4 @@
 #include <ATen/ops/linalg_svd.h>
-#include <unicode/unistr.h>
 
 #include <set>
 #include <unordered_map>
@@ -8,20 +7,14 @@
 #include "base/text.h"
 #include "kit/tensors.h"
 #include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
 #include "kit/weighting.h"
-#include "kit/word_table.h"
+#include "kit/word_files.h"
 #include "plugin/plugin.h"
 
 namespace {
 
 enum class Align { procrustes, none };
-
-std::string cased(const std::string& word, bool title) {
-  auto text = icu::UnicodeString::fromUTF8(word);
-  title ? text.toTitle(nullptr) : text.toLower();
-  std::string out;
-  return text.toUTF8String(out);
-}
 
 /// WECHSEL (Minixhofer et al. 2022, arXiv 2112.06598): word vectors of two languages, turned into one space by a
 /// dictionary, say which old tokens a new one is near; ordinary tokens are not copied.
@@ -34,13 +27,16 @@ class Wechsel final : public xp::VocabInitializer {
     double temperature = 0.1;
     xp::Weighting weighting = xp::Weighting::softmax;
     xp::Fallback fallback = xp::Fallback::random;
-    std::vector<std::string> match;
+    xp::TokenMatch match = xp::TokenMatch::specials;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::source_vectors, "source_vectors", "Word vectors of the old language; none: the stage's `vectors`.")
+      f.add(&Params::source_vectors, "source_vectors",
+            "Word vectors of the old language; none: the stage's `vectors`.")
           .files();
-      f.add(&Params::target_vectors, "target_vectors", "Word vectors of the new language; none: the stage's `vectors`.")
+      f.add(&Params::target_vectors, "target_vectors",
+            "Word vectors of the new language; none: the stage's `vectors`.")
           .files();
-      f.add(&Params::dictionary, "dictionary", "Pairs of words, old and new, that turn one space into the other.").files();
+      f.add(&Params::dictionary, "dictionary", "Pairs of words, old and new, that turn one space into the other.")
+          .files();
       f.add(&Params::source_counts, "source_counts", "How often each old word occurs; none: all alike.").files();
       f.add(&Params::target_counts, "target_counts", "How often each new word occurs; none: all alike.").files();
       f.add(&Params::align, "align", "Turn the old space by the dictionary, or take both as one space.",
@@ -49,7 +45,9 @@ class Wechsel final : public xp::VocabInitializer {
       f.add(&Params::temperature, "temperature", "Divides cosines before they become weights.").above(0);
       f.add(&Params::weighting, "weighting", "How cosines become weights.", xp::weighting_names());
       f.add(&Params::fallback, "fallback", "Tokens that no word vector covers.", xp::fallback_names());
-      f.add(&Params::match, "match", "Tokens that are copied where both vocabularies have them; none as published.");
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; as published special ones alone.",
+            xp::token_match_names());
     }
   };
   explicit Wechsel(Params params) : p_(std::move(params)) {
@@ -61,7 +59,7 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
   bool wants_vectors() const override { return p_.source_vectors.empty(); }
-  std::optional<xp::Strings> match() const override { return p_.match; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     auto from = table(setting, p_.source_vectors), to = table(setting, p_.target_vectors);
@@ -75,8 +73,7 @@ class Wechsel final : public xp::VocabInitializer {
     std::vector<xp::TokenId> covered, bare;
     for (const auto row : plan.open_rows())
       (target.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
-    auto parts =
-        xp::weighted_neighbours(target, covered, source, p_.neighbours, p_.weighting, p_.temperature);
+    auto parts = xp::weighted_neighbours(target, covered, source, p_.neighbours, p_.weighting, p_.temperature);
     for (std::size_t i = 0; i < covered.size(); ++i)
       if (parts[i].empty())
         bare.push_back(covered[i]);
@@ -86,25 +83,25 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
  private:
-  static xp::WordTable table(const xp::VocabSetting& setting, const std::vector<xp::Value>& files) {
-    if (!files.empty()) return xp::word_table(files);
+  static xp::NamedVectors table(const xp::VocabSetting& setting, const std::vector<xp::Value>& files) {
+    if (!files.empty()) return xp::named_vectors(files);
     if (!setting.vectors)
       throw xp::Error("this initializer compares words: give it `vectors`, or `source_vectors` and `target_vectors`",
                       xp::Exit::usage);
-    return xp::word_table(*setting.vectors);
+    return xp::named_vectors(*setting.vectors);
   }
 
-  static xp::SubwordVectors tokens(const xp::Encoder& encoder, const xp::WordTable& words,
+  static xp::SubwordVectors tokens(const xp::Encoder& encoder, const xp::NamedVectors& words,
                                    const std::vector<xp::Value>& counts) {
-    xp::WordUse use{.capitalised = false, .counts = {}};
+    xp::WordUse use{.capitalised = false, .specials = true, .counts = {}};
     if (!counts.empty()) use.counts = xp::word_counts(counts, words.words);
     const auto order = xp::vector_order(words.words.size(), false, xp::RandomStream(0));
     return xp::subword_vectors(encoder, words.words, words.vectors, order, use);
   }
 
   /// Pairs that both tables have: each word as it is, in lower and in title case.
-  std::vector<std::pair<std::int64_t, std::int64_t>> correspondences(const xp::WordTable& from,
-                                                                     const xp::WordTable& to) const {
+  std::vector<std::pair<std::int64_t, std::int64_t>> correspondences(const xp::NamedVectors& from,
+                                                                     const xp::NamedVectors& to) const {
     const auto places = [](const xp::Strings& words) {
       std::unordered_map<std::string, std::int64_t> out;
       for (std::size_t i = 0; i < words.size(); ++i) out.emplace(words[i], static_cast<std::int64_t>(i));
@@ -113,8 +110,8 @@ class Wechsel final : public xp::VocabInitializer {
     const auto left = places(from.words), right = places(to.words);
     std::vector<std::pair<std::int64_t, std::int64_t>> out;
     for (const auto& [old_word, new_word] : xp::word_pairs(p_.dictionary))
-      for (const auto& a : {old_word, cased(old_word, false), cased(old_word, true)})
-        for (const auto& b : {new_word, cased(new_word, false), cased(new_word, true)}) {
+      for (const auto& a : xp::cases_of(old_word))
+        for (const auto& b : xp::cases_of(new_word)) {
           const auto i = left.find(a), j = right.find(b);
           if (i != left.end() && j != right.end()) out.emplace_back(i->second, j->second);
         }
@@ -122,7 +119,7 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
   /// Turns the old vectors by the orthogonal R that minimises |S R - T| over the dictionary (Schönemann 1966).
-  void turn(xp::WordTable& from, const xp::WordTable& to) const {
+  void turn(xp::NamedVectors& from, const xp::NamedVectors& to) const {
     const auto pairs = correspondences(from, to);
     if (pairs.empty())
       throw xp::Error("no pair of the dictionary has a vector on both sides, so the spaces cannot be aligned",
@@ -130,8 +127,9 @@ class Wechsel final : public xp::VocabInitializer {
     std::vector<std::int64_t> left, right;
     for (const auto& [a, b] : pairs) left.push_back(a), right.push_back(b);
     const auto all = xp::tensor_of(from.vectors.data, from.vectors.shape).to(at::kDouble);
-    const auto s = all.index_select(0, xp::tensor_of(left)),
-               t = xp::tensor_of(to.vectors.data, to.vectors.shape).to(at::kDouble).index_select(0, xp::tensor_of(right));
+    const auto s = all.index_select(0, xp::tensor_of(left)), t = xp::tensor_of(to.vectors.data, to.vectors.shape)
+                                                                     .to(at::kDouble)
+                                                                     .index_select(0, xp::tensor_of(right));
     const auto [u, values, vt] = at::linalg_svd(s.t().matmul(t), false);
     const auto turned = all.matmul(u.matmul(vt)).to(at::kFloat).contiguous();
     from.vectors.data.assign(turned.const_data_ptr<float>(), turned.const_data_ptr<float>() + turned.numel());

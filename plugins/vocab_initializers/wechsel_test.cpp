@@ -6,7 +6,6 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 
-#include "base/file.h"
 #include "kit/subword_vectors.h"
 
 namespace wechsel_test {
@@ -17,21 +16,14 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
 
 /// Two languages whose vectors are the same after a turn, in files.
-struct Files {
-  std::filesystem::path folder = make_scratch(std::filesystem::temp_directory_path(), "xp-wechsel-");
+struct Languages : Files {
   Toy toy{{"cat", "dog", "sea", "sun"}, {"Katze", "Hund", "Meer", "sun", "Fee"}};
 
-  Files() {
+  Languages() {
     write("old.vec", "4 3\ncat 1 0 0\ndog 0 1 0\nsea 0 0 1\nsun 1 1 0\n");
     write("new.vec", "4 3\nKatze 0 1 0\nHund 0 0 1\nMeer 1 0 0\nsun 0 1 1\n");
     write("pairs.txt", "cat\tkatze\ndog\thund\nsea Meer\nnone\tkeins\n");
   }
-  ~Files() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
-  void write(const std::string& name, const std::string& text) const { write_file(folder / name, text); }
-  Value path(const std::string& name) const { return Value(List{Value((folder / name).string())}); }
   Table settings() const {
     return {{"type", "wechsel"},
             {"source_vectors", path("old.vec")},
@@ -42,7 +34,7 @@ struct Files {
 };
 
 TEST_CASE("WECHSEL turns the old space by the dictionary, then mixes the nearest tokens") {
-  const Files files;
+  const Languages files;
   const auto row = files.toy.row(files.settings(), "Katze");  // cosines: cat 1, sun 1 / sqrt(2), others 0
   const double far = std::exp((std::sqrt(0.5) - 1) / 0.1);
   CHECK(row.rule == "similarity");
@@ -53,17 +45,17 @@ TEST_CASE("WECHSEL turns the old space by the dictionary, then mixes the nearest
 }
 
 TEST_CASE("WECHSEL copies no ordinary token unless it is told to") {
-  const Files files;
+  const Languages files;
   CHECK(files.toy.row(files.settings(), "sun").rule == "similarity");
   auto settings = files.settings();
-  settings["match"] = Value(List{Value("exact")});
+  settings["match"] = Value("exact");
   CHECK(files.toy.row(settings, "sun").rule == "copy");
   CHECK(files.toy.plan(files.settings()).rows()[static_cast<std::size_t>(*files.toy.target.reserved("mask"))].rule ==
         "copy");
 }
 
 TEST_CASE("without alignment the spaces are compared as they stand") {
-  const Files files;
+  const Languages files;
   auto settings = files.settings();
   settings["align"] = Value("none"), settings.erase("dictionary");
   const auto row = files.toy.row(settings, "Katze");
@@ -84,7 +76,7 @@ TEST_CASE("a token's vector is the mean over the words that have it, by their co
 }
 
 TEST_CASE("counts come from a file, and words without a count do not count") {
-  const Files files;
+  const Languages files;
   files.write("counts.txt", "Katze\t5\nHund\t0\n");
   auto settings = files.settings();
   settings["target_counts"] = files.path("counts.txt");
@@ -93,7 +85,7 @@ TEST_CASE("counts come from a file, and words without a count do not count") {
 }
 
 TEST_CASE("WECHSEL says what is missing or wrong, and where") {
-  const Files files;
+  const Languages files;
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
   auto settings = files.settings();
   settings.erase("dictionary");
@@ -105,7 +97,9 @@ TEST_CASE("WECHSEL says what is missing or wrong, and where") {
   files.write("pairs.txt", "cat\tkatze\nalone\n");
   CHECK_THROWS_WITH(files.toy.plan(settings), ContainsSubstring("pairs.txt:2: two words with a tab between"));
   files.write("pairs.txt", "nobody\tniemand\n");
-  CHECK_THROWS_WITH(files.toy.plan(settings), ContainsSubstring("no pair of the dictionary has a vector on both sides"));
+  CHECK_THROWS_WITH(files.toy.plan(settings),
+                    ContainsSubstring("no pair of the dictionary has a vector on both sides"));
+  files.write("pairs.txt", "cat\tKatze\n");
   files.write("counts.txt", "Katze many\n");
   settings["source_counts"] = files.path("counts.txt");
   CHECK_THROWS_WITH(files.toy.plan(settings), ContainsSubstring("counts.txt:1: a word, a tab and a count"));

@@ -1,8 +1,8 @@
 #include "kit/weighting.h"
 
+#include <algorithm>
 #include "api/ops.h"
 #include "base/random.h"
-#include <algorithm>
 
 // Behind LibTorch, which has a CHECK of its own.
 #include <catch2/catch_test_macros.hpp>
