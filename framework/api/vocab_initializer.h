@@ -5,6 +5,7 @@
 namespace xp {
 
 class Handle;
+struct Checkpoint;
 struct Parameters;
 
 struct MixPart {
@@ -15,11 +16,15 @@ struct MixPart {
 /// One target row: a weighted sum of source rows, or numbers by table role, and the rule that set it.
 struct MixRow {
   bool set = false;
-  bool uniform = false;  ///< the mean of all source rows; no parts are listed
+  double uniform = 0;  ///< weight of the mean of all source rows, which `parts` does not list
   std::vector<MixPart> parts = {};
-  std::map<std::string, std::vector<float>, std::less<>> dense = {};  ///< by role, e.g. "vocab.input"
+  std::map<std::string, std::vector<MixPart>, std::less<>> role_parts = {};  ///< of roles that do not mix by `parts`
+  std::map<std::string, std::vector<float>, std::less<>> dense = {};         ///< by role, e.g. "vocab.input"
   std::string rule = {};  ///< "copy", "similarity", "pieces", "random", ...
   std::string note = {};  ///< why a fallback was used; empty: the method's own rule
+
+  /// What tables of `role` mix the row from, beside the mean.
+  XP_API const std::vector<MixPart>& parts_for(std::string_view role) const;
 };
 
 /// Each target row as data: written to the ledger, then applied to every table with role "vocab.*".
@@ -32,17 +37,28 @@ class XP_API MixPlan {
   std::vector<TokenId> open_rows() const;  ///< not set yet, in order
   /// Throws Error if the row is set, out of range, has no part, a part out of range, or a weight that is not finite.
   void set_row(TokenId row, std::vector<MixPart> parts, std::string_view rule, std::string_view note = {});
+  /// How tables of `role` mix a row that set_row() set, where they do not mix by its parts. Throws Error as set_row.
+  void set_role_parts(TokenId row, std::string_view role, std::vector<MixPart> parts);
   /// `role` is the table that the numbers are for; a row may be given for several roles, each once.
   void set_dense_row(TokenId row, std::string_view role, std::span<const float> numbers, std::string_view rule,
                      std::string_view note = {});
-  /// The mean of all source rows.
-  void set_uniform_row(TokenId row, std::string_view rule, std::string_view note = {});
+  /// `weight` times the mean of all source rows, and `parts` beside it. Throws Error as set_row, but without parts.
+  void set_uniform_row(TokenId row, std::string_view rule, std::string_view note = {}, double weight = 1,
+                       std::vector<MixPart> parts = {});
   const std::vector<MixRow>& rows() const { return rows_; }
 
  private:
+  MixRow& at(TokenId row);
   MixRow& open(TokenId row);
+  void check_parts(TokenId row, const std::vector<MixPart>& parts, std::string_view rule) const;
   std::int64_t source_size_;
   std::vector<MixRow> rows_;
+};
+
+/// Another model: its rows say how near tokens are, or what its objective learnt predicts rows.
+struct Donor {
+  const Encoder& tokenizer;
+  const Checkpoint& checkpoint;
 };
 
 /// What an initializer may look at. Pointers are null unless the recipe provides the thing.
@@ -52,8 +68,9 @@ struct VocabSetting {
   const Parameters* weights = nullptr;  ///< the source model's; tables by role "vocab.*"
   const State* vectors = nullptr;       ///< static word vectors
   const DataSource* corpus = nullptr;
-  Handle* subject = nullptr;  ///< the source model, for contextual averages
-  RandomStreams random;       ///< draw per token: random.stream(0, token), so that no order matters
+  Handle* subject = nullptr;     ///< the source model, for contextual averages
+  RandomStreams random;          ///< draw per token: random.stream(0, token), so that no order matters
+  const Donor* donor = nullptr;  ///< the model that VocabInitializer::donor() names
 };
 
 /// A table as coordinates [rows, rank] times primitives [rank, width], row-major.
@@ -74,6 +91,11 @@ class XP_API VocabInitializer : public Component {
   virtual std::optional<Factorisation> factorise(const VocabSetting& setting);
   /// True if plan() reads VocabSetting::vectors; then the stage needs `vectors`.
   virtual bool wants_vectors() const { return false; }
+  /// Which tokens of both vocabularies are the same for this method: match levels, none for specials alone. Nothing:
+  /// as the stage says.
+  virtual std::optional<Strings> match() const { return std::nullopt; }
+  /// The model that plan() reads as VocabSetting::donor; null if it reads none.
+  virtual const Reference* donor() const { return nullptr; }
 };
 
 }  // namespace xp

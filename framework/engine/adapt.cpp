@@ -14,6 +14,7 @@
 #include "engine/host_handle.h"
 #include "engine/outside.h"
 #include "engine/session.h"
+#include "engine/vocabulary_figure.h"
 #include "engine/vocabulary_tables.h"
 #include "kit/files/pending_file.h"
 #include "kit/files/word_vectors.h"
@@ -100,6 +101,29 @@ class SourceModel {
   std::unique_ptr<Handle> plain_, host_;
 };
 
+/// Another model directory, whose rows an initializer compares.
+class DonorModel {
+ public:
+  DonorModel(const Registry& registry, const Reference& reference)
+      : read_(format_of(registry, reference.path)->read(reference.path)) {
+    if (!read_.tokenizer || !read_.checkpoint)
+      throw Error("the donor " + reference.path + " holds " + (read_.tokenizer ? "no model" : "no tokenizer") +
+                      "; name a model directory with both",
+                  Exit::data);
+  }
+  Donor donor() const { return {*read_.tokenizer, *read_.checkpoint}; }
+
+ private:
+  Imported read_;
+};
+
+nlohmann::json sources_of(const std::vector<MixPart>& parts, const Encoder& source) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& part : parts)
+    out.push_back({{"token", printable(source.text(part.source))}, {"id", part.source}, {"weight", part.weight}});
+  return out;
+}
+
 /// A folder beside the result for what is made on the way; it goes with the object.
 class Workshop {
  public:
@@ -125,16 +149,14 @@ void write_ledger(const std::filesystem::path& file, const Sides& sides, const M
   for (std::int64_t id = 0; id < plan.target_size(); ++id) {
     const auto& row = plan.rows()[static_cast<std::size_t>(id)];
     const auto token = static_cast<TokenId>(id);
-    nlohmann::json sources = nlohmann::json::array();
-    for (const auto& part : row.parts)
-      sources.push_back(
-          {{"token", printable(sides.source->text(part.source))}, {"id", part.source}, {"weight", part.weight}});
-    const nlohmann::json line = {{"id", id},
-                                 {"token", printable(sides.target->text(token))},
-                                 {"kept", row.rule == kCopyRule},
-                                 {"rule", row.rule},
-                                 {"sources", std::move(sources)},
-                                 {"note", row.uniform && row.note.empty() ? "the mean of all old rows" : row.note}};
+    nlohmann::json line = {{"id", id},
+                           {"token", printable(sides.target->text(token))},
+                           {"kept", row.rule == kCopyRule},
+                           {"rule", row.rule},
+                           {"sources", sources_of(row.parts, *sides.source)},
+                           {"note", row.uniform != 0 && row.note.empty() ? "the mean of all old rows" : row.note}};
+    if (row.uniform != 0) line["mean"] = row.uniform;
+    for (const auto& [role, parts] : row.role_parts) line["roles"][role] = sources_of(parts, *sides.source);
     text += line.dump() + "\n";
     if (text.size() < kLedgerBlock && id + 1 < plan.target_size()) continue;
     out.write(text.data(), text.size());
@@ -143,6 +165,30 @@ void write_ledger(const std::filesystem::path& file, const Sides& sides, const M
   out.sync();
   out.publish();
   sync_path(file.parent_path());
+}
+
+/// Writes the model with these tables; `sides` has them afterwards, and what is lost on the way.
+void write_model(const AdaptRequest& request, const Registry& registry, const Parameters& tables, Sides& sides) {
+  if (sides.format->writes()) {
+    sides.format->rewrite(request.out, request.model, tables, *sides.target);
+    sides.lost.clear();  // every other tensor goes over
+    return;
+  }
+  auto& all = sides.model.parameters;
+  for (Param i = 0; i < tables.size(); ++i) all.values[all.find(tables.info[i].name)] = tables.values[i];
+  writing_format(registry)->write(request.out, sides.model, sides.target.get(), sides.unread);
+}
+
+AdaptReport report_of(const Sides& sides, const MixPlan& plan, const Registry& registry) {
+  AdaptReport out;
+  out.source_tokens = plan.source_size(), out.target_tokens = plan.target_size(), out.lost = sides.lost;
+  auto settings = sides.model.settings;
+  settings.insert_or_assign("type", sides.model.type);
+  out.capabilities = registry.make<Model>(settings)->capabilities();
+  const bool own = has_own_output(sides.model.parameters);
+  const auto about = report(plan, {kCopyRule}, own ? "vocab.output" : "vocab.input");
+  out.rules = about.rules, out.leak_bound = about.leak_bound, out.hubness = about.hubness;
+  return out;
 }
 
 }  // namespace
@@ -169,36 +215,31 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
     corpus = registry.make<DataSource>(*request.corpus);
     subject.emplace(registry, sides, random);
   }
+  std::optional<DonorModel> other;
+  if (const auto* reference = initializer->donor()) other.emplace(registry, *reference);
+  const auto donor = other ? std::optional<Donor>(other->donor()) : std::nullopt;
   const VocabSetting setting{.source = *sides.source,
                              .target = *sides.target,
                              .weights = &sides.model.parameters,
                              .vectors = vectors ? &*vectors : nullptr,
                              .corpus = corpus.get(),
                              .subject = subject ? &subject->handle() : nullptr,
-                             .random = random.child("initializer")};
+                             .random = random.child("initializer"),
+                             .donor = donor ? &*donor : nullptr};
   const auto plan = plan_vocabulary(setting, *initializer, match_levels(request.copy));
-  if (initializer->factorise(setting))
-    throw Error("initializer " + backquoted(initializer->type()) +
-                    " would keep the vocabulary as a product, which no model directory can hold; set its rank to 0",
-                Exit::usage);
+  const auto factors = initializer->factorise(setting);
   const Workshop workshop(request.out);
-  const auto tables = vocabulary_tables(sides.model.parameters, plan, workshop.folder());
-  if (sides.format->writes()) {
-    sides.format->rewrite(request.out, request.model, tables, *sides.target);
-    sides.lost.clear();  // every other tensor goes over
-  } else {
-    auto& all = sides.model.parameters;
-    for (Param i = 0; i < tables.size(); ++i) all.values[all.find(tables.info[i].name)] = tables.values[i];
-    writing_format(registry)->write(request.out, sides.model, sides.target.get(), sides.unread);
+  const auto& old = sides.model.parameters;
+  const auto tables = factors ? folded_tables(old, plan, *factors) : vocabulary_tables(old, plan, workshop.folder());
+  std::string picture;
+  if (request.figure) {
+    const auto of = [](const Parameters& all) { return all.values[all.select("role:vocab.input").at(0)]; };
+    picture = vocabulary_figure(of(old), of(tables), plan);
   }
-  AdaptReport out;
-  out.source_tokens = plan.source_size(), out.target_tokens = plan.target_size();
-  out.rows = tables.values.front().size(0), out.lost = sides.lost, out.ledger = request.out / kLedger;
-  auto settings = sides.model.settings;
-  settings.insert_or_assign("type", sides.model.type);
-  out.capabilities = registry.make<Model>(settings)->capabilities();
-  const auto about = report(plan, {kCopyRule});
-  out.rules = about.rules, out.leak_bound = about.leak_bound, out.hubness = about.hubness;
+  write_model(request, registry, tables, sides);
+  if (request.figure) write_file(*request.figure, picture);
+  auto out = report_of(sides, plan, registry);
+  out.rows = tables.values.front().size(0), out.ledger = request.out / kLedger;
   write_ledger(out.ledger, sides, plan);
   return out;
 }

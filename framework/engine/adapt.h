@@ -19,6 +19,7 @@ struct AdaptRequest {
   std::vector<std::string> copy{"exact"};
   std::optional<std::filesystem::path> vectors;  ///< of words
   std::optional<Table> corpus;                   ///< a data source, with `type`: text for initializers that read some
+  std::optional<std::filesystem::path> figure;   ///< where a picture (SVG) of both input tables goes
   std::uint64_t seed = 0;
   int threads = 0;  ///< 0: one per core
 };

@@ -14,21 +14,6 @@ namespace {
 
 constexpr std::int64_t kBlockBytes = std::int64_t{8} << 20;
 
-/// Rows [from, from + n) of a plan. The mean of all old rows is read once, not for every block: rows that are it are
-/// filled in by the caller.
-MixPlan part_of(const MixPlan& plan, std::int64_t from, std::int64_t n) {
-  MixPlan out(plan.source_size(), n);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto& row = plan.rows()[static_cast<std::size_t>(from + i)];
-    const auto id = static_cast<TokenId>(i);
-    if (!row.dense.empty())
-      for (const auto& [role, numbers] : row.dense) out.set_dense_row(id, role, numbers, row.rule);
-    else
-      out.set_row(id, row.uniform ? std::vector<MixPart>{{0, 1}} : row.parts, row.rule);
-  }
-  return out;
-}
-
 class TableFile {
  public:
   explicit TableFile(std::filesystem::path file) : file_(std::move(file)), out_(file_, std::ios::binary) { check(); }
@@ -56,51 +41,65 @@ class TableFile {
   std::ofstream out_;
 };
 
+/// How many rows beyond its tokens a table keeps.
+std::int64_t kept_rows(const MixPlan& plan, const at::Tensor& old) {
+  return plan.target_size() == plan.source_size() ? old.size(0) - plan.source_size() : 0;
+}
+
 at::Tensor new_table(const MixPlan& plan, const at::Tensor& table, const std::string& role,
                      const std::filesystem::path& file) {
   const auto old = table.detach().cpu().contiguous();
   const auto width = old.size(0) ? old.numel() / old.size(0) : 0;
   const auto rows = std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(1, width * old.element_size()));
-  at::Tensor mean;
+  MixedRows mixed(plan, old, role);
   TableFile out(file);
-  for (std::int64_t from = 0; from < plan.target_size(); from += rows) {
-    const auto n = std::min(rows, plan.target_size() - from);
-    const auto block = apply_plan(part_of(plan, from, n), old, role);
-    for (std::int64_t i = 0; i < n; ++i) {
-      if (!plan.rows()[static_cast<std::size_t>(from + i)].uniform) continue;
-      if (!mean.defined()) {
-        MixPlan one(plan.source_size(), 1);
-        one.set_uniform_row(0, "mean");
-        mean = apply_plan(one, old, role)[0];
-      }
-      block[i].copy_(mean);
-    }
-    out.add(block);
-  }
+  for (std::int64_t from = 0; from < plan.target_size(); from += rows)
+    out.add(mixed.rows(from, std::min(rows, plan.target_size() - from)));
   auto shape = old.sizes().vec();
   shape[0] = plan.target_size();
-  if (plan.target_size() == plan.source_size() && old.size(0) > plan.source_size()) {
-    out.add(old.narrow(0, plan.source_size(), old.size(0) - plan.source_size()));
+  if (const auto more = kept_rows(plan, old); more > 0) {
+    out.add(old.narrow(0, plan.source_size(), more));
     shape[0] = old.size(0);
   }
   drop_mapped_pages(old.const_data_ptr(), old.nbytes());
   return out.finish(std::move(shape), old.scalar_type());
 }
 
-}  // namespace
-
-Parameters vocabulary_tables(const Parameters& old, const MixPlan& plan, const std::filesystem::path& folder) {
+/// Each table with role "vocab.*" by `make`, tied ones once.
+template <class Make>
+Parameters each_table(const Parameters& old, const Make& make) {
   Parameters out;
-  std::map<const void*, at::Tensor> done;  // a tied table is mixed once
+  std::map<const void*, at::Tensor> done;
   for (Param i = 0; i < old.size(); ++i) {
-    const auto& info = old.info[i];
-    if (!info.role.starts_with("vocab.")) continue;
+    if (!old.info[i].role.starts_with("vocab.")) continue;
     auto& made = done[old.values[i].unsafeGetTensorImpl()];
-    if (!made.defined()) made = new_table(plan, old.values[i], info.role, folder / std::to_string(i));
-    out.info.push_back(info), out.values.push_back(made);
+    if (!made.defined()) made = make(i);
+    out.info.push_back(old.info[i]), out.values.push_back(made);
   }
   if (out.size() == 0) throw Error("the model has no table of a vocabulary");
   return out;
+}
+
+}  // namespace
+
+Parameters vocabulary_tables(const Parameters& old, const MixPlan& plan, const std::filesystem::path& folder) {
+  return each_table(
+      old, [&](Param i) { return new_table(plan, old.values[i], old.info[i].role, folder / std::to_string(i)); });
+}
+
+Parameters folded_tables(const Parameters& old, const MixPlan& plan, const Factorisation& factors) {
+  const auto matrix = [&](const std::vector<float>& numbers, std::int64_t rows) {
+    return tensor_of(numbers, {rows, std::ssize(numbers) / rows});
+  };
+  const auto primitives = matrix(factors.primitives, factors.rank);
+  return each_table(old, [&](Param i) {
+    const auto& table = old.values[i];
+    if (table.dim() != 2) return apply_plan(plan, table, old.info[i].role);
+    const auto coordinates = matrix(factors.coordinates, std::ssize(factors.coordinates) / factors.rank);
+    const auto made = apply_plan(plan, coordinates, old.info[i].role).matmul(primitives).to(table.scalar_type());
+    const auto more = kept_rows(plan, table);
+    return more > 0 ? ops::cat({made, table.detach().narrow(0, plan.source_size(), more)}) : made;
+  });
 }
 
 }  // namespace xp

@@ -13,4 +13,8 @@ namespace xp {
 /// disk is full.
 Parameters vocabulary_tables(const Parameters& old, const MixPlan& plan, const std::filesystem::path& folder);
 
+/// The same where the plan mixes coordinates: input tables are those times the primitives, in the old table's number
+/// type, and in memory.
+Parameters folded_tables(const Parameters& old, const MixPlan& plan, const Factorisation& factors);
+
 }  // namespace xp

@@ -10,12 +10,20 @@ struct SubwordVectors {
   std::vector<bool> covered;
 };
 
-/// A token's vector is the plain mean of the vectors of all words that have it in one of three writings: the word,
-/// the word after a space, the capitalised word after a space (OFA, Liu et al. 2023, as released). `words` and
-/// `vectors` are those of a static_vectors artifact; word i takes vector order[i], so that a permutation can destroy
-/// the geometry.
+/// How words count for the tokens in them.
+struct WordUse {
+  bool plain = true;                ///< the word as it is, besides the word after a space
+  bool capitalised = true;          ///< also the capitalised word after a space
+  bool specials = false;            ///< whether the token for what is unknown gets a vector from words it stands in
+  std::vector<double> counts = {};  ///< how often each word occurs; empty: all alike
+};
+
+/// A token's vector is the mean of the vectors of all words that have it in one of their writings: the word, the word
+/// after a space, and the capitalised word after a space (OFA, Liu et al. 2023, as released), by their counts.
+/// `words` and `vectors` are those of a static_vectors artifact; word i takes vector order[i], so that a permutation
+/// can destroy the geometry. Throws Error (Exit::data) if their numbers do not fit.
 XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
-                                      const std::vector<std::size_t>& order);
+                                      const std::vector<std::size_t>& order, const WordUse& use = {});
 
 struct Near {
   TokenId token = 0;
@@ -24,9 +32,6 @@ struct Near {
 /// For each of `rows` of `of` its k nearest covered tokens of `among`, nearest first, ties by id.
 XP_API std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
                                                      const SubwordVectors& among, std::int64_t k);
-
-/// exp(cosine / temperature), normalised.
-XP_API std::vector<MixPart> softmax_parts(const std::vector<Near>& near, double temperature);
 
 /// Which word takes whose vector: the identity, or a permutation drawn from `random`.
 XP_API std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomStream random);

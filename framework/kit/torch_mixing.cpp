@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "api/ops.h"
 #include "base/text.h"
@@ -61,70 +62,135 @@ class Rows {
   std::int64_t width_;
 };
 
+std::vector<double> mean_of(const Rows& rows, std::int64_t n) {
+  std::vector<double> mean(static_cast<std::size_t>(rows.width()));
+  for (std::int64_t j = 0; j < n; ++j) rows.add(j, 1 / static_cast<double>(n), mean);
+  return mean;
+}
+
 }  // namespace
 
-at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_view role) {
+MixedRows::MixedRows(const MixPlan& plan, const at::Tensor& table, std::string_view role)
+    : plan_(plan), table_(table.detach().cpu().contiguous()), role_(role) {
   if (table.size(0) < plan.source_size())
     throw Error("a table of role " + backquoted(role) + " has " + std::to_string(table.size(0)) +
                 " rows, the source vocabulary " + std::to_string(plan.source_size()) + " tokens");
-  const auto old = table.detach().cpu().contiguous();
-  const Rows from(old);
-  auto shape = old.sizes().vec();
-  shape[0] = plan.target_size();
-  auto out = ops::empty(shape, old.scalar_type());
+}
+
+at::Tensor MixedRows::rows(std::int64_t from, std::int64_t n) {
+  const Rows old(table_);
+  auto shape = table_.sizes().vec();
+  shape[0] = n;
+  auto out = ops::empty(shape, table_.scalar_type());
   Rows to(out);
-  const auto width = static_cast<std::size_t>(from.width());
-  std::vector<double> mean, numbers(width);
-  for (std::int64_t i = 0; i < plan.target_size(); ++i) {
-    const auto& row = plan.rows()[static_cast<std::size_t>(i)];
-    const auto dense = row.dense.find(role);
-    std::fill(numbers.begin(), numbers.end(), 0.0);
-    if (dense != row.dense.end()) {
+  const auto width = static_cast<std::size_t>(old.width());
+  std::vector<double> numbers(width);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto& row = plan_.rows()[static_cast<std::size_t>(from + i)];
+    const auto name = "row " + std::to_string(from + i);
+    const auto& parts = row.parts_for(role_);
+    if (const auto dense = row.dense.find(role_); dense != row.dense.end()) {
       if (dense->second.size() != width)
-        throw Error("row " + std::to_string(i) + " has " + std::to_string(dense->second.size()) +
-                    " numbers for role " + backquoted(role) + ", the table " + std::to_string(width));
-      std::copy(dense->second.begin(), dense->second.end(), numbers.begin());
-    } else if (row.uniform) {
-      if (mean.empty()) {
-        mean.assign(width, 0.0);
-        for (std::int64_t j = 0; j < plan.source_size(); ++j)
-          from.add(j, 1 / static_cast<double>(plan.source_size()), mean);
-      }
-      numbers = mean;
-    } else if (row.parts.size() == 1 && row.parts.front().weight == 1) {
-      to.copy_from(from, row.parts.front().source, i);
+        throw Error(name + " has " + std::to_string(dense->second.size()) + " numbers for role " + backquoted(role_) +
+                    ", the table " + std::to_string(width));
+      numbers.assign(dense->second.begin(), dense->second.end());
+    } else if (row.uniform == 0 && parts.size() == 1 && parts.front().weight == 1) {
+      to.copy_from(old, parts.front().source, i);
       continue;
-    } else if (!row.parts.empty()) {
-      for (const auto& part : row.parts) from.add(part.source, part.weight, numbers);
+    } else if (row.uniform == 0 && parts.empty()) {
+      throw Error(name + " of the plan says nothing for role " + backquoted(role_));
     } else {
-      throw Error("row " + std::to_string(i) + " of the plan says nothing for role " + backquoted(role));
+      numbers.assign(width, 0.0);
+      if (row.uniform != 0) {
+        if (mean_.empty()) mean_ = mean_of(old, plan_.source_size());
+        for (std::size_t d = 0; d < width; ++d) numbers[d] = row.uniform * mean_[d];
+      }
+      for (const auto& part : parts) old.add(part.source, part.weight, numbers);
     }
     to.put(numbers, i);
   }
   return out;
 }
 
-PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules) {
-  PlanReport out;
-  std::vector<double> mass(static_cast<std::size_t>(plan.source_size()));
+at::Tensor apply_plan(const MixPlan& plan, const at::Tensor& table, std::string_view role) {
+  return MixedRows(plan, table, role).rows(0, plan.target_size());
+}
+
+bool has_own_output(const Parameters& weights) {
+  const auto inputs = weights.select("role:vocab.input"), outputs = weights.select("role:vocab.output");
+  if (outputs.empty()) return false;
+  return inputs.empty() || weights.values[outputs.front()].unsafeGetTensorImpl() !=
+                               weights.values[inputs.front()].unsafeGetTensorImpl();
+}
+
+void set_output_parts(MixPlan& plan, TokenId row, const std::vector<MixPart>& parts) {
+  for (const auto* role : {"vocab.output", "vocab.bias"}) plan.set_role_parts(row, role, parts);
+}
+
+namespace {
+
+/// The new rows' mass on each source in the table that scores tokens, and whether every new row is convex.
+struct Mass {
+  std::vector<double> of;
   bool convex = true;
+};
+
+Mass mass_of(const MixPlan& plan, const std::vector<std::string>& copy_rules, std::string_view role) {
+  Mass out{std::vector<double>(static_cast<std::size_t>(plan.source_size())), true};
   double uniform = 0;
   for (const auto& row : plan.rows()) {
-    ++out.rules[row.rule];
-    if (std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end()) {
-      ++out.copied;
-      continue;
+    if (std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end()) continue;
+    double sum = row.uniform;
+    uniform += row.uniform;
+    out.convex = out.convex && row.uniform >= 0;
+    for (const auto& part : row.parts_for(role)) {
+      out.convex = out.convex && part.weight >= 0;
+      sum += part.weight, out.of[static_cast<std::size_t>(part.source)] += part.weight;
     }
-    ++out.made;
-    double sum = row.uniform ? 1 : 0;
-    uniform += row.uniform ? 1 : 0;
-    for (const auto& part : row.parts) {
-      convex = convex && part.weight >= 0;
-      sum += part.weight, mass[static_cast<std::size_t>(part.source)] += part.weight;
-    }
-    convex = convex && row.dense.empty() && std::abs(sum - 1) < 1e-6;
+    out.convex = out.convex && row.dense.empty() && std::abs(sum - 1) < 1e-6;
   }
-  for (auto& m : mass) m += uniform / static_cast<double>(plan.source_size());
+  for (auto& m : out.of) m += uniform / static_cast<double>(plan.source_size());
+  return out;
+}
+
+/// Rows of a role as compressed sparse rows.
+void put_parts(State& state, const MixPlan& plan, std::string_view role, const std::string& suffix) {
+  std::vector<std::int64_t> start{0}, source;
+  std::vector<float> weight;
+  for (const auto& row : plan.rows()) {
+    for (const auto& part : row.parts_for(role))
+      source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
+    start.push_back(std::ssize(source));
+  }
+  state.set("row_start" + suffix, Ints{start}), state.set("source" + suffix, Ints{source}),
+      state.set("weight" + suffix, Floats{weight});
+}
+
+/// Rows given as numbers: their ids and, one after the other, their numbers.
+void put_dense(State& state, const MixPlan& plan, const std::string& role) {
+  std::vector<std::int64_t> ids;
+  Floats numbers{{}, {0, 0}};
+  for (std::int64_t id = 0; id < plan.target_size(); ++id) {
+    const auto& row = plan.rows()[static_cast<std::size_t>(id)];
+    const auto found = row.dense.find(role);
+    if (found == row.dense.end()) continue;
+    ids.push_back(id);
+    numbers.data.insert(numbers.data.end(), found->second.begin(), found->second.end());
+    numbers.shape = {std::ssize(ids), std::ssize(found->second)};
+  }
+  state.set("dense_row." + role, Ints{ids}), state.set("dense." + role, std::move(numbers));
+}
+
+}  // namespace
+
+PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rules, std::string_view scored_by) {
+  PlanReport out;
+  for (const auto& row : plan.rows()) {
+    ++out.rules[row.rule];
+    const bool copied = std::find(copy_rules.begin(), copy_rules.end(), row.rule) != copy_rules.end();
+    ++(copied ? out.copied : out.made);
+  }
+  auto [mass, convex] = mass_of(plan, copy_rules, scored_by);
   if (convex) out.leak_bound = std::log1p(mass.empty() ? 0.0 : *std::max_element(mass.begin(), mass.end()));
   const double all = std::accumulate(mass.begin(), mass.end(), 0.0);
   const auto top = std::min<std::ptrdiff_t>(10, std::ssize(mass));
@@ -134,19 +200,20 @@ PlanReport report(const MixPlan& plan, const std::vector<std::string>& copy_rule
 }
 
 State plan_state(const MixPlan& plan) {
-  std::vector<std::int64_t> start{0}, source, uniform;
-  std::vector<float> weight;
-  Strings rules;
-  for (const auto& row : plan.rows()) {
-    for (const auto& part : row.parts)
-      source.push_back(part.source), weight.push_back(static_cast<float>(part.weight));
-    start.push_back(std::ssize(source));
-    uniform.push_back(row.uniform ? 1 : 0);
-    rules.push_back(row.rule);
-  }
   State state;
-  state.set("row_start", Ints{start}), state.set("source", Ints{source}), state.set("weight", Floats{weight}),
-      state.set("rule", rules), state.set("uniform", Ints{uniform});
+  put_parts(state, plan, "", "");
+  std::set<std::string> mixed, dense;
+  std::vector<float> uniform;
+  Strings rules, notes;
+  for (const auto& row : plan.rows()) {
+    for (const auto& [role, parts] : row.role_parts) mixed.insert(role);
+    for (const auto& [role, numbers] : row.dense) dense.insert(role);
+    uniform.push_back(static_cast<float>(row.uniform));
+    rules.push_back(row.rule), notes.push_back(row.note);
+  }
+  for (const auto& role : mixed) put_parts(state, plan, role, "." + role);
+  for (const auto& role : dense) put_dense(state, plan, role);
+  state.set("rule", rules), state.set("note", notes), state.set("uniform", Floats{uniform});
   return state;
 }
 

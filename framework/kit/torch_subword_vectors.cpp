@@ -1,3 +1,4 @@
+#include <unicode/locid.h>
 #include <unicode/unistr.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ std::string capitalised(const std::string& word) {
   auto text = icu::UnicodeString::fromUTF8(word);
   const auto first = text.moveIndex32(0, 1);
   icu::UnicodeString head(text, 0, first);
-  head.toUpper();
+  head.toUpper(icu::Locale::getRoot());
   text.replace(0, first, head);
   std::string out;
   text.toUTF8String(out);
@@ -36,7 +37,11 @@ std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomSt
 }
 
 SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
-                               const std::vector<std::size_t>& order) {
+                               const std::vector<std::size_t>& order, const WordUse& use) {
+  if (!use.counts.empty() && use.counts.size() != words.size())
+    throw Error(
+        "there are " + std::to_string(words.size()) + " words and counts of " + std::to_string(use.counts.size()),
+        Exit::data);
   if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(words))
     throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors",
                 Exit::data);
@@ -46,18 +51,22 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
   std::vector<double> counts(n);
   for (std::size_t w = 0; w < words.size(); ++w) {
     const float* vector = vectors.data.data() + order[w] * dim;
-    for (const auto& writing : {words[w], " " + words[w], " " + capitalised(words[w])}) {
+    const double times = use.counts.empty() ? 1 : use.counts[w];
+    std::vector<std::string> writings{" " + words[w]};
+    if (use.plain) writings.push_back(words[w]);
+    if (use.capitalised) writings.push_back(" " + capitalised(words[w]));
+    for (const auto& writing : writings) {
       std::set<TokenId> distinct;
       for (const auto& token : encoder.encode(writing)) distinct.insert(token.id);
       for (const auto id : distinct) {
         double* sum = sums.data() + static_cast<std::size_t>(id) * dim;
-        for (std::size_t d = 0; d < dim; ++d) sum[d] += vector[d];
-        counts[static_cast<std::size_t>(id)] += 1;
+        for (std::size_t d = 0; d < dim; ++d) sum[d] += times * vector[d];
+        counts[static_cast<std::size_t>(id)] += times;
       }
     }
   }
-  for (const auto& [purpose, id] : encoder.purposes())
-    counts[static_cast<std::size_t>(id)] = 0;  // specials are no words
+  if (!use.specials)
+    for (const auto& [purpose, id] : encoder.purposes()) counts[static_cast<std::size_t>(id)] = 0;
   SubwordVectors out{ops::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
   auto* to = out.vectors.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < n; ++i) {
@@ -100,16 +109,6 @@ std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const st
       return a.cosine != b.cosine ? a.cosine > b.cosine : a.token < b.token;
     });
   return out;
-}
-
-std::vector<MixPart> softmax_parts(const std::vector<Near>& near, double temperature) {
-  double most = -1e300, sum = 0;
-  for (const auto& one : near) most = std::max(most, one.cosine / temperature);
-  std::vector<MixPart> parts;
-  for (const auto& one : near)
-    parts.push_back({one.token, std::exp(one.cosine / temperature - most)}), sum += parts.back().weight;
-  for (auto& part : parts) part.weight /= sum;
-  return parts;
 }
 
 }  // namespace xp

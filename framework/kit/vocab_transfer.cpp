@@ -19,12 +19,27 @@ std::vector<MatchLevel> match_levels(const std::vector<std::string>& names) {
   return levels;
 }
 
+std::optional<Strings> match_of(TokenMatch match) {
+  switch (match) {
+    case TokenMatch::as_told: return std::nullopt;
+    case TokenMatch::exact: return Strings{"exact"};
+    case TokenMatch::word_start: return Strings{"exact", "word_start"};
+    case TokenMatch::casefold: return Strings{"exact", "casefold"};
+    case TokenMatch::specials: return Strings{};
+  }
+  return std::nullopt;
+}
+
 MixPlan plan_vocabulary(const VocabSetting& setting, VocabInitializer& initializer,
                         const std::vector<MatchLevel>& levels) {
   if (!setting.vectors && initializer.wants_vectors())
     throw Error("initializer " + backquoted(initializer.type()) + " compares words: give it `vectors`", Exit::usage);
+  if (!setting.donor && initializer.donor())
+    throw Error("initializer " + backquoted(initializer.type()) + " compares rows of another model: give it `donor`",
+                Exit::usage);
   MixPlan plan(setting.source.size(), setting.target.size());
-  const auto matches = match_vocabularies(setting.source, setting.target, levels);
+  const auto own = initializer.match();
+  const auto matches = match_vocabularies(setting.source, setting.target, own ? match_levels(*own) : levels);
   for (std::size_t id = 0; id < matches.size(); ++id)
     if (matches[id])
       plan.set_row(static_cast<TokenId>(id), {{matches[id]->source, 1}}, kCopyRule,
@@ -51,7 +66,7 @@ Strings ledger_row(const Encoder& source, const Encoder& target, TokenId id, con
   return {std::to_string(id),
           target.text(id),
           row.rule,
-          row.uniform ? "all" : std::to_string(row.parts.size()),
+          row.uniform != 0 ? "all" : std::to_string(row.parts.size()),
           shown,
           row.note};
 }

@@ -8,6 +8,20 @@ namespace xp {
 /// The levels called `exact`, `word_start`, `casefold`; throws Error (Exit::usage) for others.
 XP_API std::vector<MatchLevel> match_levels(const std::vector<std::string>& names);
 
+/// A `match` parameter: which tokens of both vocabularies an initializer takes for the same.
+enum class TokenMatch : std::uint8_t { as_told, exact, word_start, casefold, specials };
+
+/// Names of a `match` parameter; `as_told` has none, it is what stands for where the recipe says nothing.
+inline std::vector<std::pair<std::string, TokenMatch>> token_match_names() {
+  return {{"exact", TokenMatch::exact},
+          {"exact+word_start", TokenMatch::word_start},
+          {"exact+casefold", TokenMatch::casefold},
+          {"specials", TokenMatch::specials}};
+}
+
+/// What VocabInitializer::match() returns for it.
+XP_API std::optional<Strings> match_of(TokenMatch match);
+
 /// Rule of rows that are an old token under a new id.
 constexpr const char* kCopyRule = "copy";
 

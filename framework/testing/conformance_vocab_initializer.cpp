@@ -41,8 +41,11 @@ std::string row_text(const MixPlan& plan, const ToyEncoder& source, TokenId row)
   const auto& one = plan.rows()[static_cast<std::size_t>(row)];
   std::vector<std::string> parts;
   for (const auto& part : one.parts) parts.push_back(source.text(part.source) + "*" + std::to_string(part.weight));
+  for (const auto& [role, own] : one.role_parts)
+    for (const auto& part : own)
+      parts.push_back(role + " " + source.text(part.source) + "*" + std::to_string(part.weight));
   for (const auto& [role, numbers] : one.dense) parts.push_back(role + " with " + std::to_string(numbers.size()));
-  if (one.uniform) parts.push_back("uniform");
+  if (one.uniform != 0) parts.push_back("uniform" + std::to_string(one.uniform));
   std::sort(parts.begin(), parts.end());
   std::string out = one.set ? one.rule + ":" : "open";
   for (const auto& part : parts) out += " " + part;
@@ -53,7 +56,7 @@ void check_rows(const MixPlan& plan, const ToyEncoder& source) {
   for (const auto& row : plan.rows()) {
     if (!row.set) continue;
     CHECK_FALSE(row.rule.empty());
-    CHECK_FALSE((row.parts.empty() && row.dense.empty() && !row.uniform));
+    CHECK_FALSE((row.parts.empty() && row.dense.empty() && row.uniform == 0));
     for (const auto& part : row.parts) {
       CHECK(part.source >= 0);
       CHECK(part.source < source.size());

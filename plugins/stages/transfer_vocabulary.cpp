@@ -55,24 +55,45 @@ class TransferVocabulary final : public xp::Stage {
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
     const auto subject = context.handle(p_.model);
+    std::optional<xp::Checkpoint> other;
+    std::shared_ptr<const xp::Encoder> other_tokens;
+    std::optional<xp::Donor> donor;
+    if (const auto* reference = p_.initializer->donor()) {
+      other = context.checkpoint(*reference), other_tokens = context.tokenizer(*reference);
+      if (!other_tokens)
+        throw xp::Error("the donor " + xp::backquoted(reference->text) +
+                        " has no tokenizer, so its rows have no names");
+      donor.emplace(xp::Donor{*other_tokens, *other});
+    }
     xp::VocabSetting setting{.source = *source,
                              .target = *target,
                              .weights = &from.parameters,
                              .vectors = vectors ? &*vectors : nullptr,
                              .corpus = corpus.get(),
                              .subject = subject.get(),
-                             .random = context.random().child("initializer")};
+                             .random = context.random().child("initializer"),
+                             .donor = donor ? &*donor : nullptr};
     context.progress(1, 4, "planning rows");
     const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");
     const auto factors = p_.initializer->factorise(setting);
     const auto to = assemble(context, from, plan, factors);
     context.save(to, &p_.tokenizer, "checkpoint");
-    context.save(xp::plan_state(plan), "mixing");
+    context.save(named(xp::plan_state(plan), *source, *target), "mixing");
     record(context.recorder(), from, to, *source, *target, plan);
   }
 
  private:
+  /// The plan with the texts of both vocabularies, so that it can be read without them.
+  static xp::State named(xp::State plan, const xp::Encoder& source, const xp::Encoder& target) {
+    for (const auto& [name, encoder] : {std::pair{"source_token", &source}, {"target_token", &target}}) {
+      xp::Strings texts;
+      for (xp::TokenId id = 0; id < encoder->size(); ++id) texts.push_back(xp::printable(encoder->text(id)));
+      plan.set(name, std::move(texts));
+    }
+    return plan;
+  }
+
   /// The same model with the new vocabulary: tables from the plan, everything else as it was.
   xp::Checkpoint assemble(xp::StageContext& context, const xp::Checkpoint& from, const xp::MixPlan& plan,
                           const std::optional<xp::Factorisation>& factors) const {
@@ -117,7 +138,8 @@ class TransferVocabulary final : public xp::Stage {
 
   void record(xp::Recorder& out, const xp::Checkpoint& from, const xp::Checkpoint& to, const xp::Encoder& source,
               const xp::Encoder& target, const xp::MixPlan& plan) const {
-    const auto about = xp::report(plan, {xp::kCopyRule});
+    const auto about =
+        xp::report(plan, {xp::kCopyRule}, xp::has_own_output(from.parameters) ? "vocab.output" : "vocab.input");
     if (about.leak_bound)
       out.metric("leak_bound", *about.leak_bound, {.unit = "nats", .version = "1"});
     else

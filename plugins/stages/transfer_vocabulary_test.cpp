@@ -171,7 +171,7 @@ TEST_CASE("transfer_vocabulary: rows are the mixture that its plan and ledger st
       sum = sum.add(
           of_role(from, "vocab.input")[plan.ints("source").data.at(static_cast<std::size_t>(i))].to(at::kDouble),
           plan.floats("weight").data.at(static_cast<std::size_t>(i)));
-    if (plan.ints("uniform").data.at(id)) {
+    if (plan.floats("uniform").data.at(id) != 0) {
       ++open, sum = of_role(from, "vocab.input").to(at::kDouble).mean(0);
       CHECK(rule[id] == "mean");
       CHECK(note[id] == "the initializer left the row open");

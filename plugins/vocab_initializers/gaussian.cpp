@@ -12,16 +12,21 @@
 
 namespace {
 
+enum class Covariance { full, diagonal };
+
 /// Rows from a normal distribution with the mean and the scaled covariance of the old rows (Hewitt 2021).
 class Gaussian final : public xp::VocabInitializer {
  public:
   struct Params {
     double scale = 1e-5;
+    Covariance covariance = Covariance::full;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::scale, "scale",
             "Factor of the covariance; 1 keeps the old rows' spread, the usual 1e-5 is the mean with a trace of "
             "noise.")
           .min(0);
+      f.add(&Params::covariance, "covariance", "All of it, or the variances of single dimensions alone.",
+            {{"full", Covariance::full}, {"diagonal", Covariance::diagonal}});
     }
   };
   explicit Gaussian(Params params) : p_(params) {}
@@ -42,8 +47,9 @@ class Gaussian final : public xp::VocabInitializer {
     const auto mean = rows.mean(0, true);
     const auto width = rows.size(1);
     const auto centred = rows.sub(mean);
-    const auto covariance = centred.t().matmul(centred).div(static_cast<double>(rows.size(0)));
-    const auto factor = root(covariance);
+    const bool full = p_.covariance == Covariance::full;
+    const auto factor = full ? root(centred.t().matmul(centred).div(static_cast<double>(rows.size(0))))
+                             : centred.square().mean(0).sqrt();
     for (const auto row : open) {
       auto z = xp::ops::empty({width}, at::kDouble);
       auto stream = random.child(role).stream(0, static_cast<std::uint64_t>(row));
@@ -53,7 +59,7 @@ class Gaussian final : public xp::VocabInitializer {
         z.mutable_data_ptr<double>()[d] = radius * std::cos(angle);
       }
       // A bias keeps the mean: noise on it would only tilt the prior over tokens.
-      const auto noise = width == 1 ? z.mul(0) : factor.matmul(z).mul(std::sqrt(p_.scale));
+      const auto noise = width == 1 ? z.mul(0) : (full ? factor.matmul(z) : factor.mul(z)).mul(std::sqrt(p_.scale));
       const auto numbers = mean.squeeze(0).add(noise).to(at::kFloat).contiguous();
       plan.set_dense_row(row, role, {numbers.const_data_ptr<float>(), static_cast<std::size_t>(width)}, "gaussian");
     }

@@ -47,6 +47,15 @@ TEST_CASE("gaussian with scale 0 is the mean, with scale 1 it has the old rows' 
   const double size = wanted.diagonal().mean().item<double>();
   CHECK(got.sub(wanted).abs().max().item<double>() < 0.1 * size);
   CHECK(got[0][1].item<double>() < -0.8 * size);
+
+  at::Tensor apart;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const auto one = rows_of(scene.plan({{"type", "gaussian"}, {"scale", 1.0}, {"covariance", "diagonal"}}, seed), 6);
+    apart = apart.defined() ? xp::ops::cat({apart, one}) : one;
+  }
+  const auto off = spread(apart, mean).sub(wanted);
+  CHECK(off.diagonal().abs().max().item<double>() < 0.1 * size);
+  CHECK(std::abs(spread(apart, mean)[0][1].item<double>()) < 0.1 * size);
 }
 
 TEST_CASE("gaussian's usual scale is the mean with a trace of noise, 1e-5 of the variance") {

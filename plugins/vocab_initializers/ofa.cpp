@@ -7,12 +7,13 @@
 #include "base/text.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
-#include "kit/vocab_tables.h"
+#include "kit/vocab_fallback.h"
+#include "kit/vocab_transfer.h"
+#include "kit/weighting.h"
 #include "plugin/plugin.h"
 
 namespace {
 
-enum class Fallback { random, pieces, mean };
 enum class Scale { primitives, even };
 
 /// OFA (Liu et al. 2023, arXiv 2311.08849): a new row mixes the rows of the nearest old tokens in a space of word
@@ -23,7 +24,8 @@ class Ofa final : public xp::VocabInitializer {
     std::int64_t rank = 0, neighbours = 10;
     double temperature = 0.1;
     bool shuffle_vectors = false;
-    Fallback fallback = Fallback::random;
+    xp::Fallback fallback = xp::Fallback::random;
+    xp::TokenMatch match = xp::TokenMatch::as_told;
     Scale scale = Scale::primitives;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::rank, "rank", "Width of the coordinates; 0 keeps a whole table.").min(0);
@@ -32,9 +34,12 @@ class Ofa final : public xp::VocabInitializer {
       f.add(&Params::shuffle_vectors, "shuffle_vectors",
             "Negative control: word vectors change places, so that nearness means nothing.");
       f.add(&Params::fallback, "fallback",
-            "Tokens that no word vector covers: normal rows as published, the mean of their pieces, or the mean of "
-            "all rows.",
-            {{"random", Fallback::random}, {"pieces", Fallback::pieces}, {"mean", Fallback::mean}});
+            "Tokens that no word vector covers: normal rows as published, the mean of their pieces or of all rows, "
+            "the row of the unknown token, or left for the next initializer.",
+            xp::fallback_names());
+      f.add(&Params::match, "match",
+            "Tokens that are copied where both vocabularies have them; none: as `copy` says.",
+            xp::token_match_names());
       f.add(&Params::scale, "scale",
             "Where singular values go: all into the primitives as published, or their roots to both sides.",
             {{"primitives", Scale::primitives}, {"even", Scale::even}});
@@ -44,6 +49,7 @@ class Ofa final : public xp::VocabInitializer {
   explicit Ofa(Params params) : p_(params) {}
 
   bool wants_vectors() const override { return true; }
+  std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     if (!setting.vectors)
@@ -61,7 +67,7 @@ class Ofa final : public xp::VocabInitializer {
       if (near[i].empty())
         bare.push_back(covered[i]);
       else
-        plan.set_row(covered[i], xp::softmax_parts(near[i], p_.temperature), "similarity");
+        plan.set_row(covered[i], xp::weigh(near[i], xp::Weighting::softmax, p_.temperature), "similarity");
     }
     fill(setting, plan, bare);
   }
@@ -73,7 +79,6 @@ class Ofa final : public xp::VocabInitializer {
 
  private:
   void fill(const xp::VocabSetting& setting, xp::MixPlan& plan, const std::vector<xp::TokenId>& rows) const {
-    constexpr const char* kWhy = "no word vector covers the token";
     auto tables = xp::vocab_statistics(xp::weights_of(setting));
     if (p_.rank > 0) {
       const auto product = factors(xp::weights_of(setting));
@@ -82,22 +87,7 @@ class Ofa final : public xp::VocabInitializer {
       for (auto& table : tables)
         if (table.mean.size() > 1) table = xp::statistics_of(coordinates, table.role);
     }
-    for (const auto row : rows) {
-      if (p_.fallback == Fallback::mean) {
-        plan.set_uniform_row(row, "mean", kWhy);
-        continue;
-      }
-      std::vector<xp::MixPart> parts;
-      if (p_.fallback == Fallback::pieces) {
-        const auto pieces = setting.source.pieces(setting.target.key(row));
-        for (const auto piece : pieces) parts.push_back({piece, 1.0 / static_cast<double>(pieces.size())});
-      }
-      if (!parts.empty())
-        plan.set_row(row, std::move(parts), "pieces", kWhy);
-      else
-        xp::set_normal_row(plan, row, tables, 1.0, setting.random.stream(0, static_cast<std::uint64_t>(row)),
-                           "random", kWhy);
-    }
+    xp::fall_back(setting, plan, rows, p_.fallback, "no word vector covers the token", std::move(tables));
   }
 
   // Thin SVD of the uncentred table: E = U S V^T, coordinates U_r, primitives S_r V_r^T.

@@ -11,6 +11,7 @@
 
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
+#include "kit/weighting.h"
 
 namespace ofa_test {
 
@@ -55,7 +56,7 @@ TEST_CASE("OFA mixes near tokens, and the shuffled control does not") {
 }
 
 TEST_CASE("softmax of cosines by hand") {
-  const auto parts = softmax_parts({{0, 0.9}, {1, 0.8}}, 0.1);
+  const auto parts = weigh({{0, 0.9}, {1, 0.8}}, Weighting::softmax, 0.1);
   CHECK_THAT(parts[0].weight, WithinAbs(1 / (1 + std::exp(-1.0)), 1e-12));
 }
 

@@ -127,3 +127,28 @@ TEST_CASE("vocabularies match by bytes and word start, specials by purpose") {
   const auto same = match_vocabularies(*left, *left, {MatchLevel::exact});
   for (TokenId id = 0; id < left->size(); ++id) CHECK(same[static_cast<std::size_t>(id)]->source == id);
 }
+
+TEST_CASE("a role may mix a row otherwise, and a row may lean to the mean") {
+  const auto table = numbers(4, 3, 6);
+  MixPlan plan(4, 2);
+  CHECK_THROWS_AS(plan.set_role_parts(0, "vocab.output", {{1, 1}}), Error);  // nothing that could be mixed otherwise
+  plan.set_row(0, {{0, 0.5}, {2, 0.5}}, "pieces");
+  plan.set_role_parts(0, "vocab.output", {{2, 1}});
+  CHECK_THROWS_AS(plan.set_role_parts(0, "vocab.output", {{1, 1}}), Error);
+  CHECK_THROWS_AS(plan.set_role_parts(0, "vocab.bias", {{4, 1}}), Error);
+  CHECK_THROWS_AS(plan.set_role_parts(0, "vocab.bias", {}), Error);
+  plan.set_uniform_row(1, "mixed", {}, 0.5, {{3, 0.5}});
+  CHECK_THROWS_AS(plan.set_row(1, {{0, 1}}, "again"), Error);
+  const auto input = apply_plan(plan, table, "vocab.input"), output = apply_plan(plan, table, "vocab.output");
+  CHECK(output[0].equal(table[2]));
+  CHECK(input[0].sub(table[0].add(table[2]).mul(0.5)).abs().max().item<double>() < 1e-6);
+  CHECK(input[1].sub(table.mean(0).add(table[3]).mul(0.5)).abs().max().item<double>() < 1e-6);
+  const auto about = report(plan, {}, "vocab.output");
+  REQUIRE(about.leak_bound);
+  CHECK_THAT(*about.leak_bound, WithinAbs(std::log1p(0.125 + 1.0), 1e-9));  // of token 2
+  CHECK_THAT(*report(plan, {}, "vocab.input").leak_bound, WithinAbs(std::log1p(0.125 + 0.5), 1e-9));
+  const auto state = plan_state(plan);
+  CHECK(state.ints("source").data == std::vector<std::int64_t>{0, 2, 3});
+  CHECK(state.ints("source.vocab.output").data == std::vector<std::int64_t>{2, 3});
+  CHECK(state.floats("uniform").data == std::vector<float>{0, 0.5F});
+}

@@ -175,6 +175,64 @@ class Models(unittest.TestCase):
                     self.assertEqual(config["pad_token_id"], 4)
                 self.assertEqual(said["target_tokens"], 17)
 
+    def test_an_output_table_of_its_own_takes_the_first_piece(self):
+        out, _ = self.adapt(self.model("llama"), self.new_tokenizer(), "eeve")
+        ledger = [json.loads(line) for line in (out / "vocabulary.jsonl").read_text().splitlines()]
+        self.assertTrue(all("roles" not in one for one in ledger))  # whole words have no pieces
+        out, said = self.adapt(self.model("llama"), self.new_tokenizer(), "interpolate:of=[{type = 'mean'}, {type = 'mean'}],weights=[1, 2]")
+        self.assertEqual(said["rules"], {"copy": 15, "mean+mean": 2})
+
+    def test_initializers_take_files_and_models_by_path(self):
+        model, donor = self.model("llama"), self.model("llama_tied", [*OTHER, *WORDS[:21], "x", "y"])
+        vectors = self.folder / "tokens.vec"
+        vectors.write_text("4 2\nnew 1 0.5\nw30 1 0\nw29 0 1\nw28 -1 0\n")
+        shared = [*SPECIAL[::-1], *OTHER[:10]]
+        for initializer in (f"focus:target_vectors={vectors},fallback=mean", f"omp:donor={donor},atoms=2", f"clp:donor={donor}",
+                            f"salt:donor={donor},target_vectors={vectors},fallback=mean"):
+            with self.subTest(initializer):
+                out, said = self.adapt(model, self.new_tokenizer(), initializer)
+                self.assertEqual(said["rules"]["copy"], len(shared))
+                ledger = [json.loads(line) for line in (out / "vocabulary.jsonl").read_text().splitlines()]
+                self.assertNotEqual(ledger[16]["rule"], "mean")  # "new"
+        chain = f"first_of:of=[{{type = 'focus', target_vectors = '{vectors}', fallback = 'open'}}, {{type = 'omp', donor = '{donor}'}}]"
+        _, said = self.adapt(model, self.new_tokenizer(), chain)
+        self.assertEqual(said["rules"], {"combination": 1, "copy": 15, "similarity": 1})
+        focus, _ = self.adapt(model, self.new_tokenizer(), f"focus:target_vectors={vectors},fallback=mean")
+        summary = json.loads(self.fine("inspect", focus / "vocabulary.jsonl", "--json"))
+        self.assertEqual(summary["rules"], {"copy": 15, "mean": 1, "similarity": 1})
+        self.assertEqual(summary["fallbacks"], {"the token has no vector, or no shared token has one": 1})
+        self.assertEqual({one["token"] for one in summary["most_used"]}, {"w30", "w29"})
+        said = self.fine("inspect", focus / "vocabulary.jsonl", "--token", "new")
+        self.assertRegex(said, r"16 new: similarity\n  w30  0\.7\d*\n  w29  0\.2\d*\n")
+        refused = self.xp("inspect", focus / "vocabulary.jsonl", "--token", "gnu")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("did you mean `new`?", refused.stderr)
+        (focus / "vocabulary.jsonl").write_text('{"id": 0}\n')
+        refused = self.xp("inspect", focus / "vocabulary.jsonl")
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("line 1 cannot be read", refused.stderr)
+        refused = self.xp("adapt", "--model", model, "--tokenizer", self.folder / "new.json", "--initializer",
+                          f"clp:donor={self.folder / 'new.json'}", "--out", self.folder / "none")
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("holds no model", refused.stderr)
+
+    def test_a_rank_is_folded_into_the_tables_and_the_figure_shows_every_rule(self):
+        model, figure = self.model("bert"), self.folder / "rows.svg"
+        vectors = self.folder / "words.vec"
+        vectors.write_text("3 2\nnew 1 0.5\nw30 1 0\nw29 0 1\n")
+        out, said = self.adapt(model, self.new_tokenizer(), "ofa:rank=2,fallback=mean", "--vectors", vectors, "--figure", figure)
+        self.assertEqual(said["rules"], {"copy": 15, "mean": 1, "similarity": 1})
+        _, shape, numbers = tensors(out / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+        rows = [struct.unpack(f"<{shape[1]}f", row((None, shape, numbers), i)) for i in range(3)]
+        # Any three rows of a table of rank 2 depend on each other: the determinant of their products is 0.
+        dot = [[sum(x * y for x, y in zip(a, b)) for b in rows] for a in rows]
+        (a, b, c), (d, e, f), (g, h, i) = dot
+        self.assertLess(abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)), 1e-5 * abs(a * e * i))
+        drawn = figure.read_text()
+        self.assertEqual(drawn.count("<circle"), 40 + 1 + 1 + 3)  # dots of old and new rows, and the key
+        for words in ("old rows", "similarity", "component 2"):
+            self.assertIn(words, drawn)
+
     def test_report_measures_both_models_on_text(self):
         text = self.folder / "text.txt"
         text.write_text("w21 w22 w23 w24\nw25 new w26 w27 w28 w29 w30\n" * 5)

@@ -10,12 +10,33 @@ namespace xp::program {
 namespace {
 
 struct AdaptOptions {
-  std::string model, tokenizer, initializer, out, vectors;
+  std::string model, tokenizer, initializer, out, vectors, figure;
   std::vector<std::string> copy{"exact"}, corpus, texts;
   std::int64_t seed = 0;
   int threads = 0;
   bool report = false;
 };
+
+/// Parts between commas that stand in no bracket and no quotes.
+std::vector<std::string> settings_in(const std::string& text) {
+  std::vector<std::string> out(1);
+  int depth = 0;
+  char quote = 0;
+  for (const char c : text) {
+    if (quote != 0) {
+      quote = c == quote ? '\0' : quote;
+    } else {
+      if (c == '\'' || c == '"') quote = c;
+      depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+      if (c == ',' && depth == 0) {
+        out.emplace_back();
+        continue;
+      }
+    }
+    out.back() += c;
+  }
+  return out;
+}
 
 /// "ofa:temperature=0.05,neighbours=5": a component with parameters, values as TOML, else as text.
 Table component(const std::string& text) {
@@ -23,7 +44,7 @@ Table component(const std::string& text) {
   const auto colon = text.find(':');
   Table out{{"type", Value(text.substr(0, colon))}};
   if (colon == std::string::npos) return out;
-  for (const auto& part : split(text.substr(colon + 1), ',')) {
+  for (const auto& part : settings_in(text.substr(colon + 1))) {
     const auto equals = part.find('=');
     if (equals == std::string::npos || equals == 0)
       throw Error(
@@ -35,29 +56,58 @@ Table component(const std::string& text) {
   return out;
 }
 
-void check_initializer(const Catalogue& catalogue, const Table& table) {
-  const auto& type = *table.at("type").as<std::string>();
+const ComponentInfo& known_initializer(const Catalogue& catalogue, const Table& table) {
+  const auto found = table.find("type");
+  const auto* named = found == table.end() ? nullptr : found->second.as<std::string>();
+  if (!named) throw Error("an initializer inside another is a table with `type`", Exit::usage);
+  const auto& type = *named;
   const auto* info = catalogue.find("vocab_initializer", type);
-  if (!info) {
-    const auto known = catalogue.types("vocab_initializer");
-    const auto near = nearest(type, known);
-    std::string text = "there is no initializer " + backquoted(printable(type)) +
-                       (near            ? "; did you mean " + backquoted(*near) + "?"
-                        : known.empty() ? "; looked in " + join(catalogue.searched, ", ")
-                                        : "; there is " + listed(known));
-    for (const auto& bad : catalogue.quarantined)
-      if (bad.plugin == type) text += "; " + bad.library + " is quarantined: " + bad.reason;
-    throw Error(text, Exit::plugin);
-  }
+  if (info) return *info;
+  const auto known = catalogue.types("vocab_initializer");
+  const auto near = nearest(type, known);
+  std::string text = "there is no initializer " + backquoted(printable(type)) +
+                     (near            ? "; did you mean " + backquoted(*near) + "?"
+                      : known.empty() ? "; looked in " + join(catalogue.searched, ", ")
+                                      : "; there is " + listed(known));
+  for (const auto& bad : catalogue.quarantined)
+    if (bad.plugin == type) text += "; " + bad.library + " is quarantined: " + bad.reason;
+  throw Error(text, Exit::plugin);
+}
+
+/// Checks an initializer and those inside it; texts become the files and models that they name.
+Table resolved(const Catalogue& catalogue, Table table) {
+  const auto& info = known_initializer(catalogue, table);
+  const auto owner = "initializer " + backquoted(info.type);
   Problems problems;
-  for (const auto& [key, value] : table) {
+  for (auto& [key, value] : table) {
     if (key == "type") continue;
-    if (const auto* field = info->schema.find(key))
-      check_value(*field, value, "initializer " + backquoted(type), problems);
-    else
-      report_unknown_key(info->schema.fields, key, value.key, "initializer " + backquoted(type), problems);
+    const auto* field = info.schema.find(key);
+    if (!field) {
+      report_unknown_key(info.schema.fields, key, value.key, owner, problems);
+      continue;
+    }
+    if (!check_value(*field, value, owner, problems)) continue;
+    const auto part = [&](Value& one) {
+      if (const auto* name = one.as<std::string>()) one.data = Table{{"type", Value(*name)}};
+      if (auto* inner = one.as<Table>()) one.data = resolved(catalogue, std::move(*inner));
+    };
+    const auto* text = value.as<std::string>();
+    const bool parts = field->kind == Kind::list && field->fields.front().kind == Kind::part;
+    if (field->kind == Kind::files && text) {
+      value.data = List{Value(*text)};
+    } else if (field->kind == Kind::artifact && text) {
+      value.data = Reference{.text = *text, .kind = field->interface, .path = *text};
+    } else if (field->kind == Kind::part) {
+      part(value);
+    } else if (auto* list = value.as<List>(); list && parts) {
+      for (auto& one : *list) part(one);
+    }
   }
   problems.raise();
+  for (const auto& field : info.schema.fields)
+    if (field.required && !table.contains(field.name))
+      throw Error(owner + " needs " + backquoted(field.name) + ": " + field.doc, Exit::usage);
+  return table;
 }
 
 std::string share(std::int64_t part, std::int64_t all) {
@@ -99,10 +149,10 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
   const auto catalogue = program.catalogue();
   AdaptRequest request;
   request.model = options.model, request.tokenizer = options.tokenizer, request.out = options.out;
-  request.initializer = component(options.initializer);
-  check_initializer(catalogue, request.initializer);
+  request.initializer = resolved(catalogue, component(options.initializer));
   request.copy = options.copy, request.seed = static_cast<std::uint64_t>(options.seed);
   request.threads = options.threads;
+  if (!options.figure.empty()) request.figure = options.figure;
   if (!options.vectors.empty()) request.vectors = options.vectors;
   if (!options.corpus.empty()) {
     List files;
@@ -138,6 +188,9 @@ void add_adapt(CLI::App& app, Program& program) {
       ->capture_default_str();
   verb->add_option("--vectors", o->vectors, "Word vectors (.vec, .bin, GloVe), for initializers that compare words.");
   verb->add_option("--corpus", o->corpus, "Text files, for initializers that read text.");
+  verb->add_option(
+      "--figure", o->figure,
+      "Where to draw (SVG) old and new input rows on the two directions in which the old ones spread most.");
   verb->add_flag("--report", o->report, "Print what became of the rows.");
   verb->add_option("--text", o->texts, "Text files on which the report compares both models.");
   verb->add_option("--seed", o->seed, "Of what is drawn.")->check(CLI::NonNegativeNumber);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine_door.h"
+#include "inspect_plan.h"
 #include "kit/safetensors.h"
 #include "program.h"
 
@@ -128,6 +129,15 @@ void inspect_foreign(const Program& program, const std::filesystem::path& path) 
   print(program.json ? to_json(Value(table_of(report))) + "\n" : text_of(report, path));
 }
 
+/// Whether the path holds a mixing plan, which is shown then.
+bool inspect_plan(const Program& program, const std::filesystem::path& path, const std::string& token) {
+  const auto plan = read_plan(path);
+  if (!plan) return false;
+  const auto table = token.empty() ? summary_of(*plan) : rows_of(*plan, token);
+  print(program.json ? to_json(Value(table)) + "\n" : token.empty() ? summary_text(table) : rows_text(table));
+  return true;
+}
+
 bool is_ours(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "xp.json") || std::filesystem::exists(folder / "xp_tokenizer.json") ||
          std::filesystem::exists(folder / "state.safetensors");
@@ -184,14 +194,23 @@ void inspect_component(const Program& program, const std::string& kind, const st
 void add_inspect(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("inspect", "Shows a component's parameters, or what a file or artifact holds.");
   auto names = std::make_shared<std::vector<std::string>>();
-  verb->add_option("what", *names,
-                   "TYPE, KIND TYPE, a result, an artifact's folder, or a model or tokenizer of another tool.")
+  auto token = std::make_shared<std::string>();
+  verb->add_option(
+          "what", *names,
+          "TYPE, KIND TYPE, a result, an artifact's folder, the vocabulary.jsonl of `xp adapt`, or a model or "
+          "tokenizer of another tool.")
       ->required()
       ->expected(1, 2);
+  verb->add_option("--token", *token,
+                   "Of a vocabulary.jsonl or a mixing artifact: the old tokens of this new token's row.");
   verb->footer(
       "Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5\n  xp inspect MODEL_DIR\n  xp "
-      "inspect model.gguf");
+      "inspect model.gguf\n  xp inspect NEW_MODEL/vocabulary.jsonl --token ship");
   verb->callback([=, &program] {
+    if (names->size() == 1 && inspect_plan(program, names->front(), *token)) return;
+    if (!token->empty())
+      throw Error("--token asks a mixing plan: name the vocabulary.jsonl of `xp adapt` or a mixing artifact's folder",
+                  Exit::usage);
     if (names->size() == 1 && inspect_file(program, names->front())) return;
     inspect_component(program, names->size() == 2 ? names->front() : "", names->back());
   });

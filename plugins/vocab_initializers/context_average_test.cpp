@@ -13,7 +13,7 @@
 #include "testing/toy_corpus.h"
 #include "testing/toy_encoder.h"
 
-namespace contextual_average_test {
+namespace context_average_test {
 
 using namespace xp;
 using namespace xp::fixture;
@@ -55,7 +55,7 @@ struct Scene {
     weights.values = {table, table.mul(3), ops::full({source.size()}, 0.25, at::kFloat)};
   }
   MixPlan plan(const std::vector<std::string>& texts, Table more = {}, std::int64_t max_time = 0) {
-    more["type"] = "contextual_average";
+    more["type"] = "context_average";
     MixPlan out(source.size(), target.size());
     out.set_row(target.id("moon"), {{source.id("moon"), 1}}, "copy");
     const testing::ToyCorpus corpus(texts);
@@ -81,7 +81,7 @@ struct Scene {
 
 const Table kPlain{{"rescale", false}};
 
-TEST_CASE("contextual_average: over pieces, then over contexts, by hand") {
+TEST_CASE("context_average: over pieces, then over contexts, by hand") {
   Scene scene;
   // [begin] a sun ##flower [end] and [begin] sun ##flower moon a moon [end]
   const auto plan = scene.plan({"a sunflower", "sunflower moon a moon"}, kPlain);
@@ -99,7 +99,7 @@ TEST_CASE("contextual_average: over pieces, then over contexts, by hand") {
   CHECK(scene.row(scene.plan({"a"}, {{"rescale", false}, {"layer", 2}}), "a")[3] == 2);
 }
 
-TEST_CASE("contextual_average: contexts with unequal numbers of pieces count alike") {
+TEST_CASE("context_average: contexts with unequal numbers of pieces count alike") {
   Scene scene;
   // "flowers" is ##flower ##s here and, where the old tokenizer knows no word, one unknown token there.
   testing::ToyEncoder other{{"flowers", "x"}};
@@ -108,7 +108,7 @@ TEST_CASE("contextual_average: contexts with unequal numbers of pieces count ali
   const testing::ToyCorpus corpus({"x flowers", "flowers"});
   Telling model(scene.source, 0);
   testing::registry()
-      .make<VocabInitializer>({{"type", "contextual_average"}, {"rescale", false}})
+      .make<VocabInitializer>({{"type", "context_average"}, {"rescale", false}})
       ->plan({.source = scene.source,
               .target = other,
               .weights = &scene.weights,
@@ -124,7 +124,7 @@ TEST_CASE("contextual_average: contexts with unequal numbers of pieces count ali
         Approx(*scene.source.reserved("unk")));
 }
 
-TEST_CASE("contextual_average: rows get the mean norm of each table") {
+TEST_CASE("context_average: rows get the mean norm of each table") {
   Scene scene;
   const auto plan = scene.plan({"a sunflower"});
   const auto norm = [](const std::vector<float>& row) {
@@ -139,7 +139,7 @@ TEST_CASE("contextual_average: rows get the mean norm of each table") {
   for (int d = 0; d < 4; ++d) CHECK(scaled[d] == Approx(raw[d] / norm(raw)));
 }
 
-TEST_CASE("contextual_average: what has no context stays open, specials too") {
+TEST_CASE("context_average: what has no context stays open, specials too") {
   Scene scene;
   const auto plan = scene.plan({"moon", "", "a", "  "});
   std::set<std::string> open;
@@ -150,7 +150,7 @@ TEST_CASE("contextual_average: what has no context stays open, specials too") {
   CHECK(scene.passes == 0);  // nothing that is wanted stands there
 }
 
-TEST_CASE("contextual_average: the first contexts only") {
+TEST_CASE("context_average: the first contexts only") {
   Scene scene;
   const std::vector<std::string> texts{"a", "moon a", "moon moon a a", "moon moon moon moon a"};
   const auto time = [&](std::int64_t contexts) {
@@ -162,7 +162,7 @@ TEST_CASE("contextual_average: the first contexts only") {
   CHECK(time(100) == Approx((1 + 2 + 3 + 4 + 5) / 5.0));
 }
 
-TEST_CASE("contextual_average: long texts in windows; a place that a border cuts is no context") {
+TEST_CASE("context_average: long texts in windows; a place that a border cuts is no context") {
   Scene scene;
   // Windows of four tokens: moon moon a moon | moon sun ##flower a | moon moon moon sun | ##flower
   const std::string text = "moon moon a moon moon sunflower a moon moon moon sunflower";
@@ -173,7 +173,7 @@ TEST_CASE("contextual_average: long texts in windows; a place that a border cuts
   CHECK_THROWS_WITH(scene.plan({text}, {{"max_time", 2}}), ContainsSubstring("leaves no room for text"));
 }
 
-TEST_CASE("contextual_average: however many texts, passes stay small and the mean is the same") {
+TEST_CASE("context_average: however many texts, passes stay small and the mean is the same") {
   Scene scene;
   std::vector<std::string> texts;
   double sum = 0;
@@ -188,9 +188,9 @@ TEST_CASE("contextual_average: however many texts, passes stay small and the mea
   CHECK(scene.widest <= 8192);
 }
 
-TEST_CASE("contextual_average says what it is missing") {
+TEST_CASE("context_average says what it is missing") {
   Scene scene;
-  const auto made = testing::registry().make<VocabInitializer>({{"type", "contextual_average"}});
+  const auto made = testing::registry().make<VocabInitializer>({{"type", "context_average"}});
   const testing::ToyCorpus corpus({"a"});
   Telling model(scene.source, 0);
   MixPlan plan(scene.source.size(), scene.target.size());
@@ -210,4 +210,4 @@ TEST_CASE("contextual_average says what it is missing") {
   CHECK_THROWS_WITH(narrow.plan({"a"}), ContainsSubstring("`embedding.token` has rows of 2 numbers"));
 }
 
-}  // namespace contextual_average_test
+}  // namespace context_average_test

@@ -22,7 +22,7 @@ constexpr std::int64_t kUnboundedTime = 512;  ///< tokens of a window where the 
 /// Contextual weight distillation (Pavlova and Makhlouf 2023, "BIOptimus: Pre-training an Optimal Biomedical Language
 /// Model with Curriculum Learning for Named Entity Recognition"): a new row is what the old model says about the
 /// token where it stands, the mean over contexts of the mean over the token's old pieces of their outputs.
-class ContextualAverage final : public xp::VocabInitializer {
+class ContextAverage final : public xp::VocabInitializer {
  public:
   struct Params {
     std::int64_t contexts = 32, layer = 0, max_time = 0;
@@ -37,7 +37,7 @@ class ContextualAverage final : public xp::VocabInitializer {
       f.needs("artifact", "corpus");
     }
   };
-  explicit ContextualAverage(Params params) : p_(params) {}
+  explicit ContextAverage(Params params) : p_(params) {}
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
     if (!setting.corpus)
@@ -240,7 +240,7 @@ class ContextualAverage final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(contextual_average) {
-  registry.add<ContextualAverage>(
-      "contextual_average", "Mean of the old model's outputs for a token's pieces over its places in a corpus.");
+XP_PLUGIN(context_average) {
+  registry.add<ContextAverage>("context_average",
+                               "Mean of the old model's outputs for a token's pieces over its places in a corpus.");
 }
