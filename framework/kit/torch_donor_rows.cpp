@@ -1,6 +1,7 @@
 #include <set>
 
 #include "api/ops.h"
+#include "api/parameters.h"
 #include "kit/donor_rows.h"
 #include "kit/tensors.h"
 #include "kit/vocab_tables.h"

@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <unicode/locid.h>
 #include <unicode/unistr.h>
 
@@ -8,6 +9,7 @@
 
 #include "api/ops.h"
 #include "base/error.h"
+#include "kit/nearest.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 
@@ -85,29 +87,18 @@ std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const st
   for (std::size_t i = 0; i < among.covered.size(); ++i)
     if (among.covered[i]) candidates.push_back(static_cast<std::int64_t>(i));
   std::vector<std::vector<Near>> out(rows.size());
-  k = std::min<std::int64_t>(k, std::ssize(candidates));
-  if (k <= 0) return out;
-  const auto keys = among.vectors.index_select(0, tensor_of(candidates)).t();
-  constexpr std::size_t kBlock = 1024;  // a block of cosines stays in the cache of a small machine
-  for (std::size_t begin = 0; begin < rows.size(); begin += kBlock) {
-    const auto end = std::min(begin + kBlock, rows.size());
-    const std::vector<std::int64_t> ids(rows.begin() + static_cast<std::ptrdiff_t>(begin),
-                                        rows.begin() + static_cast<std::ptrdiff_t>(end));
-    const auto cosines = of.vectors.index_select(0, tensor_of(ids)).matmul(keys);
-    const auto [values, places] = cosines.topk(k, 1);
-    const auto v = values.contiguous(), p = places.contiguous();
-    for (std::size_t i = begin; i < end; ++i)
-      for (std::int64_t j = 0; j < k; ++j) {
-        const auto at = static_cast<std::int64_t>(i - begin) * k + j;
-        out[i].push_back(
-            {static_cast<TokenId>(candidates[static_cast<std::size_t>(p.const_data_ptr<std::int64_t>()[at])]),
-             static_cast<double>(v.const_data_ptr<float>()[at])});
-      }
-  }
-  for (auto& list : out)
-    std::stable_sort(list.begin(), list.end(), [](const Near& a, const Near& b) {
-      return a.cosine != b.cosine ? a.cosine > b.cosine : a.token < b.token;
-    });
+  if (k <= 0 || candidates.empty() || rows.empty()) return out;
+  const auto queries = of.vectors.index_select(0, tensor_of(std::vector<std::int64_t>(rows.begin(), rows.end())));
+  const auto keys = among.vectors.index_select(0, tensor_of(candidates));
+  const auto view = [](const at::Tensor& t) {
+    return VectorRows{t.const_data_ptr<float>(), static_cast<std::size_t>(t.size(0)),
+                      static_cast<std::size_t>(t.size(1))};
+  };
+  const auto found = nearest_rows(view(queries), view(keys), static_cast<std::size_t>(k), at::get_num_threads());
+  const auto each = found.size() / rows.size();
+  for (std::size_t i = 0; i < found.size(); ++i)
+    out[i / each].push_back(
+        {static_cast<TokenId>(candidates[static_cast<std::size_t>(found[i].row)]), found[i].cosine});
   return out;
 }
 

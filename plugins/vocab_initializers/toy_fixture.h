@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "api/ops.h"
+#include "api/parameters.h"
 #include "base/file.h"
 #include "kit/mixing.h"
 #include "kit/vocab_transfer.h"

@@ -1,0 +1,163 @@
+#include "kit/nearest.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "kit/nearest_screen.h"
+
+namespace nearest_test {
+
+using namespace xp;
+
+struct Vectors {
+  std::vector<float> numbers;
+  std::size_t dim = 0;
+  VectorRows rows() const { return {numbers.data(), numbers.size() / dim, dim}; }
+};
+
+double normal(RandomStream& stream) {
+  double sum = 0;
+  for (int i = 0; i < 12; ++i) sum += stream.uniform();
+  return sum - 6;
+}
+
+/// Rows around one of `centres`, so near to it that cosines agree to many digits.
+Vectors clustered(std::size_t rows, std::size_t dim, std::size_t centres, double spread, std::uint64_t seed) {
+  Vectors out{{}, dim};
+  std::vector<double> middle(centres * dim);
+  RandomStream of_centres(99), stream(seed);
+  for (double& one : middle) one = normal(of_centres);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const auto c = static_cast<std::size_t>(stream.below(static_cast<std::int64_t>(centres)));
+    for (std::size_t d = 0; d < dim; ++d)
+      out.numbers.push_back(static_cast<float>(middle[c * dim + d] + spread * normal(stream)));
+  }
+  return out;
+}
+
+double dot(const float* a, const float* b, std::size_t n) {
+  long double sum = 0;
+  for (std::size_t d = 0; d < n; ++d) sum += static_cast<long double>(a[d]) * static_cast<long double>(b[d]);
+  return static_cast<double>(sum);
+}
+
+/// Every pair, and a whole sort.
+std::vector<Neighbour> by_brute_force(const VectorRows& queries, const VectorRows& keys, std::size_t k) {
+  std::vector<Neighbour> out;
+  for (std::size_t q = 0; q < queries.rows; ++q) {
+    std::vector<Neighbour> all;
+    const float* a = queries.data + q * queries.dim;
+    for (std::size_t j = 0; j < keys.rows; ++j) {
+      const float* b = keys.data + j * keys.dim;
+      const double lengths = std::sqrt(dot(a, a, keys.dim)) * std::sqrt(dot(b, b, keys.dim));
+      all.push_back({static_cast<std::int64_t>(j), lengths > 0 ? dot(a, b, keys.dim) / lengths : 0});
+    }
+    std::sort(all.begin(), all.end(), [](const Neighbour& x, const Neighbour& y) {
+      return x.cosine != y.cosine ? x.cosine > y.cosine : x.row < y.row;
+    });
+    out.insert(out.end(), all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(k, keys.rows)));
+  }
+  return out;
+}
+
+/// The same rows, unless cosines differ by less than double can tell apart.
+void check_equal(const std::vector<Neighbour>& found, const std::vector<Neighbour>& wanted) {
+  REQUIRE(found.size() == wanted.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    INFO("place " << i << ": row " << found[i].row << " instead of " << wanted[i].row);
+    CHECK(std::abs(found[i].cosine - wanted[i].cosine) < 1e-14);
+    if (found[i].row != wanted[i].row && i + 1 < found.size() && i > 0)
+      CHECK((std::abs(wanted[i].cosine - wanted[i + 1].cosine) < 1e-14 ||
+             std::abs(wanted[i].cosine - wanted[i - 1].cosine) < 1e-14));
+  }
+}
+
+TEST_CASE("neighbours that differ in the sixth digit are those of a search over all pairs") {
+  for (const double spread : {1.0, 1e-2, 1e-4})
+    for (const std::size_t dim : {2, 7, 48, 300}) {
+      INFO("spread " << spread << ", dimension " << dim);
+      const auto queries = clustered(45, dim, 5, spread, 1), keys = clustered(700, dim, 5, spread, 2);
+      check_equal(nearest_rows(queries.rows(), keys.rows(), 10, 1), by_brute_force(queries.rows(), keys.rows(), 10));
+    }
+}
+
+TEST_CASE("a large number that all rows share, or some have, takes nothing away") {
+  auto queries = clustered(40, 96, 6, 0.5, 3), keys = clustered(500, 96, 6, 0.5, 4);
+  for (auto* side : {&queries, &keys})
+    for (std::size_t r = 0; r < side->rows().rows; ++r) {
+      side->numbers[r * 96 + 5] += 300;
+      side->numbers[r * 96 + 7] *= r % 3 == 0 ? -200.0F : 1.0F;
+    }
+  check_equal(nearest_rows(queries.rows(), keys.rows(), 7, 1), by_brute_force(queries.rows(), keys.rows(), 7));
+}
+
+TEST_CASE("rows of any length count by direction, equal ones by number, zeros as orthogonal") {
+  const Vectors keys{{0, 0, 1, 0, 1e-30F, 0, 1e30F, 0, -1, 0, 0, 2, 1, 0}, 2};
+  const Vectors queries{{5, 0, 0, 0, 0, 1e-20F}, 2};
+  const auto found = nearest_rows(queries.rows(), keys.rows(), 100);
+  std::vector<std::int64_t> rows;
+  for (const auto& one : found) rows.push_back(one.row);
+  CHECK(rows == std::vector<std::int64_t>{1, 2, 3, 6, 0, 5, 4, 0, 1, 2, 3, 4, 5, 6, 5, 0, 1, 2, 3, 4, 6});
+  CHECK(found[0].cosine == 1);
+  CHECK(found[6].cosine == -1);
+}
+
+TEST_CASE("any number of threads and every k gives the same neighbours") {
+  const auto queries = clustered(1000, 20, 9, 0.7, 5), keys = clustered(333, 20, 9, 0.7, 6);
+  const auto one = nearest_rows(queries.rows(), keys.rows(), 333, 1);
+  const auto four = nearest_rows(queries.rows(), keys.rows(), 333, 4), few = nearest_rows(queries.rows(), keys.rows(), 3, 2);
+  REQUIRE(one.size() == four.size());
+  for (std::size_t i = 0; i < one.size(); ++i) REQUIRE((one[i].row == four[i].row && one[i].cosine == four[i].cosine));
+  for (std::size_t q = 0; q < 1000; ++q)
+    for (std::size_t n = 0; n < 3; ++n) REQUIRE(few[q * 3 + n].row == one[q * 333 + n].row);
+}
+
+TEST_CASE("vectors that cannot be compared are errors, and nothing has no neighbours") {
+  const Vectors flat{{1, 2, 3}, 3}, deep{{1, 2}, 2}, broken{{1, std::numeric_limits<float>::quiet_NaN(), 2}, 3};
+  CHECK_THROWS_WITH(nearest_rows(flat.rows(), deep.rows(), 1), Catch::Matchers::ContainsSubstring("3 and 2"));
+  CHECK_THROWS_WITH(nearest_rows(flat.rows(), broken.rows(), 1), Catch::Matchers::ContainsSubstring("not finite"));
+  CHECK(nearest_rows({nullptr, 0, 3}, flat.rows(), 1).empty());
+  CHECK(nearest_rows(flat.rows(), {nullptr, 0, 3}, 1).empty());
+  CHECK(nearest_rows(flat.rows(), flat.rows(), 0).empty());
+}
+
+TEST_CASE("screening by 16 bits passes what whole sums pass") {
+  RandomStream stream(7);
+  for (const std::size_t pairs : {1, 2, 150, 2000}) {
+    const auto most = static_cast<std::int64_t>(std::min(63.0, std::sqrt(32000.0 / (2.0 * static_cast<double>(pairs)))));
+    const auto drawn = [&] { return stream.below(2 * most + 1) - most; };
+    std::vector<std::int8_t> keys(pairs * 2 * kScreenKeys);
+    std::vector<std::uint8_t> queries(pairs * 4 * kScreenQueries);
+    std::vector<int> key_sums(kScreenKeys), wanted(kScreenKeys * kScreenQueries);
+    for (auto& one : keys) one = static_cast<std::int8_t>(2 * drawn() / (pairs == 1 ? 1 : 2));
+    for (std::size_t p = 0; p < pairs; ++p)
+      for (std::size_t q = 0; q < kScreenQueries; ++q)
+        for (std::size_t half = 0; half < 2; ++half) {
+          auto* to = queries.data() + (p * kScreenQueries + q) * 4;
+          to[half] = to[half + 2] = static_cast<std::uint8_t>(kQueryZero + drawn());
+          for (std::size_t j = 0; j < kScreenKeys; ++j)
+            wanted[q * kScreenKeys + j] += (to[half] - kQueryZero) * keys[(p * kScreenKeys + j) * 2 + half];
+        }
+    for (std::size_t p = 0; p < pairs; ++p)
+      for (std::size_t j = 0; j < kScreenKeys; ++j)
+        key_sums[j] += keys[(p * kScreenKeys + j) * 2] + keys[(p * kScreenKeys + j) * 2 + 1];
+    std::vector<std::int16_t> start(kScreenKeys), floor(kScreenQueries);
+    for (std::size_t j = 0; j < kScreenKeys; ++j) start[j] = static_cast<std::int16_t>(100 - kQueryZero * key_sums[j]);
+    for (std::size_t q = 0; q < kScreenQueries; ++q)
+      floor[q] = static_cast<std::int16_t>(wanted[q * kScreenKeys + q] + 100 - static_cast<int>(q % 2));
+    std::uint32_t mask[kScreenQueries];
+    screen(keys.data(), queries.data(), pairs, start.data(), floor.data(), mask);
+    for (std::size_t q = 0; q < kScreenQueries; ++q)
+      for (std::size_t j = 0; j < kScreenKeys; ++j) {
+        REQUIRE(std::abs(wanted[q * kScreenKeys + j] + 100) <= 32767);
+        REQUIRE((mask[q] >> j & 1) == (wanted[q * kScreenKeys + j] + 100 > floor[q] ? 1 : 0));
+      }
+  }
+}
+
+}  // namespace nearest_test
