@@ -11,7 +11,7 @@
 namespace xp {
 namespace {
 
-constexpr double kScale = 0.02;          // standard deviation of what the network reads
+constexpr double kScale = 0.02;           // standard deviation of what the network reads
 constexpr double kLeastDeviation = 1e-8;  // of a dimension in which all rows are equal
 
 at::Tensor affine(Weights w, Param weight, Param bias, const at::Tensor& x) {
@@ -53,9 +53,9 @@ Hypernetwork::Hypernetwork(const HypernetworkSettings& settings, const std::vect
   }
   if (s_.heads == 0) s_.heads = std::max<std::int64_t>(1, s_.width / 64);
   if (s_.width % s_.heads != 0)
-    throw Error("`heads` is " + std::to_string(s_.heads) + " and does not divide the width " +
-                    std::to_string(s_.width),
-                Exit::usage);
+    throw Error(
+        "`heads` is " + std::to_string(s_.heads) + " and does not divide the width " + std::to_string(s_.width),
+        Exit::usage);
   in_ = dense("in", read, s_.width, -1, 0.02);
   first_ = projector("first", -1);
   wanted_.push_back({{"position", "position", -1, Lifetime::keep}, {s_.max_pieces, s_.width}, {0, 0.02}});
@@ -64,7 +64,8 @@ Hypernetwork::Hypernetwork(const HypernetworkSettings& settings, const std::vect
     const auto name = "layer." + std::to_string(i) + ".";
     const auto square = [&](const char* part) { return dense(name + part, s_.width, s_.width, i, 0.02); };
     Layer layer;
-    layer.query = square("query"), layer.key = square("key"), layer.value = square("value"), layer.out = square("out");
+    layer.query = square("query"), layer.key = square("key"), layer.value = square("value"),
+    layer.out = square("out");
     layer.attention_norm = norm(name + "attention_norm", i);
     layer.wide = dense(name + "wide", s_.width, 2 * s_.width, i, 0.02);
     layer.narrow = dense(name + "narrow", 2 * s_.width, s_.width, i, 0.02);
@@ -117,11 +118,11 @@ at::Tensor Hypernetwork::run(Weights w, const Layer& layer, const at::Tensor& x)
   const auto split = [&](const Affine& part) {
     return affine(w, part.weight, part.bias, x).view({n, time, s_.heads, size}).transpose(1, 2);
   };
-  const auto mixed = ops::scaled_dot_product_attention(split(layer.query), split(layer.key), split(layer.value), {}, false, false)
-                         .transpose(1, 2)
-                         .reshape({n, time, s_.width});
-  const auto attended =
-      normed(w, layer.attention_norm, x + affine(w, layer.out.weight, layer.out.bias, mixed));
+  const auto mixed =
+      ops::scaled_dot_product_attention(split(layer.query), split(layer.key), split(layer.value), {}, false, false)
+          .transpose(1, 2)
+          .reshape({n, time, s_.width});
+  const auto attended = normed(w, layer.attention_norm, x + affine(w, layer.out.weight, layer.out.bias, mixed));
   const auto wide = ops::gelu(affine(w, layer.wide.weight, layer.wide.bias, attended));
   return normed(w, layer.norm, attended + affine(w, layer.narrow.weight, layer.narrow.bias, wide));
 }
@@ -168,12 +169,15 @@ std::vector<at::Tensor> Hypernetwork::predict(Weights w, const std::vector<Vocab
       const auto& own = pieces[static_cast<std::size_t>(i)];
       ids.insert(ids.end(), own.begin(), own.begin() + static_cast<std::ptrdiff_t>(length));
     }
-    const auto made = same_length(w, tables, tensor_of(ids, {std::ssize(group), static_cast<std::int64_t>(length)}).to(tables.front().rows.device()));
+    const auto made = same_length(
+        w, tables,
+        tensor_of(ids, {std::ssize(group), static_cast<std::int64_t>(length)}).to(tables.front().rows.device()));
     for (std::size_t t = 0; t < made.size(); ++t) parts[t].push_back(made[t]);
     order.insert(order.end(), group.begin(), group.end());
   }
   std::vector<std::int64_t> place(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i) place[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < order.size(); ++i)
+    place[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
   const auto back = tensor_of(place).to(tables.front().rows.device());
   std::vector<at::Tensor> out;
   for (const auto& part : parts) out.push_back(ops::cat(part).index_select(0, back));

@@ -63,7 +63,8 @@ void add_substrings(std::string_view word, std::int64_t count, std::size_t max_c
     for (std::size_t to = from; to < std::min(from + max_chars, chars.size()); ++to) {
       if (to > from && (chars[to].mark || (to > first && chars[to].kind != chars[first].kind))) break;
       const auto end = to + 1 < chars.size() ? chars[to + 1].begin : word.size();
-      masses[word.substr(chars[from].begin, end - chars[from].begin)] += static_cast<double>(count) * static_cast<double>(to + 1 - from);
+      masses[word.substr(chars[from].begin, end - chars[from].begin)] +=
+          static_cast<double>(count) * static_cast<double>(to + 1 - from);
     }
   }
 }

@@ -1,5 +1,5 @@
-// A hypernetwork learns to give a frozen model rows for the tokens of any tokenizer: each step draws a vocabulary, cuts the
-// texts by it and lets the model predict them with predicted rows.
+// A hypernetwork learns to give a frozen model rows for the tokens of any tokenizer: each step draws a vocabulary,
+// cuts the texts by it and lets the model predict them with predicted rows.
 #include <algorithm>
 #include <unordered_map>
 
@@ -30,9 +30,9 @@ struct StepVocabulary {
   std::vector<std::int64_t> before, after;       ///< around a text, ids of this vocabulary
 };
 
-/// Zero-shot tokenizer transfer (Minixhofer, Ponti and Vulic 2024, section 3): the network is trained through the frozen
-/// model's own loss, beside the distance of its rows from those that the model has. `words` stand for the queue of recent
-/// texts that the paper draws vocabularies from, so that a step depends on its number alone.
+/// Zero-shot tokenizer transfer (Minixhofer, Ponti and Vulic 2024, section 3): the network is trained through the
+/// frozen model's own loss, beside the distance of its rows from those that the model has. `words` stand for the
+/// queue of recent texts that the paper draws vocabularies from, so that a step depends on its number alone.
 class TrainHypernetwork final : public xp::Objective {
  public:
   struct Network {
@@ -63,11 +63,16 @@ class TrainHypernetwork final : public xp::Objective {
       f.add(&Params::network, "network", "The hypernetwork.");
       f.add(&Params::pieces, "pieces", "Tokens of a drawn vocabulary, beside single characters.").min(16);
       f.add(&Params::draws, "draws", "Words that a vocabulary is made from.").min(1);
-      f.add(&Params::max_chars, "max_chars", "Characters of a token, the mark of a word's start included.").min(2).max(255);
-      f.add(&Params::noise, "noise", "Median of the standard deviation of noise on a token's share of the text.").min(0);
-      f.add(&Params::noise_log_sd, "noise_log_sd", "Standard deviation of the logarithm of that standard deviation.").min(0);
+      f.add(&Params::max_chars, "max_chars", "Characters of a token, the mark of a word's start included.")
+          .min(2)
+          .max(255);
+      f.add(&Params::noise, "noise", "Median of the standard deviation of noise on a token's share of the text.")
+          .min(0);
+      f.add(&Params::noise_log_sd, "noise_log_sd", "Standard deviation of the logarithm of that standard deviation.")
+          .min(0);
       f.add(&Params::mask_rate, "mask_rate", "Share of the tokens that `mlm` hides.").above(0).below(1);
-      f.add(&Params::row_steps, "row_steps", "First steps that only learn the model's own rows, without text.").min(0);
+      f.add(&Params::row_steps, "row_steps", "First steps that only learn the model's own rows, without text.")
+          .min(0);
       f.add(&Params::row_tokens, "row_tokens", "Tokens of the model in each of these steps.").min(1);
       f.add(&Params::row_weight, "row_weight", "Weight of the distance from the model's own rows after them.").min(0);
       f.needs("field", "ids");
@@ -82,7 +87,8 @@ class TrainHypernetwork final : public xp::Objective {
   void build(xp::BuildContext& context) override {
     const auto& host = context.parameters("primary");
     if (std::any_of(host.values.begin(), host.values.end(), [](const auto& value) { return value.requires_grad(); }))
-      throw xp::Error("the model of a hypernetwork stays as it is: write it as a tower with `train = \"none\"`", xp::Exit::usage);
+      throw xp::Error("the model of a hypernetwork stays as it is: write it as a tower with `train = \"none\"`",
+                      xp::Exit::usage);
     encoder_ = context.tokenizer();
     if (!encoder_) throw xp::Error("the model has no tokenizer, so its rows have no names", xp::Exit::usage);
     host_ = &context.model("primary");
@@ -91,7 +97,8 @@ class TrainHypernetwork final : public xp::Objective {
     const auto& words = state.strings("words");
     const auto& counts = state.ints("counts").data;
     if (words.size() != counts.size())
-      throw xp::Error("artifact " + xp::backquoted(p_.words.text) + " has not one count for each word", xp::Exit::data);
+      throw xp::Error("artifact " + xp::backquoted(p_.words.text) + " has not one count for each word",
+                      xp::Exit::data);
     for (std::size_t i = 0; i < words.size(); ++i) words_.push_back({words[i], counts[i]});
     const auto& n = p_.network;
     tables_ = xp::vocab_tables(host);
@@ -105,8 +112,7 @@ class TrainHypernetwork final : public xp::Objective {
   xp::Counts counts(const xp::Batch& batch) const override {
     const auto& mask = batch.dense("input.mask");
     const auto tokens = mask.sum(1).to(at::kDouble);
-    return {{"language_model", p_.task == Task::mlm ? tokens * p_.mask_rate : tokens},
-            {"rows", tokens.new_ones({})}};
+    return {{"language_model", p_.task == Task::mlm ? tokens * p_.mask_rate : tokens}, {"rows", tokens.new_ones({})}};
   }
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
@@ -190,14 +196,14 @@ class TrainHypernetwork final : public xp::Objective {
     for (const auto& piece : drawn) {
       const auto& pieces = pieces_of(piece.text);
       if (pieces.empty()) continue;
-      if (pieces.size() == 1)
-        out.same.push_back(std::ssize(out.pieces)), out.host.push_back(pieces.front());
+      if (pieces.size() == 1) out.same.push_back(std::ssize(out.pieces)), out.host.push_back(pieces.front());
       out.pieces.push_back(pieces), scores.push_back(piece.score), texts.push_back(piece.text);
     }
     if (texts.empty()) throw xp::Error("the model's tokenizer spells no drawn token", xp::Exit::data);
     add_reserved(out);
     constexpr double kUnknownCost = 10;  // beyond the rarest piece, as in sentencepiece
-    out.model = std::make_unique<xp::UnigramModel>(static_cast<std::int32_t>(out.unknown), scores.back() - kUnknownCost);
+    out.model =
+        std::make_unique<xp::UnigramModel>(static_cast<std::int32_t>(out.unknown), scores.back() - kUnknownCost);
     for (std::size_t i = 0; i < texts.size(); ++i) out.model->add(texts[i], static_cast<std::int32_t>(i), scores[i]);
     return now_ = std::move(out);
   }
@@ -237,7 +243,8 @@ class TrainHypernetwork final : public xp::Objective {
     return out;
   }
 
-  /// Ids of the step's vocabulary for each text as the model's tokenizer spells it, framed; no longer than the model reads.
+  /// Ids of the step's vocabulary for each text as the model's tokenizer spells it, framed; no longer than the model
+  /// reads.
   std::vector<std::vector<std::int64_t>> cut(const xp::Batch& batch, const StepVocabulary& vocabulary) const {
     const auto all = batch.dense("ids").cpu().contiguous(), masks = batch.dense("input.mask").cpu().contiguous();
     const auto time = all.size(1);
@@ -304,10 +311,10 @@ class TrainHypernetwork final : public xp::Objective {
     std::map<const void*, at::Tensor> replaced;
     std::size_t next = 0;
     for (const auto i : host.distinct())
-      if (host.info[i].role.starts_with("vocab."))
-        replaced[host.values[i].unsafeGetTensorImpl()] = tables[next++];
+      if (host.info[i].role.starts_with("vocab.")) replaced[host.values[i].unsafeGetTensorImpl()] = tables[next++];
     for (auto& weight : weights)
-      if (const auto found = replaced.find(weight.unsafeGetTensorImpl()); found != replaced.end()) weight = found->second;
+      if (const auto found = replaced.find(weight.unsafeGetTensorImpl()); found != replaced.end())
+        weight = found->second;
     const auto picked = xp::labelled(texts.labels);
     const xp::ForwardInput in{.vectors = host_->embed(weights, texts.ids),
                               .mask = texts.mask,

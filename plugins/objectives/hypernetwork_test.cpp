@@ -135,6 +135,15 @@ objective = { type = "hypernetwork", words = "words", pieces = 60, draws = 300, 
 optimizer = { type = "adamw", lr = 3e-3 }
 batch     = { items = 16, micro = 5 }
 stop      = "60 steps"
+[stage.new_tokens]
+type   = "train_tokenizer"
+method = { type = "unigram", vocab_size = 160 }
+corpus = "text"
+[stage.moved]
+type        = "transfer_vocabulary"
+model       = "trained"
+tokenizer   = "new_tokens"
+initializer = { type = "zett", hypernetwork = "learnt" }
 )";
 
 struct Project : RecipeRun {
@@ -164,6 +173,29 @@ TEST_CASE("a hypernetwork learns through the frozen model, which stays bit for b
   CHECK(mean(rows, 15, 20) < 0.8 * mean(rows, 0, 5));
   CHECK(mean(text, 0, 20) == 0);
   CHECK(mean(text, 50, 60) < mean(text, 20, 30));
+}
+
+TEST_CASE("zett sets every new token that the old tokenizer can spell to what the hypernetwork predicts") {
+  const Project project("60");
+  const auto host = project.checkpoint("trained"), learnt = project.checkpoint("learnt"),
+             moved = project.checkpoint("moved");
+  const auto source = project.tokenizer("trained"), target = project.tokenizer("moved");
+  const auto tables = vocab_tables(host.parameters);
+  const Hypernetwork network({.layers = 1}, tables);
+  std::vector<at::Tensor> w;
+  for (const auto& one : network.wanted())
+    w.push_back(learnt.objective_parameters.values[learnt.objective_parameters.find("objective." + one.info.name)]);
+  const auto& rows = moved.parameters.values[moved.parameters.select("role:vocab.input").at(0)];
+  const auto record = project.record("moved");
+  std::size_t predicted = 0;
+  for (TokenId id = 0; id < target->size(); ++id) {
+    if (record.ledgers.at("tokens").rows.at(static_cast<std::size_t>(id)).at(2) != "hypernetwork") continue;
+    const auto pieces = source->pieces(target->key(id));
+    CHECK(pieces.size() > 1);  // one piece would be the same token
+    CHECK(apart(rows[id], network.predict(w, tables, Pieces{pieces})[0][0]) < 1e-5);
+    ++predicted;
+  }
+  CHECK(predicted > 10);
 }
 
 TEST_CASE("the model of a hypernetwork must be frozen") {

@@ -94,8 +94,8 @@ class Ramen final : public xp::VocabInitializer {
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    const auto bare = p_.counts.empty() ? by_vectors(setting, plan)
-                                        : set_translated(translations(setting, p_.counts, 0), plan);
+    const auto bare =
+        p_.counts.empty() ? by_vectors(setting, plan) : set_translated(translations(setting, p_.counts, 0), plan);
     auto tables = setting.weights ? xp::vocab_statistics(*setting.weights) : std::vector<xp::TableStatistics>{};
     for (auto& table : tables) {
       const auto width = table.mean.size();

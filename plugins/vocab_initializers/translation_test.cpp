@@ -18,7 +18,8 @@ struct Parallel : Files {
   Toy toy{{"ship", "boat", "sun"}, {"Boot", "sun", "Fee", "rar"}};
   Parallel() {
     write("counts.tsv",
-          "ship\tBoot\t30\nboat\tBoot\t10\nnone\tBoot\t99\nboat\tnichts\t99\nship\tsun\t12\nboat\tsun\t11\nship\trar\t9\n");
+          "ship\tBoot\t30\nboat\tBoot\t10\nnone\tBoot\t99\nboat\tnichts\t99\nship\tsun\t12\nboat\tsun\t11\nship\trar"
+          "\t9\n");
   }
   Table settings(const char* type) const { return {{"type", type}, {"counts", path("counts.tsv")}}; }
 };
@@ -67,7 +68,8 @@ TEST_CASE("RAMEN from vectors: words count by 1 / rank, only as they stand after
   CHECK(toy.row(settings, "##e").rule == "random");
 }
 
-TEST_CASE("trans-tokenization leaves rare pairs out, counts shared tokens once, and falls back to the unknown token") {
+TEST_CASE(
+    "trans-tokenization leaves rare pairs out, counts shared tokens once, and falls back to the unknown token") {
   const Parallel files;
   const auto boot = files.toy.row(files.settings("trans_tokenization"), "Boot");
   CHECK_THAT(files.toy.weight(boot, "ship"), WithinAbs(0.75, 1e-12));

@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::size_t kAtOnce = 16384;  // tokens of one pass
 
-/// Rows that a hypernetwork predicts from the rows of a token's pieces in the model that it was trained for (Minixhofer,
-/// Ponti and Vulic 2024, section 3). A variant of that model gets the same rows. Tokens without pieces stay open.
+/// Rows that a hypernetwork predicts from the rows of a token's pieces in the model that it was trained for
+/// (Minixhofer, Ponti and Vulic 2024, section 3). A variant of that model gets the same rows. Tokens without pieces
+/// stay open.
 class Zett final : public xp::VocabInitializer {
  public:
   struct Params {
@@ -66,8 +67,9 @@ class Zett final : public xp::VocabInitializer {
         return one.role == table.role && one.rows.sizes().slice(1) == table.rows.sizes().slice(1);
       };
       if (std::none_of(known.begin(), known.end(), same))
-        throw xp::Error("the hypernetwork " + xp::backquoted(p_.hypernetwork.text) + " predicts no rows for the table " +
-                            xp::backquoted(table.role) + " of this model; train one for a model of its kind",
+        throw xp::Error("the hypernetwork " + xp::backquoted(p_.hypernetwork.text) +
+                            " predicts no rows for the table " + xp::backquoted(table.role) +
+                            " of this model; train one for a model of its kind",
                         xp::Exit::usage);
     }
   }
@@ -76,7 +78,8 @@ class Zett final : public xp::VocabInitializer {
     const auto found = from.objective.find("network");
     const auto* network = found == from.objective.end() ? nullptr : found->second.as<xp::Table>();
     if (!network)
-      throw xp::Error("the checkpoint " + xp::backquoted(p_.hypernetwork.text) + " holds no hypernetwork", xp::Exit::usage);
+      throw xp::Error("the checkpoint " + xp::backquoted(p_.hypernetwork.text) + " holds no hypernetwork",
+                      xp::Exit::usage);
     xp::HypernetworkSettings out;
     const auto number = [&](const char* name, std::int64_t& into) {
       if (const auto one = network->find(name); one != network->end())
@@ -107,4 +110,6 @@ class Zett final : public xp::VocabInitializer {
 
 }  // namespace
 
-XP_PLUGIN(zett) { registry.add<Zett>("zett", "Rows that a hypernetwork predicts from the rows of a token's pieces."); }
+XP_PLUGIN(zett) {
+  registry.add<Zett>("zett", "Rows that a hypernetwork predicts from the rows of a token's pieces.");
+}
