@@ -175,12 +175,17 @@ class Models(unittest.TestCase):
                     self.assertEqual(config["pad_token_id"], 4)
                 self.assertEqual(said["target_tokens"], 17)
 
-    def test_an_output_table_of_its_own_takes_the_first_piece(self):
-        out, _ = self.adapt(self.model("llama"), self.new_tokenizer(), "eeve")
-        ledger = [json.loads(line) for line in (out / "vocabulary.jsonl").read_text().splitlines()]
-        self.assertTrue(all("roles" not in one for one in ledger))  # whole words have no pieces
-        out, said = self.adapt(self.model("llama"), self.new_tokenizer(), "interpolate:of=[{type = 'mean'}, {type = 'mean'}],weights=[1, 2]")
+    def test_settings_of_an_initializer_may_hold_commas_and_mistakes_inside_are_found(self):
+        model, new = self.model("llama"), self.new_tokenizer()
+        _, said = self.adapt(model, new, "interpolate:of=[{type = 'mean'}, {type = 'mean'}],weights=[1, 2]")
         self.assertEqual(said["rules"], {"copy": 15, "mean+mean": 2})
+        for initializer, code, words in (("first_of:of=[{type = 'meen'}]", 3, "did you mean `mean`?"),
+                                         ("first_of:of=[{type = 'focus', weights = 1}]", 2, "is not a parameter of initializer `focus`"),
+                                         ("first_of", 2, "initializer `first_of` needs `of`"), ("clp", 2, "initializer `clp` needs `donor`")):
+            with self.subTest(initializer):
+                refused = self.xp("adapt", "--model", model, "--tokenizer", new, "--initializer", initializer, "--out", self.folder / "none")
+                self.assertEqual(refused.returncode, code, refused.stderr)
+                self.assertIn(words, refused.stderr)
 
     def test_initializers_take_files_and_models_by_path(self):
         model, donor = self.model("llama"), self.model("llama_tied", [*OTHER, *WORDS[:21], "x", "y"])
@@ -204,7 +209,7 @@ class Models(unittest.TestCase):
         self.assertEqual({one["token"] for one in summary["most_used"]}, {"w30", "w29"})
         said = self.fine("inspect", focus / "vocabulary.jsonl", "--token", "new")
         self.assertRegex(said, r"16 new: similarity\n  w30  0\.7\d*\n  w29  0\.2\d*\n")
-        refused = self.xp("inspect", focus / "vocabulary.jsonl", "--token", "gnu")
+        refused = self.xp("inspect", focus / "vocabulary.jsonl", "--token", "neww")
         self.assertEqual(refused.returncode, 2)
         self.assertIn("did you mean `new`?", refused.stderr)
         (focus / "vocabulary.jsonl").write_text('{"id": 0}\n')
