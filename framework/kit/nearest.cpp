@@ -102,15 +102,13 @@ struct Extent {
     for (const double one : x) squares += one * one, number = std::max(number, std::abs(one));
     length = std::max(length, std::sqrt(squares));
   }
-  void take(const Extent& other) {
-    length = std::max(length, other.length), number = std::max(number, other.number);
-  }
+  void take(const Extent& other) { length = std::max(length, other.length), number = std::max(number, other.number); }
 };
 
-/// Screening: cos(q, k) = (q - m)(k - m) + m(k - m) + q m for unit vectors and m the mean of the keys, which takes out
-/// what all have in common. A rotation spreads single large numbers over all dimensions. q - m and k - m are rounded to
-/// integers u = s (q - m) - e and v = t (k - m) - f; then s t (q - m)(k - m) differs from u v by u f + e t (k - m), which
-/// is at most |u| |f| + |e| t |k - m|. Keys above this limit are compared exactly.
+/// Screening: cos(q, k) = (q - m)(k - m) + m(k - m) + q m for unit vectors and m the mean of the keys, which takes
+/// out what all have in common. A rotation spreads single large numbers over all dimensions. q - m and k - m are
+/// rounded to integers u = s (q - m) - e and v = t (k - m) - f; then s t (q - m)(k - m) differs from u v by u f + e t
+/// (k - m), which is at most |u| |f| + |e| t |k - m|. Keys above this limit are compared exactly.
 class Search {
  public:
   Search(const VectorRows& queries, const VectorRows& keys, std::size_t k, std::int64_t threads)
@@ -207,7 +205,7 @@ class Search {
     const Search& s_;
     std::size_t begin_, end_;
     std::vector<std::vector<Neighbour>> best_;  ///< heaps, the farthest at the front
-    std::vector<double> shifts_;  ///< a cosine c is possible above scale() * c + shift
+    std::vector<double> shifts_;                ///< a cosine c is possible above scale() * c + shift
     std::vector<std::uint8_t> packed_;
     std::vector<std::int16_t> floors_;
     std::vector<double> scratch_;
@@ -222,7 +220,8 @@ class Search {
       const float* row = rows.data + r * rows.dim;
       const double length = std::sqrt(dot(row, row, rows.dim));
       if (!std::isfinite(length))
-        throw Error(std::string(what) + " " + std::to_string(r) + " of a search for neighbours holds a number that is not finite",
+        throw Error(std::string(what) + " " + std::to_string(r) +
+                        " of a search for neighbours holds a number that is not finite",
                     Exit::data);
       out[r] = length > 0 ? length : 1;
       quick_ = quick_ && out[r] > 1e-15 && out[r] < 1e15;
@@ -260,8 +259,8 @@ class Search {
     return out;
   }
 
-  // With R = s X = t Y for the largest lengths X and Y, and h = sqrt(dim) / 2 the largest error of a rounded row, a sum
-  // is at most s t Y + (R + h) h + h R, which must fit 16 bits; numbers must fit a byte.
+  // With R = s X = t Y for the largest lengths X and Y, and h = sqrt(dim) / 2 the largest error of a rounded row, a
+  // sum is at most s t Y + (R + h) h + h R, which must fit 16 bits; numbers must fit a byte.
   void find_scales(const Extent& queries, const Extent& keys) {
     const double x = std::max(queries.length, 1e-6), y = std::max(keys.length, 1e-6);
     const double h = std::sqrt(static_cast<double>(keys_.dim)) / 2;
@@ -306,8 +305,8 @@ class Search {
   std::int64_t threads_;
   std::size_t pairs_;
   std::vector<double> query_lengths_, key_lengths_;  ///< 1 of a row of zeros
-  std::vector<double> mean_;                     ///< of the keys' unit vectors
-  bool quick_ = true;  ///< no product of two rows leaves the range of a float
+  std::vector<double> mean_;                         ///< of the keys' unit vectors
+  bool quick_ = true;                                ///< no product of two rows leaves the range of a float
   double query_scale_ = 1, key_scale_ = 1, key_length_ = 0, key_error_ = 0;
   std::vector<std::int8_t> packed_;
   std::vector<std::int16_t> starts_;

@@ -13,7 +13,8 @@ void screen_plain(const std::int8_t* keys, const std::uint8_t* queries, std::siz
     std::int32_t sums[kScreenKeys];
     for (std::size_t j = 0; j < kScreenKeys; ++j) sums[j] = start[j];
     for (std::size_t p = 0; p < pairs; ++p) {
-      const std::int32_t first = queries[(p * kScreenQueries + q) * 4], second = queries[(p * kScreenQueries + q) * 4 + 1];
+      const std::int32_t first = queries[(p * kScreenQueries + q) * 4],
+                         second = queries[(p * kScreenQueries + q) * 4 + 1];
       const std::int8_t* pair = keys + p * kScreenKeys * 2;
       for (std::size_t j = 0; j < kScreenKeys; ++j) sums[j] += first * pair[2 * j] + second * pair[2 * j + 1];
     }
@@ -28,8 +29,8 @@ __attribute__((target("avx2"), always_inline)) inline __m256i load(const void* f
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
-// Sums of two products fit 16 bits (2 * 127 * 127), so that the multiplication does not saturate; sums of more of them
-// wrap around, which the last one undoes.
+// Sums of two products fit 16 bits (2 * 127 * 127), so that the multiplication does not saturate; sums of more of
+// them wrap around, which the last one undoes.
 __attribute__((target("avx2"))) void screen_avx2(const std::int8_t* keys, const std::uint8_t* queries,
                                                  std::size_t pairs, const std::int16_t* start,
                                                  const std::int16_t* floor, std::uint32_t* mask) {

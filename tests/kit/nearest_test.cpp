@@ -110,9 +110,11 @@ TEST_CASE("rows of any length count by direction, equal ones by number, zeros as
 TEST_CASE("any number of threads and every k gives the same neighbours") {
   const auto queries = clustered(1000, 20, 9, 0.7, 5), keys = clustered(333, 20, 9, 0.7, 6);
   const auto one = nearest_rows(queries.rows(), keys.rows(), 333, 1);
-  const auto four = nearest_rows(queries.rows(), keys.rows(), 333, 4), few = nearest_rows(queries.rows(), keys.rows(), 3, 2);
+  const auto four = nearest_rows(queries.rows(), keys.rows(), 333, 4),
+             few = nearest_rows(queries.rows(), keys.rows(), 3, 2);
   REQUIRE(one.size() == four.size());
-  for (std::size_t i = 0; i < one.size(); ++i) REQUIRE((one[i].row == four[i].row && one[i].cosine == four[i].cosine));
+  for (std::size_t i = 0; i < one.size(); ++i)
+    REQUIRE((one[i].row == four[i].row && one[i].cosine == four[i].cosine));
   for (std::size_t q = 0; q < 1000; ++q)
     for (std::size_t n = 0; n < 3; ++n) REQUIRE(few[q * 3 + n].row == one[q * 333 + n].row);
 }
@@ -129,7 +131,8 @@ TEST_CASE("vectors that cannot be compared are errors, and nothing has no neighb
 TEST_CASE("screening by 16 bits passes what whole sums pass") {
   RandomStream stream(7);
   for (const std::size_t pairs : {1, 2, 150, 2000}) {
-    const auto most = static_cast<std::int64_t>(std::min(63.0, std::sqrt(32000.0 / (2.0 * static_cast<double>(pairs)))));
+    const auto most =
+        static_cast<std::int64_t>(std::min(63.0, std::sqrt(32000.0 / (2.0 * static_cast<double>(pairs)))));
     const auto drawn = [&] { return stream.below(2 * most + 1) - most; };
     std::vector<std::int8_t> keys(pairs * 2 * kScreenKeys);
     std::vector<std::uint8_t> queries(pairs * 4 * kScreenQueries);
@@ -147,7 +150,8 @@ TEST_CASE("screening by 16 bits passes what whole sums pass") {
       for (std::size_t j = 0; j < kScreenKeys; ++j)
         key_sums[j] += keys[(p * kScreenKeys + j) * 2] + keys[(p * kScreenKeys + j) * 2 + 1];
     std::vector<std::int16_t> start(kScreenKeys), floor(kScreenQueries);
-    for (std::size_t j = 0; j < kScreenKeys; ++j) start[j] = static_cast<std::int16_t>(100 - kQueryZero * key_sums[j]);
+    for (std::size_t j = 0; j < kScreenKeys; ++j)
+      start[j] = static_cast<std::int16_t>(100 - kQueryZero * key_sums[j]);
     for (std::size_t q = 0; q < kScreenQueries; ++q)
       floor[q] = static_cast<std::int16_t>(wanted[q * kScreenKeys + q] + 100 - static_cast<int>(q % 2));
     std::uint32_t mask[kScreenQueries];

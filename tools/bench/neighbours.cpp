@@ -1,6 +1,7 @@
 // usage: xp-neighbours QUERIES.f32 KEYS.f32 DIM K THREADS OUT.i64
-// Rows of DIM floats one after the other; writes the numbers of each query's K nearest keys by cosine, nearest first, and
-// prints the CPU and wall seconds of the search and its peak of memory beyond its inputs. Called by initializers.py.
+// Rows of DIM floats one after the other; writes the numbers of each query's K nearest keys by cosine, nearest first,
+// and prints the CPU and wall seconds of the search and its peak of memory beyond its inputs. Called by
+// initializers.py.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -42,8 +43,9 @@ void run(int n, char** words) {
   const auto dim = std::stoul(words[3]);
   const double before = peak_mib(), begin = cpu_seconds();
   const auto clock = std::chrono::steady_clock::now();
-  const auto found = xp::nearest_rows({queries.data(), queries.size() / dim, dim}, {keys.data(), keys.size() / dim, dim},
-                                      std::stoul(words[4]), std::stol(words[5]));
+  const auto found =
+      xp::nearest_rows({queries.data(), queries.size() / dim, dim}, {keys.data(), keys.size() / dim, dim},
+                       std::stoul(words[4]), std::stol(words[5]));
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - clock;
   const nlohmann::json seen{{"cpu", cpu_seconds() - begin}, {"wall", wall.count()}, {"mib", peak_mib() - before}};
   std::ofstream out(words[6], std::ios::binary);
