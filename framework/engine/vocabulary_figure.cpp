@@ -120,14 +120,15 @@ std::string vocabulary_figure(const at::Tensor& old_rows, const at::Tensor& new_
   const Plane plane(old_rows, plan.source_size());
   std::map<std::string, std::vector<std::int64_t>> by_rule;
   for (std::int64_t id = 0; id < plan.target_size(); ++id)
-    if (const auto& rule = plan.rows()[static_cast<std::size_t>(id)].rule; rule != kCopyRule) by_rule[rule].push_back(id);
+    if (const auto& rule = plan.rows()[static_cast<std::size_t>(id)].rule; rule != kCopyRule)
+      by_rule[rule].push_back(id);
   std::vector<Dots> kinds{
       {"old rows", "#bbbbbb", plane.of(rows_at(old_rows, evenly(all_below(plan.source_size()), kMostDots)))}};
   // Okabe and Ito's palette, which readers without some colour tell apart.
   constexpr std::array colours{"#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
   for (const auto& [rule, ids] : by_rule)
-    kinds.push_back({rule, colours[(kinds.size() - 1) % colours.size()],
-                     plane.of(rows_at(new_rows, evenly(ids, kMostDots)))});
+    kinds.push_back(
+        {rule, colours[(kinds.size() - 1) % colours.size()], plane.of(rows_at(new_rows, evenly(ids, kMostDots)))});
   return drawn(kinds, plane);
 }
 

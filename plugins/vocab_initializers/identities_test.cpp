@@ -48,7 +48,8 @@ std::vector<Case> cases() {
       {"omp", with_donor("omp")},
       {"salt", with_donor("salt")},
       {"first_of", one("first_of", {{"of", list_of({one("mean_of_pieces"), one("mean")})}}), true},
-      {"interpolate", one("interpolate", {{"of", list_of({one("mean"), one("eeve", {{"fallback", "mean"}})})}}), true},
+      {"interpolate", one("interpolate", {{"of", list_of({one("mean"), one("eeve", {{"fallback", "mean"}})})}}),
+       true},
   };
 }
 
@@ -83,7 +84,8 @@ void untie(Toy& toy) {
 }
 
 TEST_CASE("the table names every initializer") {
-  std::vector<std::string> wanted, named{"context_average", "ramen", "trans_tokenization", "tokalign"};  // read text or files
+  std::vector<std::string> wanted,
+      named{"context_average", "ramen", "trans_tokenization", "tokalign"};  // read text or files
   for (const auto& type : testing::registry().catalogue().types(VocabInitializer::kInterface)) wanted.push_back(type);
   for (const auto& one : cases()) named.push_back(one.name);
   std::sort(named.begin(), named.end()), std::sort(wanted.begin(), wanted.end());
@@ -113,7 +115,8 @@ TEST_CASE("rows that are convex by definition have weights of 0 or more that sum
     }
 }
 
-TEST_CASE("the same vocabulary gives the same tables to the bit, tokens of the same text in another order their rows") {
+TEST_CASE(
+    "the same vocabulary gives the same tables to the bit, tokens of the same text in another order their rows") {
   for (const auto& one : cases()) DYNAMIC_SECTION(one.name) {
       auto settings = one.settings;
       if (one.name == "wechsel") settings["match"] = Value("exact");  // as published it copies special tokens alone

@@ -51,7 +51,8 @@ class TokAlign final : public xp::VocabInitializer {
     for (const auto row : plan.open_rows())
       (target.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
     const auto near = xp::nearest_tokens(target, covered, source, 1);
-    for (std::size_t i = 0; i < covered.size(); ++i) plan.set_row(covered[i], {{near[i].front().token, 1}}, "nearest");
+    for (std::size_t i = 0; i < covered.size(); ++i)
+      plan.set_row(covered[i], {{near[i].front().token, 1}}, "nearest");
     xp::fall_back(setting, plan, bare, p_.fallback, "the token has no vector");
   }
 

@@ -45,7 +45,8 @@ TEST_CASE("TokAlign: a token without vector takes an old token that is drawn") {
 TEST_CASE("TokAlign needs a shared token with vectors on both sides") {
   const Spaces files;
   files.write("old.vec", "2 2\nship 1 3\ncow -3 1\n");
-  CHECK_THROWS_WITH(files.toy.plan(files.settings()), ContainsSubstring("no shared token has a vector in both files"));
+  CHECK_THROWS_WITH(files.toy.plan(files.settings()),
+                    ContainsSubstring("no shared token has a vector in both files"));
 }
 
 }  // namespace tokalign_test

@@ -18,7 +18,8 @@ struct Parallel : Files {
   Toy toy{{"ship", "boat", "sun"}, {"Boot", "sun", "Fee", "rar"}};
   Parallel() {
     write("counts.tsv",
-          "ship\tBoot\t30\nboat\tBoot\t10\nnone\tBoot\t99\nboat\tnichts\t99\nship\tsun\t12\nboat\tsun\t11\nship\trar\t9\n");
+          "ship\tBoot\t30\nboat\tBoot\t10\nnone\tBoot\t99\nboat\tnichts\t99\nship\tsun\t12\nboat\tsun\t11\nship\trar"
+          "\t9\n");
   }
   Table settings(const char* type) const { return {{"type", type}, {"counts", path("counts.tsv")}}; }
 };
@@ -67,7 +68,8 @@ TEST_CASE("RAMEN from vectors: words count by 1 / rank, only as they stand after
   CHECK(toy.row(settings, "##e").rule == "random");
 }
 
-TEST_CASE("trans-tokenization leaves rare pairs out, counts shared tokens once, and falls back to the unknown token") {
+TEST_CASE(
+    "trans-tokenization leaves rare pairs out, counts shared tokens once, and falls back to the unknown token") {
   const Parallel files;
   const auto boot = files.toy.row(files.settings("trans_tokenization"), "Boot");
   CHECK_THAT(files.toy.weight(boot, "ship"), WithinAbs(0.75, 1e-12));
@@ -89,10 +91,12 @@ TEST_CASE("trans-tokenization leaves rare pairs out, counts shared tokens once, 
 TEST_CASE("translations say what is missing or wrong") {
   const Parallel files;
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
-  CHECK_THROWS_WITH(make({{"type", "ramen"}}), ContainsSubstring("ramen wants `counts`"));
+  CHECK_THROWS_WITH(make({{"type", "ramen"}, {"source_vectors", files.path("old.vec")}}),
+                    ContainsSubstring("ramen wants `counts`"));
+  CHECK_THROWS_WITH(files.toy.plan({{"type", "ramen"}}), ContainsSubstring("give it `vectors`"));
   auto both = files.settings("ramen");
   both["source_vectors"] = files.path("old.vec"), both["target_vectors"] = files.path("new.vec");
-  CHECK_THROWS_WITH(make(both), ContainsSubstring("and not all of them"));
+  CHECK_THROWS_WITH(make(both), ContainsSubstring("or the stage's `vectors` alone"));
   for (const char* line : {"ship\t7", "ship\tBoot\tmany", "ship Boot 7"}) {
     files.write("counts.tsv", std::string("ship\tBoot\t30\n") + line + "\n");
     CHECK_THROWS_WITH(files.toy.plan(files.settings("trans_tokenization")),

@@ -71,7 +71,8 @@ PlanView read_artifact(const std::filesystem::path& folder) {
   const SafetensorsFile file(folder / "state.safetensors");
   const auto start = numbers<std::int64_t>(file, "row_start", "I64", path),
              source = numbers<std::int64_t>(file, "source", "I64", path);
-  const auto weight = numbers<float>(file, "weight", "F32", path), mean = numbers<float>(file, "uniform", "F32", path);
+  const auto weight = numbers<float>(file, "weight", "F32", path),
+             mean = numbers<float>(file, "uniform", "F32", path);
   const auto n = rules.size();
   if (notes.size() != n || tokens.size() != n || mean.size() != n || start.size() != n + 1 ||
       weight.size() != source.size() || start.front() != 0 || start.back() != std::ssize(source) ||
@@ -172,8 +173,7 @@ Table rows_of(const PlanView& plan, const std::string& token) {
                      [](const auto& a, const auto& b) { return std::abs(a.weight) > std::abs(b.weight); });
     List list;
     for (const auto& one : sources)
-      list.push_back(
-          Table{{"token", printable(plan.names.at(one.id))}, {"id", one.id}, {"weight", one.weight}});
+      list.push_back(Table{{"token", printable(plan.names.at(one.id))}, {"id", one.id}, {"weight", one.weight}});
     rows.push_back(Table{{"id", static_cast<std::int64_t>(id)},
                          {"token", printable(row.token)},
                          {"rule", row.rule},
@@ -198,7 +198,8 @@ std::string summary_text(const Table& summary) {
   std::string out = "plan of " + std::to_string(rows) + " rows\n";
   const auto shares = [&](const char* key) {
     for (const auto& [name, n] : *summary.at(key).as<Table>()) {
-      const auto share = 100 * static_cast<double>(*n.as<std::int64_t>()) / static_cast<double>(std::max<std::int64_t>(rows, 1));
+      const auto share =
+          100 * static_cast<double>(*n.as<std::int64_t>()) / static_cast<double>(std::max<std::int64_t>(rows, 1));
       out += "  " + name + ": " + std::to_string(*n.as<std::int64_t>()) + " (" + short_number(share) + " %)\n";
     }
   };
@@ -207,9 +208,10 @@ std::string summary_text(const Table& summary) {
   shares("fallbacks");
   if (mixed == 0) return out;
   const double entropy = *summary.at("entropy").as<double>();
-  out += std::to_string(mixed) + " rows mix old rows: entropy " + short_number(entropy) + " nats on average, that of " +
-         short_number(std::exp(entropy)) + " sources alike; " +
-         short_number(*summary.at("largest_entropy").as<double>()) + " at most\nmost used old tokens, by the sum of their weights\n";
+  out += std::to_string(mixed) + " rows mix old rows: entropy " + short_number(entropy) +
+         " nats on average, that of " + short_number(std::exp(entropy)) + " sources alike; " +
+         short_number(*summary.at("largest_entropy").as<double>()) +
+         " at most\nmost used old tokens, by the sum of their weights\n";
   return out + list_text(summary.at("most_used"), "mass");
 }
 

@@ -27,11 +27,12 @@ struct PlanView {
   std::map<std::int64_t, std::string> names;  ///< of old tokens that a row has
 };
 
-/// A file `vocabulary.jsonl` of `xp adapt`, or the folder of a mixing artifact; nothing if the path is neither. Throws
-/// Error (Exit::data) with the place if it is one and broken.
+/// A file `vocabulary.jsonl` of `xp adapt`, or the folder of a mixing artifact; nothing if the path is neither.
+/// Throws Error (Exit::data) with the place if it is one and broken.
 std::optional<PlanView> read_plan(const std::filesystem::path& path);
 
-/// Rows by rule and by the reason of a fallback, entropy of mixed rows in nats, the most used old tokens by their mass.
+/// Rows by rule and by the reason of a fallback, entropy of mixed rows in nats, the most used old tokens by their
+/// mass.
 Table summary_of(const PlanView& plan);
 /// The rows of new tokens that are spelt so, heaviest old tokens first. Throws Error (Exit::usage) if there is none.
 Table rows_of(const PlanView& plan, const std::string& token);
