@@ -71,7 +71,8 @@ class Ramen final : public xp::VocabInitializer {
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::counts, "counts", kCountsDoc).files();
       f.add(&Params::source_vectors, "source_vectors",
-            "Without counts: word vectors of the old language, frequent words first, in one space with the new ones.")
+            "Without counts: word vectors of the old language, frequent words first, in one space with the new ones; "
+            "none: the stage's `vectors` for both.")
           .files();
       f.add(&Params::target_vectors, "target_vectors", "The same of the new language.").files();
       f.add(&Params::words, "words", "Words of each file that are read.").min(1);
@@ -85,11 +86,13 @@ class Ramen final : public xp::VocabInitializer {
     }
   };
   explicit Ramen(Params params) : p_(std::move(params)) {
-    const bool both = !p_.source_vectors.empty() && !p_.target_vectors.empty();
-    if (p_.counts.empty() == !both)
-      throw xp::Error("ramen wants `counts`, or `source_vectors` and `target_vectors`, and not all of them",
-                      xp::Exit::usage);
+    if (p_.source_vectors.empty() != p_.target_vectors.empty() || (!p_.counts.empty() && !p_.source_vectors.empty()))
+      throw xp::Error(
+          "ramen wants `counts`, or `source_vectors` and `target_vectors`, or the stage's `vectors` alone",
+          xp::Exit::usage);
   }
+
+  bool wants_vectors() const override { return p_.counts.empty() && p_.source_vectors.empty(); }
 
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
@@ -106,8 +109,10 @@ class Ramen final : public xp::VocabInitializer {
 
  private:
   /// A token's vector is the mean over words that have it, written after a space, by 1 / rank.
-  xp::SubwordVectors tokens(const xp::Encoder& encoder, const Files& file) const {
-    auto table = xp::named_vectors(file);
+  xp::SubwordVectors tokens(const xp::VocabSetting& setting, const xp::Encoder& encoder, const Files& file) const {
+    if (file.empty() && !setting.vectors)
+      throw xp::Error("this initializer compares words: give it `vectors`, or `counts`", xp::Exit::usage);
+    auto table = file.empty() ? xp::named_vectors(*setting.vectors) : xp::named_vectors(file);
     const auto n = std::min(table.words.size(), static_cast<std::size_t>(p_.words));
     table.words.resize(n), table.vectors.shape[0] = static_cast<std::int64_t>(n);
     xp::WordUse use{.plain = false, .capitalised = false};
@@ -117,7 +122,8 @@ class Ramen final : public xp::VocabInitializer {
   }
 
   std::vector<xp::TokenId> by_vectors(const xp::VocabSetting& setting, xp::MixPlan& plan) const {
-    const auto source = tokens(setting.source, p_.source_vectors), target = tokens(setting.target, p_.target_vectors);
+    const auto source = tokens(setting, setting.source, p_.source_vectors),
+               target = tokens(setting, setting.target, p_.target_vectors);
     if (source.vectors.size(1) != target.vectors.size(1))
       throw xp::Error("`source_vectors` have " + std::to_string(source.vectors.size(1)) +
                           " numbers, `target_vectors` " + std::to_string(target.vectors.size(1)),

@@ -91,10 +91,12 @@ TEST_CASE(
 TEST_CASE("translations say what is missing or wrong") {
   const Parallel files;
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
-  CHECK_THROWS_WITH(make({{"type", "ramen"}}), ContainsSubstring("ramen wants `counts`"));
+  CHECK_THROWS_WITH(make({{"type", "ramen"}, {"source_vectors", files.path("old.vec")}}),
+                    ContainsSubstring("ramen wants `counts`"));
+  CHECK_THROWS_WITH(files.toy.plan({{"type", "ramen"}}), ContainsSubstring("give it `vectors`"));
   auto both = files.settings("ramen");
   both["source_vectors"] = files.path("old.vec"), both["target_vectors"] = files.path("new.vec");
-  CHECK_THROWS_WITH(make(both), ContainsSubstring("and not all of them"));
+  CHECK_THROWS_WITH(make(both), ContainsSubstring("or the stage's `vectors` alone"));
   for (const char* line : {"ship\t7", "ship\tBoot\tmany", "ship Boot 7"}) {
     files.write("counts.tsv", std::string("ship\tBoot\t30\n") + line + "\n");
     CHECK_THROWS_WITH(files.toy.plan(files.settings("trans_tokenization")),

@@ -10,7 +10,7 @@ import unittest
 from scratch import TOOLS, ScratchTest
 
 sys.path.insert(0, str(TOOLS / "parity"))
-for name in ("torch", "transformers", "fasttext"):
+for name in ("torch", "transformers", "fasttext", "gensim"):
     # Only the parts that need none of these packages are called; where they are missing, names must still resolve.
     try:
         __import__(name)

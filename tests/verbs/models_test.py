@@ -221,6 +221,34 @@ class Models(unittest.TestCase):
         self.assertEqual(refused.returncode, 4)
         self.assertIn("holds no model", refused.stderr)
 
+    def mixing(self, weights):
+        """The mixing artifact of a plan: one token copied, one of two parts, one the mean."""
+        folder = self.folder / "mixing"
+        folder.mkdir(exist_ok=True)
+        (folder / "state.json").write_text(json.dumps({"strings": {
+            "rule": ["copy", "pieces", "mean"], "note": ["exact", "", "no pieces"], "target_token": ["a", "b", "c"], "source_token": ["a", "x"]}}))
+        parts = {"row_start": ("I64", struct.pack("<4q", 0, 1, 3, 3)), "source": ("I64", struct.pack("<3q", 0, 0, 1)),
+                 "weight": ("F32", struct.pack(f"<{len(weights)}f", *weights)), "uniform": ("F32", struct.pack("<3f", 0, 0, 1))}
+        head, data = {}, b""
+        for name, (dtype, raw) in parts.items():
+            head[name] = {"dtype": dtype, "shape": [8 * len(raw) // int(dtype[1:])], "data_offsets": [len(data), len(data) + len(raw)]}
+            data += raw
+        text = json.dumps(head).encode()
+        text += b" " * (-len(text) % 8)
+        (folder / "state.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+        return folder
+
+    def test_a_mixing_artifact_is_summed_up(self):
+        said = json.loads(self.fine("inspect", self.mixing([1, 0.25, 0.75]), "--json"))
+        self.assertEqual(said["rules"], {"copy": 1, "mean": 1, "pieces": 1})
+        self.assertEqual(said["fallbacks"], {"no pieces": 1})
+        self.assertAlmostEqual(said["entropy"], 0.5623, 3)
+        self.assertEqual([(one["token"], one["mass"]) for one in said["most_used"]], [("x", 0.75), ("a", 0.25)])
+        self.assertRegex(self.fine("inspect", self.folder / "mixing", "--token", "b"), r"1 b: pieces\n  x  0.75\n  a  0.25\n")
+        refused = self.xp("inspect", self.mixing([1, 0.25]))
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("rows and weights do not fit each other", refused.stderr)
+
     def test_a_rank_is_folded_into_the_tables_and_the_figure_shows_every_rule(self):
         model, figure = self.model("bert"), self.folder / "rows.svg"
         vectors = self.folder / "words.vec"
