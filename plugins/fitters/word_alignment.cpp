@@ -27,9 +27,9 @@ struct WordList {
   }
 };
 
-/// Model of words f of one side given words e of the other: f_j comes from no word with chance `null`, else from e_i with
-/// chance proportional to exp(-tension |i / n - j / m|); then t(f | e) (Brown et al. 1993, model 1; the prior of Dyer,
-/// Chahuneau and Smith 2013). Fitted by expectation maximisation, t uniform at the start.
+/// Model of words f of one side given words e of the other: f_j comes from no word with chance `null`, else from e_i
+/// with chance proportional to exp(-tension |i / n - j / m|); then t(f | e) (Brown et al. 1993, model 1; the prior of
+/// Dyer, Chahuneau and Smith 2013). Fitted by expectation maximisation, t uniform at the start.
 class Direction {
  public:
   struct Settings {
@@ -92,7 +92,6 @@ class Direction {
     return out;
   }
 
-
  private:
   struct Link {
     std::size_t slot = 0;
@@ -145,7 +144,8 @@ enum class Symmetrise : std::uint8_t { intersection, grow_diag_final_and, merged
 /// Places of one side by places of the other.
 class LinkTable {
  public:
-  LinkTable(std::size_t rows, std::size_t columns) : set_(rows * columns), row_linked_(rows), column_linked_(columns) {}
+  LinkTable(std::size_t rows, std::size_t columns)
+      : set_(rows * columns), row_linked_(rows), column_linked_(columns) {}
   bool has(std::size_t row, std::size_t column) const { return set_[row * columns() + column]; }
   void add(std::size_t row, std::size_t column) {
     set_[row * columns() + column] = row_linked_[row] = column_linked_[column] = true;
@@ -166,8 +166,8 @@ void add_final(LinkTable& links, const LinkTable& direction) {
       if (direction.has(r, c) && !links.row_linked(r) && !links.column_linked(c)) links.add(r, c);
 }
 
-/// Links that both directions have, joined by neighbours in either that reach a place without link, until none is left
-/// (Koehn, Och and Marcu 2003).
+/// Links that both directions have, joined by neighbours in either that reach a place without link, until none is
+/// left (Koehn, Och and Marcu 2003).
 LinkTable symmetric(const LinkTable& forwards, const LinkTable& backwards, Symmetrise how) {
   LinkTable links(forwards.rows(), forwards.columns());
   for (std::size_t r = 0; r < links.rows(); ++r)
@@ -204,11 +204,13 @@ class WordAlignment final : public xp::Fitter {
     Symmetrise symmetrise = Symmetrise::grow_diag_final_and;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::source, "source", "One language of the texts (BCP 47).").required();
-      f.add(&Params::target, "target", "The language of their translations, which share the text's group.").required();
+      f.add(&Params::target, "target", "The language of their translations, which share the text's group.")
+          .required();
       f.add(&Params::epochs, "epochs", "Steps of expectation maximisation.").min(1).max(1000);
       f.add(&Params::null, "null", "Chance that a word comes from no word of the other text.").above(0).max(0.999);
       f.add(&Params::tension, "tension",
-            "How much words prefer the same relative place: the prior falls as exp(-tension x distance); 0 is model 1.")
+            "How much words prefer the same relative place: the prior falls as exp(-tension x distance); 0 is model "
+            "1.")
           .min(0)
           .max(1000);
       f.add(&Params::symmetrise, "symmetrise", "How the two directions become one set of links.",
@@ -223,9 +225,9 @@ class WordAlignment final : public xp::Fitter {
   };
   explicit WordAlignment(Params params) : p_(std::move(params)) {
     if (p_.source == p_.target)
-      throw xp::Error("`source` and `target` are both " + xp::backquoted(p_.source) +
-                          "; words are aligned between two languages",
-                      xp::Exit::usage);
+      throw xp::Error(
+          "`source` and `target` are both " + xp::backquoted(p_.source) + "; words are aligned between two languages",
+          xp::Exit::usage);
   }
 
   /// `source` and `target` words, `counts` of their links: by source word, most frequent first. `log_likelihood`

@@ -52,14 +52,14 @@ TEST_CASE("word_alignment: one step of model 1 is what one finds by hand") {
   const auto& nats = state.floats("log_likelihood");
   REQUIRE(nats.shape == std::vector<std::int64_t>{2, 2});
   CHECK(nats.data[0] == Approx(3 * std::log(0.5)));
-  CHECK(nats.data[1] == Approx(std::log((0.2 * 2 / 3 + 0.4 * 0.75 + 0.4 * 0.5) *
-                                        (0.2 / 3 + 0.4 * 0.25 + 0.4 * 0.5) * (0.2 * 2 / 3 + 0.8 * 0.75))));
+  CHECK(nats.data[1] == Approx(std::log((0.2 * 2 / 3 + 0.4 * 0.75 + 0.4 * 0.5) * (0.2 / 3 + 0.4 * 0.25 + 0.4 * 0.5) *
+                                        (0.2 * 2 / 3 + 0.8 * 0.75))));
 }
 
 TEST_CASE("word_alignment: the prior halves with each half of the text") {
   // tension 2 ln 2: the same place has 2/3 of what is left beside `null`, the other one 1/3.
-  const auto state = fit(Parallel({{"a b", "x y"}, {"a", "x"}}),
-                         {{"epochs", 2}, {"null", 0.2}, {"tension", 2 * std::log(2.0)}});
+  const auto state =
+      fit(Parallel({{"a b", "x y"}, {"a", "x"}}), {{"epochs", 2}, {"null", 0.2}, {"tension", 2 * std::log(2.0)}});
   CHECK(state.floats("log_likelihood").data[1] == Approx(std::log(2.0 / 3 * (7.0 / 15) * 0.8)));
 }
 
