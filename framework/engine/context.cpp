@@ -133,7 +133,7 @@ Checkpoint StageRun::fresh(const ModelSpec& spec, const Reference* tokenizer_fro
   if (tokenizer_from) resources.encoder = tokenizer(*tokenizer_from);
   Session session(shared_.registry, random_, std::move(resources), at::kFloat);
   session.add_model("primary", spec, nullptr, true);
-  return session.exported(nullptr, nullptr);
+  return session.exported(nullptr, false);
 }
 
 State StageRun::state(const Reference& artifact) { return load_state(input(artifact)); }
@@ -225,7 +225,7 @@ std::unique_ptr<OwnedHandle> StageRun::subject(const Reference& reference, View 
   session->add_own_model(from.role, {}, &from, {});
   for (const auto& tower : from.towers) session->add_own_model(tower.role, {}, &tower, {});
   std::unique_ptr<Objective> objective;
-  if (!from.objective.empty()) {
+  if (from.objective.contains("type")) {  // without it, what it learnt is for others to read
     objective = shared_.registry.make<Objective>(from.objective);
     session->build(*objective, &from.objective_parameters);
   }

@@ -353,13 +353,11 @@ Checkpoint Session::exported_model(const std::string& role) const {
   return out;
 }
 
-Checkpoint Session::exported(const Objective* objective, StepContext* context) const {
+Checkpoint Session::exported(const Objective* objective, bool has_handle) const {
   const at::NoGradGuard quiet;
   Checkpoint out = exported_model(own_roles_.empty() ? "primary" : own_roles_.front());
   for (std::size_t i = 1; i < own_roles_.size(); ++i) out.towers.push_back(exported_model(own_roles_[i]));
-  if (!objective || !context) return out;
-  out.objective = objective->settings();
-  out.objective.insert_or_assign("type", Value(objective->type()));
+  if (!objective) return out;
   for (const auto& [path, part] : parts_)
     for (Param i = 0; i < part.size(); ++i)
       if (part.info[i].lifetime == Lifetime::keep) {
@@ -367,6 +365,9 @@ Checkpoint Session::exported(const Objective* objective, StepContext* context) c
         out.objective_parameters.info.back().name = path + "." + part.info[i].name;
         out.objective_parameters.values.push_back(copied(part.values[i]));
       }
+  if (!has_handle && out.objective_parameters.size() == 0) return out;
+  out.objective = objective->settings();
+  if (has_handle) out.objective.insert_or_assign("type", Value(objective->type()));
   return out;
 }
 

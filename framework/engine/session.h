@@ -62,7 +62,7 @@ class Session {
   void refresh();
 
   /// The stage's models as the next stage gets them: `pretrain_only` parameters stripped, weights cloned.
-  Checkpoint exported(const Objective* objective, StepContext* context) const;
+  Checkpoint exported(const Objective* objective, bool has_handle) const;
   std::unique_ptr<Handle> handle(View view = {});
 
   const Resources& resources() const;

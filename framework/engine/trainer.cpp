@@ -358,7 +358,7 @@ class TrainerImpl final : public Trainer {
         parameters += static_cast<double>(own.values[i].numel());
     h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
-    Trained out{session_->exported(own_handle ? r_.objective.get() : nullptr, context_.get()), state_.counters};
+    Trained out{session_->exported(r_.objective.get(), own_handle), state_.counters};
     if (r_.keep_state) continued_.keep(state_, *r_.optimizer, out.checkpoint.state);
     return out;
   }

@@ -36,7 +36,8 @@ class AlignStaticVectors final : public xp::Stage {
       f.add(&Params::source, "source", "Vectors that are turned.").artifact("static_vectors").required();
       f.add(&Params::target, "target", "Vectors that stay.").artifact("static_vectors").required();
       f.add(&Params::dictionary, "dictionary",
-            "Translations by count, as `word_alignment` makes them; of each source word the most frequent one is taken.")
+            "Translations by count, as `word_alignment` makes them; of each source word the most frequent one is "
+            "taken.")
           .artifact("statistics");
       f.add(&Params::shared_words, "shared_words", "Words written the same in both are taken for translations too.");
       f.add(&Params::min_count, "min_count", "Rarer translations of the dictionary are left out.").min(1);
@@ -53,8 +54,9 @@ class AlignStaticVectors final : public xp::Stage {
     auto source = space(context.state(p_.source), "source");
     const auto target = space(context.state(p_.target), "target");
     if (source.vectors.size(1) != target.vectors.size(1))
-      throw xp::Error("`source` has vectors of dimension " + std::to_string(source.vectors.size(1)) + " and `target` of " +
-                          std::to_string(target.vectors.size(1)) + "; train both with the same `dim`",
+      throw xp::Error("`source` has vectors of dimension " + std::to_string(source.vectors.size(1)) +
+                          " and `target` of " + std::to_string(target.vectors.size(1)) +
+                          "; train both with the same `dim`",
                       xp::Exit::data);
     const auto [left, right] = pairs(context, source, target);
     const auto s = source.vectors.index_select(0, xp::tensor_of(left)),
@@ -77,28 +79,31 @@ class AlignStaticVectors final : public xp::Stage {
   static Space space(const xp::State& state, const char* field) {
     const auto& vectors = state.floats("vectors");
     Space out{state.strings("words"), state.ints("counts").data, {}, {}};
-    if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(out.words) || out.counts.size() != out.words.size())
+    if (vectors.shape.size() != 2 || vectors.shape[0] != std::ssize(out.words) ||
+        out.counts.size() != out.words.size())
       throw xp::Error(xp::backquoted(field) + " holds " + xp::count(out.words.size(), "word") +
                           " and another number of vectors or counts; train the vectors again",
                       xp::Exit::data);
     out.vectors = xp::tensor_of(vectors.data, vectors.shape).to(at::kDouble);
     out.vectors = out.vectors.div(out.vectors.norm(2, {1}, true).clamp_min(1e-12));
-    for (std::size_t i = 0; i < out.words.size(); ++i)
-      out.places.emplace(out.words[i], static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < out.words.size(); ++i) out.places.emplace(out.words[i], static_cast<std::int64_t>(i));
     return out;
   }
 
   /// Rows of both sides that are translations of each other.
-  std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> pairs(xp::StageContext& context, const Space& source,
+  std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> pairs(xp::StageContext& context,
+                                                                        const Space& source,
                                                                         const Space& target) const {
     std::set<std::pair<std::int64_t, std::int64_t>> found;
     if (p_.dictionary) add_translations(context.state(*p_.dictionary), source, target, found);
     if (p_.shared_words)
       for (const auto& [word, row] : source.places)
-        if (const auto other = target.places.find(word); other != target.places.end()) found.emplace(row, other->second);
+        if (const auto other = target.places.find(word); other != target.places.end())
+          found.emplace(row, other->second);
     if (found.empty())
       throw xp::Error(
-          "no pair of translations has a vector on both sides; give a `dictionary` whose words were trained, or lower its "
+          "no pair of translations has a vector on both sides; give a `dictionary` whose words were trained, or "
+          "lower its "
           "min_count",
           xp::Exit::data);
     std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> out;
@@ -111,7 +116,8 @@ class AlignStaticVectors final : public xp::Stage {
     const auto &from = dictionary.strings("source"), &to = dictionary.strings("target");
     const auto& counts = dictionary.ints("counts").data;
     if (from.size() != to.size() || from.size() != counts.size())
-      throw xp::Error("the dictionary's columns differ in length; make it again with `word_alignment`", xp::Exit::data);
+      throw xp::Error("the dictionary's columns differ in length; make it again with `word_alignment`",
+                      xp::Exit::data);
     std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> best;  // source row: count, target row
     for (std::size_t i = 0; i < from.size(); ++i) {
       const auto left = source.places.find(from[i]), right = target.places.find(to[i]);

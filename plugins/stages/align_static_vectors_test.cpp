@@ -56,9 +56,9 @@ align      = "none"
 )";
 
 std::string french(std::string text) {
-  const std::vector<std::pair<std::string, std::string>> words{{"ship", "navire"}, {"wave", "vague"}, {"sail", "voile"},
-                                                               {"harbour", "port"}, {"cow", "vache"}, {"field", "champ"},
-                                                               {"plough", "charrue"}, {"barn", "grange"}};
+  const std::vector<std::pair<std::string, std::string>> words{
+      {"ship", "navire"}, {"wave", "vague"},  {"sail", "voile"},     {"harbour", "port"},
+      {"cow", "vache"},   {"field", "champ"}, {"plough", "charrue"}, {"barn", "grange"}};
   for (const auto& [from, to] : words)
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
       text.replace(at, from.size(), to);
@@ -130,7 +130,8 @@ TEST_CASE("align_static_vectors: a word of both languages anchors the spaces and
   put_texts(project);
   project.put("fr.txt", planted_text(400, 4));
   std::string recipe = kRecipe;
-  for (auto at = recipe.find("dictionary = \"words\"\n"); at != std::string::npos; at = recipe.find("dictionary = \"words\"\n"))
+  for (auto at = recipe.find("dictionary = \"words\"\n"); at != std::string::npos;
+       at = recipe.find("dictionary = \"words\"\n"))
     recipe.erase(at, std::string("dictionary = \"words\"\n").size());
   project.run(recipe);
   const auto turned = project.state("turned"), en = project.state("en"), fr = project.state("fr");
