@@ -45,8 +45,10 @@ struct Checkpoint {
   Table settings;
   Parameters parameters;                         ///< in the order in which the model adds them
   std::map<std::string, std::int64_t> reserved;  ///< purpose -> id, e.g. "sentinel.3"
-  Table objective = {};                  ///< with `type`: how evaluators use the model; empty: the model alone
-  Parameters objective_parameters = {};  ///< the objective's own that outlive training
+  /// With `type`: how evaluators use the model; without: settings of what `objective_parameters` are; empty: the
+  /// model alone.
+  Table objective = {};
+  Parameters objective_parameters = {};            ///< the objective's own that outlive training
   std::map<std::string, Strings> categories = {};  ///< field -> names of its classes, in the order of the head's rows
   State state = {};                                ///< training state to keep; loading leaves it on disk
   std::string role = "primary";                    ///< of this model in the stage that made it
