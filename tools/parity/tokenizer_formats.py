@@ -10,6 +10,7 @@ Hugging Face library and compares ids. Exit: 0 written or equal, 1 different.
 
 import argparse
 import base64
+import io
 import json
 import pathlib
 import sys
@@ -51,11 +52,11 @@ def texts_of_tests():
 
 def train(folder):
     for name, settings in MODELS.items():
-        prefix = str(folder / name)
+        made = io.BytesIO()  # a file's name would stand in the model
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(LINES * 4), model_prefix=prefix, **(COMMON | settings)
+            sentence_iterator=iter(LINES * 4), model_writer=made, **(COMMON | settings)
         )
-        pathlib.Path(prefix + ".vocab").unlink()
+        (folder / f"{name}.model").write_bytes(made.getvalue())
 
 
 def ranks(lines):
