@@ -25,6 +25,8 @@ struct HypernetworkSettings {
   std::int64_t heads = 0;       ///< 0: one for each 64 of the width, at least one
   std::int64_t max_pieces = 7;  ///< further pieces of a token are not read
   bool residual = false;        ///< predictions are added to the mean of the pieces' rows and start at zero
+
+  XP_API static void describe(Fields<HypernetworkSettings>& f);
 };
 
 /// Rows of the pieces, scaled to mean 0 and standard deviation 0.02 by dimension, go through a projector, layers of

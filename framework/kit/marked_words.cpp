@@ -23,4 +23,13 @@ std::string marked_words(std::string_view text) {
   return out;
 }
 
+std::vector<WordCount> count_marked_words(const DataSource& corpus, std::int64_t threads) {
+  const auto words_of = [](std::string_view text, const std::function<void(std::string_view)>& word) {
+    const std::string marked = marked_words(text);
+    const std::string_view all = marked;
+    split_before(all, kWordMark, [&](TextSpan span) { word(all.substr(span.begin, span.end - span.begin)); });
+  };
+  return count_words(corpus, words_of, threads);
+}
+
 }  // namespace xp

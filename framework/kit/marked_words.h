@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/export.h"
+#include "kit/word_counts.h"
 
 namespace xp {
 
@@ -12,5 +12,8 @@ constexpr std::string_view kWordMark = "\u2581";
 
 /// NFKC; every run of white space, and of the mark itself, becomes one mark, none at the end, one at the start.
 XP_API std::string marked_words(std::string_view text);
+
+/// Counts of these words over all documents, as count_words() gives them.
+XP_API std::vector<WordCount> count_marked_words(const DataSource& corpus, std::int64_t threads);
 
 }  // namespace xp

@@ -1,5 +1,3 @@
-#include <set>
-
 #include "api/ops.h"
 #include "api/parameters.h"
 #include "kit/donor_rows.h"
@@ -44,12 +42,9 @@ DonorRows donor_rows(const VocabSetting& setting, const MixPlan& plan) {
 
 std::vector<std::pair<std::string, at::Tensor>> old_tables(const VocabSetting& setting) {
   std::vector<std::pair<std::string, at::Tensor>> out;
-  std::set<const void*> seen;
   const auto& weights = weights_of(setting);
-  for (Param i = 0; i < weights.size(); ++i) {
-    const auto& value = weights.values[i];
-    if (!weights.info[i].role.starts_with("vocab.") || !seen.insert(value.unsafeGetTensorImpl()).second) continue;
-    const auto rows = value.detach().narrow(0, 0, setting.source.size());
+  for (const auto i : vocab_params(weights)) {
+    const auto rows = weights.values[i].detach().narrow(0, 0, setting.source.size());
     out.emplace_back(weights.info[i].role, rows.to(at::kDouble).reshape({setting.source.size(), -1}));
   }
   return out;

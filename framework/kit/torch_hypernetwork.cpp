@@ -7,6 +7,7 @@
 #include "kit/hypernetwork.h"
 #include "kit/tensors.h"
 #include "kit/torch_operators.h"
+#include "kit/vocab_tables.h"
 
 namespace xp {
 namespace {
@@ -32,15 +33,23 @@ std::vector<std::vector<std::int64_t>> by_length(const std::vector<std::vector<T
 
 std::vector<VocabTable> vocab_tables(const Parameters& model) {
   std::vector<VocabTable> out;
-  for (const auto i : model.distinct()) {
-    const auto& role = model.info[i].role;
-    if (!role.starts_with("vocab.")) continue;
+  for (const auto i : vocab_params(model)) {
     const auto rows = model.values[i].detach().to(at::kFloat);
-    out.push_back({role, rows, rows.mean(0), rows.std(0, false).clamp_min(kLeastDeviation)});
+    out.push_back({model.info[i].role, rows, rows.mean(0), rows.std(0, false).clamp_min(kLeastDeviation)});
   }
   if (std::none_of(out.begin(), out.end(), [](const auto& table) { return table.role == "vocab.input"; }))
     throw Error("the model has no table with role vocab.input");
   return out;
+}
+
+void HypernetworkSettings::describe(Fields<HypernetworkSettings>& f) {
+  using S = HypernetworkSettings;
+  f.add(&S::layers, "layers", "Layers of self-attention over a token's pieces.").min(0).max(100);
+  f.add(&S::width, "width", "0: that of the model's input table.").min(0);
+  f.add(&S::heads, "heads", "0: one for each 64 of the width.").min(0);
+  f.add(&S::max_pieces, "max_pieces", "Pieces of a token that are read, the first ones.").min(1).max(100);
+  f.add(&S::residual, "residual",
+        "Whether predictions are added to the mean of the pieces' rows and start at zero; published: not.");
 }
 
 Hypernetwork::Hypernetwork(const HypernetworkSettings& settings, const std::vector<VocabTable>& tables)

@@ -1,7 +1,6 @@
 
 #include <cmath>
 #include <numbers>
-#include <set>
 
 #include "kit/vocab_tables.h"
 
@@ -21,12 +20,15 @@ TableStatistics statistics_of(const at::Tensor& table, std::string role) {
   return out;
 }
 
+std::vector<Param> vocab_params(const Parameters& weights) {
+  auto out = weights.distinct();
+  std::erase_if(out, [&](Param i) { return !weights.info[i].role.starts_with("vocab."); });
+  return out;
+}
+
 std::vector<TableStatistics> vocab_statistics(const Parameters& weights) {
   std::vector<TableStatistics> out;
-  std::set<const void*> seen;
-  for (Param i = 0; i < weights.size(); ++i)
-    if (weights.info[i].role.starts_with("vocab.") && seen.insert(weights.values[i].unsafeGetTensorImpl()).second)
-      out.push_back(statistics_of(weights.values[i], weights.info[i].role));
+  for (const auto i : vocab_params(weights)) out.push_back(statistics_of(weights.values[i], weights.info[i].role));
   return out;
 }
 

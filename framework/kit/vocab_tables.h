@@ -12,7 +12,9 @@ struct TableStatistics {
 
 /// The source model's weights; throws Error if the setting has none.
 XP_API const Parameters& weights_of(const VocabSetting& setting);
-/// Of each table with role "vocab.*"; tied tables once.
+/// The places of tables with role "vocab.*", tied ones once.
+XP_API std::vector<Param> vocab_params(const Parameters& weights);
+/// Of each of vocab_params().
 XP_API std::vector<TableStatistics> vocab_statistics(const Parameters& weights);
 XP_API TableStatistics statistics_of(const at::Tensor& table, std::string role);
 /// Sets a row to normal numbers with each table's mean and `scale` times its standard deviation; a bias gets its

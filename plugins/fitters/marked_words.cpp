@@ -2,7 +2,6 @@
 
 #include "api/fitter.h"
 #include "kit/marked_words.h"
-#include "kit/pretokenize.h"
 #include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
@@ -23,15 +22,7 @@ class MarkedWords final : public xp::Fitter {
   /// `words`, most frequent first, equal ones by their bytes, and their `counts`.
   xp::State fit(const xp::DataSource& corpus, const xp::Encoder*, xp::Handle*,
                 const xp::RandomStreams&) const override {
-    auto all = xp::count_words(
-        corpus,
-        [](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const std::string marked = xp::marked_words(text);
-          const std::string_view view = marked;
-          xp::split_before(view, xp::kWordMark,
-                           [&](xp::TextSpan span) { word(view.substr(span.begin, span.end - span.begin)); });
-        },
-        p_.threads);
+    auto all = xp::count_marked_words(corpus, p_.threads);
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.count > b.count; });
     all.resize(std::min(all.size(), static_cast<std::size_t>(p_.most)));
     xp::Strings words;

@@ -12,6 +12,7 @@
 #include "kit/tensors.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
+#include "kit/vocab_tables.h"
 #include "kit/vocabulary_sampler.h"
 #include "plugin/plugin.h"
 
@@ -35,22 +36,10 @@ struct StepVocabulary {
 /// queue of recent texts that the paper draws vocabularies from, so that a step depends on its number alone.
 class TrainHypernetwork final : public xp::Objective {
  public:
-  struct Network {
-    std::int64_t layers = 3, width = 0, heads = 0, max_pieces = 7;
-    bool residual = false;
-    static void describe(xp::Fields<Network>& f) {
-      f.add(&Network::layers, "layers", "Layers of self-attention over a token's pieces.").min(0).max(100);
-      f.add(&Network::width, "width", "0: that of the model's input table.").min(0);
-      f.add(&Network::heads, "heads", "0: one for each 64 of the width.").min(0);
-      f.add(&Network::max_pieces, "max_pieces", "Pieces of a token that are read, the first ones.").min(1).max(100);
-      f.add(&Network::residual, "residual",
-            "Whether predictions are added to the mean of the pieces' rows and start at zero; published: not.");
-    }
-  };
   struct Params {
     xp::Reference words;
     Task task = Task::mlm;
-    Network network;
+    xp::HypernetworkSettings network;
     std::int64_t pieces = 8192, draws = 100000, max_chars = 15, row_steps = 0, row_tokens = 2048;
     double noise = 1e-5, noise_log_sd = 4, mask_rate = 0.15, row_weight = 0.5;
 
@@ -100,9 +89,8 @@ class TrainHypernetwork final : public xp::Objective {
       throw xp::Error("artifact " + xp::backquoted(p_.words.text) + " has not one count for each word",
                       xp::Exit::data);
     for (std::size_t i = 0; i < words.size(); ++i) words_.push_back({words[i], counts[i]});
-    const auto& n = p_.network;
     tables_ = xp::vocab_tables(host);
-    network_.emplace(xp::HypernetworkSettings{n.layers, n.width, n.heads, n.max_pieces, n.residual}, tables_);
+    network_.emplace(p_.network, tables_);
     for (const auto& one : network_->wanted()) own_.push_back(context.add(one.info, one.shape, one.init));
     for (std::int64_t id = 0; id < encoder_->size(); ++id)
       if (context.is_text(id)) text_.push_back(id);
@@ -310,8 +298,7 @@ class TrainHypernetwork final : public xp::Objective {
     std::vector<at::Tensor> weights = host.values;
     std::map<const void*, at::Tensor> replaced;
     std::size_t next = 0;
-    for (const auto i : host.distinct())
-      if (host.info[i].role.starts_with("vocab.")) replaced[host.values[i].unsafeGetTensorImpl()] = tables[next++];
+    for (const auto i : xp::vocab_params(host)) replaced[host.values[i].unsafeGetTensorImpl()] = tables[next++];
     for (auto& weight : weights)
       if (const auto found = replaced.find(weight.unsafeGetTensorImpl()); found != replaced.end())
         weight = found->second;

@@ -1,5 +1,3 @@
-#include <ATen/ops/linalg_svd.h>
-
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -7,6 +5,7 @@
 #include "api/ops.h"
 #include "api/stage.h"
 #include "base/text.h"
+#include "kit/procrustes.h"
 #include "kit/tensors.h"
 #include "plugin/plugin.h"
 
@@ -61,11 +60,7 @@ class AlignStaticVectors final : public xp::Stage {
     const auto [left, right] = pairs(context, source, target);
     const auto s = source.vectors.index_select(0, xp::tensor_of(left)),
                t = target.vectors.index_select(0, xp::tensor_of(right));
-    if (p_.align == Align::procrustes) {
-      // argmin |S R - T| over orthogonal R is U V^T of the singular vectors of S^T T (Schönemann 1966).
-      const auto [u, values, vt] = at::linalg_svd(s.t().matmul(t), false);
-      source.vectors = source.vectors.matmul(u.matmul(vt));
-    }
+    if (p_.align == Align::procrustes) source.vectors = source.vectors.matmul(xp::procrustes(s, t));
     const auto turned = source.vectors.index_select(0, xp::tensor_of(left));
     auto& recorder = context.recorder();
     recorder.metric("pairs", static_cast<double>(left.size()), {.unit = "pairs"});

@@ -223,15 +223,7 @@ class Unigram final : public xp::Tokenizer {
     xp::Vocabulary vocabulary(xp::ReservedNames{}, reserve);
     const std::size_t reserved = vocabulary.reserved() + (params_.byte_fallback ? 256 : 0);
     xp::check_vocab_size(params_.vocab_size, reserved, 2, "one character and the mark of words");
-    const auto words = xp::count_words(
-        corpus,
-        [](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const std::string normal = xp::marked_words(text);
-          const std::string_view all = normal;
-          xp::split_before(all, kMark,
-                           [&](xp::TextSpan span) { word(all.substr(span.begin, span.end - span.begin)); });
-        },
-        params_.threads);
+    const auto words = xp::count_marked_words(corpus, params_.threads);
     xp::UnigramSettings settings;
     settings.pieces = static_cast<std::size_t>(params_.vocab_size) - reserved;
     settings.coverage = params_.character_coverage;

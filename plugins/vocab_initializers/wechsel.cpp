@@ -1,10 +1,9 @@
-#include <ATen/ops/linalg_svd.h>
-
 #include <set>
 #include <unordered_map>
 
 #include "api/vocab_initializer.h"
 #include "base/text.h"
+#include "kit/procrustes.h"
 #include "kit/tensors.h"
 #include "kit/vocab_fallback.h"
 #include "kit/vocab_transfer.h"
@@ -118,7 +117,7 @@ class Wechsel final : public xp::VocabInitializer {
     return out;
   }
 
-  /// Turns the old vectors by the orthogonal R that minimises |S R - T| over the dictionary (Schönemann 1966).
+  /// Turns the old vectors into the new ones' space, by the dictionary.
   void turn(xp::NamedVectors& from, const xp::NamedVectors& to) const {
     const auto pairs = correspondences(from, to);
     if (pairs.empty())
@@ -130,8 +129,7 @@ class Wechsel final : public xp::VocabInitializer {
     const auto s = all.index_select(0, xp::tensor_of(left)), t = xp::tensor_of(to.vectors.data, to.vectors.shape)
                                                                      .to(at::kDouble)
                                                                      .index_select(0, xp::tensor_of(right));
-    const auto [u, values, vt] = at::linalg_svd(s.t().matmul(t), false);
-    const auto turned = all.matmul(u.matmul(vt)).to(at::kFloat).contiguous();
+    const auto turned = all.matmul(xp::procrustes(s, t)).to(at::kFloat).contiguous();
     from.vectors.data.assign(turned.const_data_ptr<float>(), turned.const_data_ptr<float>() + turned.numel());
   }
 

@@ -12,6 +12,14 @@ namespace {
 
 constexpr std::size_t kAtOnce = 16384;  // tokens of one pass
 
+/// For settings that hold numbers only.
+class NoParts final : public xp::PartMaker {
+ public:
+  std::unique_ptr<xp::Component> make_part(std::string_view, const xp::Table&) const override {
+    throw xp::Error("a hypernetwork's settings name no component", xp::Exit::data);
+  }
+};
+
 /// Rows that a hypernetwork predicts from the rows of a token's pieces in the model that it was trained for
 /// (Minixhofer, Ponti and Vulic 2024, section 3). A variant of that model gets the same rows. Tokens without pieces
 /// stay open.
@@ -33,7 +41,7 @@ class Zett final : public xp::VocabInitializer {
     const at::NoGradGuard quiet;
     const auto& from = setting.donor->checkpoint;
     const auto tables = xp::vocab_tables(from.parameters);
-    check(tables, xp::vocab_tables(xp::weights_of(setting)));
+    check(tables, xp::weights_of(setting));
     const xp::Hypernetwork network(settings_of(from), tables);
     const auto weights = weights_for(network, from.objective_parameters);
     std::vector<xp::TokenId> rows;
@@ -61,14 +69,14 @@ class Zett final : public xp::VocabInitializer {
       plan.set_dense_row(rows[i], role, std::span(made.const_data_ptr<float>() + i * width, width), "hypernetwork");
   }
 
-  void check(const std::vector<xp::VocabTable>& known, const std::vector<xp::VocabTable>& wanted) const {
-    for (const auto& table : wanted) {
+  void check(const std::vector<xp::VocabTable>& known, const xp::Parameters& model) const {
+    for (const auto i : xp::vocab_params(model)) {
       const auto same = [&](const auto& one) {
-        return one.role == table.role && one.rows.sizes().slice(1) == table.rows.sizes().slice(1);
+        return one.role == model.info[i].role && one.rows.sizes().slice(1) == model.values[i].sizes().slice(1);
       };
       if (std::none_of(known.begin(), known.end(), same))
         throw xp::Error("the hypernetwork " + xp::backquoted(p_.hypernetwork.text) +
-                            " predicts no rows for the table " + xp::backquoted(table.role) +
+                            " predicts no rows for the table " + xp::backquoted(model.info[i].role) +
                             " of this model; train one for a model of its kind",
                         xp::Exit::usage);
     }
@@ -80,16 +88,9 @@ class Zett final : public xp::VocabInitializer {
     if (!network)
       throw xp::Error("the checkpoint " + xp::backquoted(p_.hypernetwork.text) + " holds no hypernetwork",
                       xp::Exit::usage);
-    xp::HypernetworkSettings out;
-    const auto number = [&](const char* name, std::int64_t& into) {
-      if (const auto one = network->find(name); one != network->end())
-        if (const auto* value = one->second.as<std::int64_t>()) into = *value;
-    };
-    number("layers", out.layers), number("width", out.width), number("heads", out.heads);
-    number("max_pieces", out.max_pieces);
-    if (const auto one = network->find("residual"); one != network->end())
-      if (const auto* value = one->second.as<bool>()) out.residual = *value;
-    return out;
+    xp::Fields<xp::HypernetworkSettings> fields;
+    xp::HypernetworkSettings::describe(fields);
+    return fields.bind(*network, NoParts());
   }
 
   std::vector<at::Tensor> weights_for(const xp::Hypernetwork& network, const xp::Parameters& learnt) const {
