@@ -16,7 +16,9 @@ State fit(const std::vector<std::string>& texts, Table more = {}) {
   return testing::registry().make<Fitter>(more)->fit(testing::ToyCorpus(texts), nullptr, nullptr, RandomStreams(0));
 }
 
-TEST_CASE("marked_words describes itself") { testing::check_component(testing::registry(), "fitter", "marked_words"); }
+TEST_CASE("marked_words describes itself") {
+  testing::check_component(testing::registry(), "fitter", "marked_words");
+}
 
 TEST_CASE("marked_words: words between white space with their mark, most frequent first, then by their bytes") {
   // NFKC makes of the ligature two letters; case and punctuation stay.
@@ -36,8 +38,6 @@ TEST_CASE("marked_words keeps the most frequent words, the same for any number o
   CHECK(one.ints("counts").data == four.ints("counts").data);
 }
 
-TEST_CASE("marked_words needs a word") {
-  CHECK_THROWS_AS(fit({" \n"}), Error);
-}
+TEST_CASE("marked_words needs a word") { CHECK_THROWS_AS(fit({" \n"}), Error); }
 
 }  // namespace marked_words_test

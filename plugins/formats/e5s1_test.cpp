@@ -11,13 +11,14 @@ namespace e5s1_test {
 using namespace xp;
 using Catch::Matchers::ContainsSubstring;
 
-/// An encoder of width 4 with one layer, 3 tokens, 5 positions and one type; its floats count up from one tensor to the
-/// next.
+/// An encoder of width 4 with one layer, 3 tokens, 5 positions and one type; its floats count up from one tensor to
+/// the next.
 class Small {
  public:
   Small() {
     add("emb.word", 12), add("emb.pos", 20), add("emb.type", 4), add("emb.ln.w", 4), add("emb.ln.b", 4);
-    for (const auto* name : {"q", "k", "v", "ao"}) add("l0." + std::string(name) + ".w", 16), add("l0." + std::string(name) + ".b", 4);
+    for (const auto* name : {"q", "k", "v", "ao"})
+      add("l0." + std::string(name) + ".w", 16), add("l0." + std::string(name) + ".b", 4);
     add("l0.aln.w", 4), add("l0.aln.b", 4);
     add("l0.fi.w", 24), add("l0.fi.b", 6), add("l0.fo.w", 24), add("l0.fo.b", 4);
     add("l0.oln.w", 4), add("l0.oln.b", 4);

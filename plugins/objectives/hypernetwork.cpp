@@ -88,6 +88,10 @@ class TrainHypernetwork final : public xp::Objective {
     if (words.size() != counts.size())
       throw xp::Error("artifact " + xp::backquoted(p_.words.text) + " has not one count for each word",
                       xp::Exit::data);
+    if (std::none_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with(xp::kWordMark); }))
+      throw xp::Error("artifact " + xp::backquoted(p_.words.text) +
+                          " has no word with the mark of the space before it; fit it with method `marked_words`",
+                      xp::Exit::usage);
     for (std::size_t i = 0; i < words.size(); ++i) words_.push_back({words[i], counts[i]});
     tables_ = xp::vocab_tables(host);
     network_.emplace(p_.network, tables_);

@@ -147,8 +147,9 @@ initializer = { type = "zett", hypernetwork = "learnt" }
 )";
 
 struct Project : RecipeRun {
-  explicit Project(const std::string& rows, const std::string& train = "none") {
+  explicit Project(const std::string& rows, const std::string& train = "none", const std::string& words = {}) {
     std::string recipe = kRecipe;
+    if (!words.empty()) recipe.replace(recipe.find("\"marked_words\""), 14, words);
     recipe.replace(recipe.find("TRAIN"), 5, train), recipe.replace(recipe.find("ROWS"), 4, rows);
     put("text.txt", planted_text(200));
     run(recipe);
@@ -200,6 +201,11 @@ TEST_CASE("zett sets every new token that the old tokenizer can spell to what th
 
 TEST_CASE("the model of a hypernetwork must be frozen") {
   CHECK_THAT(said([] { Project("0", "all"); }), ContainsSubstring("train = \"none\""));
+}
+
+TEST_CASE("vocabularies are drawn from words that have the mark of their space") {
+  CHECK_THAT(said([] { Project("0", "none", R"("word_counts", min_count = 1, max_share = 1)"); }),
+             ContainsSubstring("method `marked_words`"));
 }
 
 }  // namespace hypernetwork_test
