@@ -20,7 +20,7 @@ class Model:
         vector = numpy.zeros(26)
         vector[ord(word[0]) % 26] = 1
         return vector
-def train_unsupervised(path, model, dim, seed, **settings):
+def train_unsupervised(path, model, dim, **settings):
     assert model == "skipgram" and dim == 26 and settings["thread"] == 1 and settings["maxn"] == {max_n}, settings
     return Model(path)
 """

@@ -156,7 +156,6 @@ def main():
     parser.add_argument("--held", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--words-only", action="store_true")
-    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--be", choices=["maker", "peer", "judge", "trainer", "words-judge"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -5,8 +5,9 @@ equal settings: dimension, window 5, 5 negatives, n-grams of 3 to 6 letters in 2
 sampling 1e-4, rate 0.05. Counted are CPU seconds: of the whole program here, with its start, reading and writing, and of
 `train_unsupervised` alone there. Quality is retrieval: of each of --held documents kept apart, both halves are means of
 their words' vectors, weighted by rarity, without the words that stand in both; a half must find the other one. Shown is
-the mean of one over its rank. Each round has its own seed; the check fails where the mean over rounds is lower than the
-peer's by more than twice the standard error of the differences, and by more than a fiftieth."""
+the mean of one over its rank. Each round has its own order of the documents, for fastText's Python binding takes no seed,
+and its own seed here. The check fails where the mean over rounds is lower than the peer's by more than twice the standard
+error of the differences and by more than a fiftieth."""
 import collections
 import json
 import pathlib
@@ -54,24 +55,29 @@ def write_text(args, folder):
         total += document.count(" ") + 1
         if total >= args.words:
             break
-    for name, kept, end in (("held.txt", held, "\n"), ("text.txt", rest, "\n\n"), ("peer.txt", rest, "\n")):
-        (folder / name).write_text("".join(document + end for document in kept), encoding="utf-8")
+    (folder / "held.txt").write_text("\n".join(held), encoding="utf-8")
     (folder / "xp.toml").write_text("", encoding="utf-8")
     grams = {"min_n": 0, "max_n": 0} if args.words_only else {"min_n": 3, "max_n": 6}
     recipe = RECIPE.format(rounds=args.rounds, dim=args.dim, epochs=args.epochs, **grams)
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
-    return total
+    return rest, total
+
+
+def write_order(folder, documents, seed):
+    """The documents in an order of their own in the form that each side reads."""
+    order = random.Random(seed).sample(documents, len(documents))
+    for name, end in (("text.txt", "\n\n"), ("peer.txt", "\n")):
+        (folder / name).write_text("".join(document + end for document in order), encoding="utf-8")
 
 
 def train_by_peer(args, folder):
-    """Trains with the seed --seed and leaves words and vectors; prints CPU seconds."""
+    """Leaves words and vectors; prints CPU seconds."""
     import fasttext
     import numpy
     settings = {"minn": 0, "maxn": 0} if args.words_only else {"minn": 3, "maxn": 6}
     begin = time.process_time()
     model = fasttext.train_unsupervised(str(folder / "peer.txt"), "skipgram", dim=args.dim, epoch=args.epochs, minCount=5,
-                                        ws=5, neg=5, t=1e-4, lr=0.05, bucket=200000, thread=1, seed=args.seed, verbose=0,
-                                        **settings)
+                                        ws=5, neg=5, t=1e-4, lr=0.05, bucket=200000, thread=1, verbose=0, **settings)
     used = time.process_time() - begin
     words = [word for word in model.get_words() if word != "</s>"]
     numpy.stack([model.get_word_vector(word) for word in words]).astype(numpy.float32).tofile(folder / "peer.f32")
@@ -143,17 +149,19 @@ def skipgram(args, call):
     """`call` runs a command on one thread and gives what it printed as JSON."""
     with tempfile.TemporaryDirectory(prefix="xp-bench-") as name:
         folder = pathlib.Path(name)
-        total = write_text(args, folder) * args.epochs
+        documents, total = write_text(args, folder)
+        total *= args.epochs
 
-        def peer(part, seed):
+        def peer(part):
             script = pathlib.Path(__file__).with_name("initializers.py").resolve()
             shown = [args.peer_python, script, "skipgram", "--be", part, "--folder", folder, "--dim", args.dim, "--epochs",
-                     args.epochs, "--seed", seed]
+                     args.epochs]
             return call(shown + (["--words-only"] if args.words_only else []), 1)
 
         rounds = []
         for seed in range(args.rounds):
-            ours, theirs, found = train_here(args, folder, seed), peer("trainer", seed)["cpu"], peer("words-judge", seed)
+            write_order(folder, documents, seed)
+            ours, theirs, found = train_here(args, folder, seed), peer("trainer")["cpu"], peer("words-judge")
             rounds.append((ours, theirs, found["ours"], found["peer"]))
             print(f"round {seed}: xp {ours:.2f} CPU s, retrieval {found['ours']:.4f}; fastText {theirs:.2f} CPU s, "
                   f"retrieval {found['peer']:.4f}", file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 #pragma once
 // A stretch of text whose words are trained on rows of its own, apart from all other blocks.
+#include <cmath>
 #include <vector>
 
 #include "corpus.h"
@@ -11,8 +12,9 @@ namespace xp::skipgram {
 constexpr std::size_t kCentres = 16, kDrawn = 32;
 
 /// What a step is multiplied by if `pairs` other steps of the same row were taken without knowing of it: many small
-/// steps that see each other stop where the loss is least, while their blind sum would go beyond it.
-inline float damped(float pairs, float rate) { return 1.0F / (1.0F + 0.1F * rate * pairs); }
+/// steps that see each other stop where the loss is least, while their blind sum would go beyond it. Few are left
+/// alone.
+inline float damped(float pairs, float rate) { return 1.0F / std::hypot(1.0F, 0.1F * rate * pairs); }
 
 /// Words [begin, end) of a text: no pair of words crosses the border of a piece.
 struct Piece {
@@ -27,20 +29,20 @@ struct Centre {
 
 /// Words drawn against the neighbours of kCentres centres.
 struct Negatives {
-  std::size_t distinct = 0;          ///< how many differ; what stands behind them is not used
-  std::int32_t words[kDrawn] = {};   ///< indices into Block::outputs
-  float times[kDrawn] = {};          ///< how often each was drawn
+  std::size_t distinct = 0;         ///< how many differ; what stands behind them is not used
+  std::int32_t words[kDrawn] = {};  ///< indices into Block::outputs
+  float times[kDrawn] = {};         ///< how often each was drawn
 };
 
 struct Block {
   float rate = 0;
-  std::vector<std::int32_t> words, outputs;  ///< distinct words: centres, and those that are predicted or drawn
+  std::vector<std::int32_t> words, outputs;     ///< distinct words: centres, and those that are predicted or drawn
   std::vector<float> word_pairs, output_pairs;  ///< how many pairs move each of them
   std::vector<std::int32_t> positives;          ///< indices into outputs
   std::vector<Centre> centres;
-  std::vector<Negatives> negatives;    ///< one for each kCentres centres
-  std::vector<std::int32_t> places;    ///< of `words` among those of the round
-  std::vector<float> hidden, output;   ///< rows of `words` and `outputs`
+  std::vector<Negatives> negatives;   ///< one for each kCentres centres
+  std::vector<std::int32_t> places;   ///< of `words` among those of the round
+  std::vector<float> hidden, output;  ///< rows of `words` and `outputs`
 
   void clear();
 };
@@ -59,7 +61,9 @@ class Planner {
  private:
   void centre(Block& block, const Piece& piece, std::size_t at, RandomStream& stream);
   void translations(Block& block, const Text& text, double place, RandomStream& stream);
-  void predict(Block& block, std::int32_t word) { block.positives.push_back(slot(output_slots_, block.outputs, word)); }
+  void predict(Block& block, std::int32_t word) {
+    block.positives.push_back(slot(output_slots_, block.outputs, word));
+  }
   void count_pairs(Block& block) const;
   static std::int32_t slot(std::vector<std::int32_t>& slots, std::vector<std::int32_t>& taken, std::int32_t word);
 

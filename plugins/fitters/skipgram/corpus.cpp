@@ -101,7 +101,8 @@ std::vector<Draw> alias_table(const std::vector<std::int64_t>& counts) {
 /// Gives numbers to rows when they are first used, so that those of frequent words lie together in memory.
 class Rows {
  public:
-  explicit Rows(const Settings& settings) : p_(settings), of_bucket_(static_cast<std::size_t>(settings.buckets), -1) {}
+  explicit Rows(const Settings& settings)
+      : p_(settings), of_bucket_(static_cast<std::size_t>(settings.buckets), -1) {}
 
   std::vector<std::int32_t> of(const std::string& word) {
     std::vector<std::int32_t> out{count_++};

@@ -61,21 +61,23 @@ void Steps::run(Block& block) {
   for (std::size_t g = 0; g < block.negatives.size(); ++g) group(block, g);
 }
 
-// The centres' rows stand still until the group's end; so do those of drawn words but for their own group's neighbours.
+// The centres' rows stand still until the group's end; so do those of drawn words but for their own group's
+// neighbours.
 void Steps::group(Block& block, std::size_t number) {
   const auto& drawn = block.negatives[number];
   const auto first = number * kCentres, count = std::min(kCentres, block.centres.size() - first);
+  const auto pairs = [&](const Centre& centre) { return static_cast<float>(centre.count) * (1 + negatives_); };
   std::fill(gradient_.begin(), gradient_.end(), 0.0F), std::fill(moves_.begin(), moves_.end(), 0.0F);
   push(block, first, count, drawn);
   for (std::size_t i = 0; i < count; ++i) {
     const auto& centre = block.centres[first + i];
     pull(block, centre, gradient_.data() + i * width_);
-    together_[static_cast<std::size_t>(centre.word)] += static_cast<float>(centre.count) * (1 + negatives_);
+    together_[static_cast<std::size_t>(centre.word)] += pairs(centre);
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const auto word = block.centres[first + i].word;
-    move(row(block.hidden, word, width_), gradient_.data() + i * width_,
-        damped(together_[static_cast<std::size_t>(word)], block.rate), width_);
+    const auto& centre = block.centres[first + i];
+    const float others = together_[static_cast<std::size_t>(centre.word)] - pairs(centre);
+    move(row(block.hidden, centre.word, width_), gradient_.data() + i * width_, damped(others, block.rate), width_);
   }
   for (std::size_t i = 0; i < count; ++i) together_[static_cast<std::size_t>(block.centres[first + i].word)] = 0;
 }
