@@ -19,19 +19,17 @@ namespace {
 
 constexpr std::int64_t kBlock = std::int64_t{1} << 24;  ///< cosines that are held at once
 
-std::set<TokenId> drawn(const std::vector<std::optional<Match>>& shared, const RandomStreams& random,
-                            double share) {
+std::set<TokenId> drawn(const std::vector<std::optional<Match>>& shared, const RandomStreams& random, double share) {
   std::set<TokenId> out;
   for (std::size_t id = 0; id < shared.size(); ++id)
-    if (shared[id] && !shared[id]->special &&
-        random.stream(0, static_cast<std::int64_t>(id)).uniform() < share)
+    if (shared[id] && !shared[id]->special && random.stream(0, static_cast<std::int64_t>(id)).uniform() < share)
       out.insert(static_cast<TokenId>(id));
   return out;
 }
 
 /// Copies what the initializer wants copied, but for the hidden ones; the initializer does the rest.
 MixPlan planned(const VocabSetting& setting, VocabInitializer& initializer,
-                    const std::vector<std::optional<Match>>& matches, const std::set<TokenId>& hidden) {
+                const std::vector<std::optional<Match>>& matches, const std::set<TokenId>& hidden) {
   MixPlan plan(setting.source.size(), setting.target.size());
   for (std::size_t id = 0; id < matches.size(); ++id)
     if (const auto row = static_cast<TokenId>(id); matches[id] && !hidden.contains(row))
@@ -140,8 +138,7 @@ std::vector<HeldOutRow> held_out_rows(const VocabSetting& setting, VocabInitiali
   const auto shared = match_vocabularies(setting.source, setting.target, {MatchLevel::exact});
   const auto hidden = drawn(shared, setting.random.child("held out"), share);
   if (hidden.empty())
-    throw Error("`held_out` hides none of the tokens that both vocabularies have; give a larger share",
-                    Exit::usage);
+    throw Error("`held_out` hides none of the tokens that both vocabularies have; give a larger share", Exit::usage);
   std::vector<HeldOutRow> rows;
   std::vector<TokenId> sources;
   std::vector<std::int64_t> ids;
@@ -151,16 +148,17 @@ std::vector<HeldOutRow> held_out_rows(const VocabSetting& setting, VocabInitiali
   }
   const HidingEncoder source(setting.source, sources);
   const VocabSetting blind{.source = source,
-                               .target = setting.target,
-                               .weights = setting.weights,
-                               .vectors = setting.vectors,
-                               .corpus = setting.corpus,
-                               .subject = setting.subject,
-                               .random = setting.random,
-                               .donor = setting.donor};
+                           .target = setting.target,
+                           .weights = setting.weights,
+                           .vectors = setting.vectors,
+                           .corpus = setting.corpus,
+                           .subject = setting.subject,
+                           .random = setting.random,
+                           .donor = setting.donor,
+                           .source_vectors = setting.source_vectors,
+                           .translations = setting.translations};
   const auto own = initializer.match();
-  const auto matches =
-      match_vocabularies(setting.source, setting.target, own ? match_levels(*own) : levels);
+  const auto matches = match_vocabularies(setting.source, setting.target, own ? match_levels(*own) : levels);
   const auto plan = planned(blind, initializer, matches, hidden);
   const auto& weights = weights_of(setting);
   const auto inputs = weights.select("role:vocab.input");
@@ -173,7 +171,8 @@ std::vector<HeldOutRow> held_out_rows(const VocabSetting& setting, VocabInitiali
   const auto off = (made - truth).norm(2, 1), size = truth.norm(2, 1).clamp_min(1e-30), length = made.norm(2, 1);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto at = static_cast<std::int64_t>(i);
-    rows[i].relative_l2 = (off[at] / size[at]).item<double>(), rows[i].norm_ratio = (length[at] / size[at]).item<double>();
+    rows[i].relative_l2 = (off[at] / size[at]).item<double>(),
+    rows[i].norm_ratio = (length[at] / size[at]).item<double>();
   }
   rank(made, truth, table.narrow(0, 0, plan.source_size()), rows);
   return rows;

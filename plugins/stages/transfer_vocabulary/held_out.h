@@ -35,12 +35,13 @@ class HidingEncoder final : public Encoder {
 /// How a made row lies to the true one.
 struct HeldOutRow {
   TokenId target = 0, source = 0;
-  double cosine = 0, relative_l2 = 0, norm_ratio = 0;  ///< of the input table: |made - true| / |true|, |made| / |true|
+  double cosine = 0, relative_l2 = 0,
+         norm_ratio = 0;  ///< of the input table: |made - true| / |true|, |made| / |true|
   std::int64_t rank = 1;  ///< 1: no other row of the old table is nearer to the made one by cosine
 };
 
-/// Hides a `share` of the text tokens that both vocabularies spell the same, drawn by token, lets the initializer make
-/// them beside all other new ones, and compares. Throws Error (Exit::usage) if none is shared or drawn.
+/// Hides a `share` of the text tokens that both vocabularies spell the same, drawn by token, lets the initializer
+/// make them beside all other new ones, and compares. Throws Error (Exit::usage) if none is shared or drawn.
 std::vector<HeldOutRow> held_out_rows(const VocabSetting& setting, VocabInitializer& initializer,
                                       const std::vector<MatchLevel>& levels, double share);
 

@@ -19,7 +19,7 @@ class TransferVocabulary final : public xp::Stage {
  public:
   struct Params {
     xp::Reference model, tokenizer;
-    std::optional<xp::Reference> vectors, corpus;
+    std::optional<xp::Reference> vectors, source_vectors, corpus, translations;
     std::unique_ptr<xp::VocabInitializer> initializer;
     std::vector<std::string> copy{"exact"};
     double held_out = 0;
@@ -30,7 +30,13 @@ class TransferVocabulary final : public xp::Stage {
       f.add(&Params::tokenizer, "tokenizer", "The new tokenizer.").artifact("tokenizer").required();
       f.add(&Params::vectors, "vectors", "Static word vectors, for initializers that compare words.")
           .artifact("static_vectors");
+      f.add(&Params::source_vectors, "source_vectors",
+            "Vectors of the old language or vocabulary, where `vectors` are of the new one alone.")
+          .artifact("static_vectors");
       f.add(&Params::corpus, "corpus", "Text, for initializers that look at it.").artifact("dataset");
+      f.add(&Params::translations, "translations",
+            "Words of both languages that translate each other, as `word_alignment` counts them.")
+          .artifact("statistics");
       f.add(&Params::initializer, "initializer", "How rows that no old token stands for are made.").required();
       f.add(&Params::copy, "copy",
             "Which tokens of both vocabularies are the same: `exact`, `word_start` (any word start), `casefold`, in "
@@ -69,6 +75,9 @@ class TransferVocabulary final : public xp::Stage {
     if (p_.vectors) vectors = context.state(*p_.vectors);
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
+    std::optional<xp::State> source_vectors, translations;
+    if (p_.source_vectors) source_vectors = context.state(*p_.source_vectors);
+    if (p_.translations) translations = context.state(*p_.translations);
     const auto subject = context.handle(p_.model);
     std::optional<xp::Checkpoint> other;
     std::shared_ptr<const xp::Encoder> other_tokens;
@@ -87,7 +96,9 @@ class TransferVocabulary final : public xp::Stage {
                              .corpus = corpus.get(),
                              .subject = subject.get(),
                              .random = context.random().child("initializer"),
-                             .donor = donor ? &*donor : nullptr};
+                             .donor = donor ? &*donor : nullptr,
+                             .source_vectors = source_vectors ? &*source_vectors : nullptr,
+                             .translations = translations ? &*translations : nullptr};
     context.progress(1, 4, "planning rows");
     const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");
