@@ -23,12 +23,12 @@ enum class Task : std::uint8_t { mlm, causal_lm, rows };
 /// Tokens of one step, drawn ones first, then the host's reserved ones.
 struct StepVocabulary {
   std::int64_t step = -1;
-  std::unique_ptr<xp::UnigramModel> model;
-  std::vector<std::vector<xp::TokenId>> pieces;  ///< of each drawn token, ids of the host
-  std::vector<std::int64_t> same, host;          ///< drawn tokens that are one token of the host, and that token
-  std::vector<std::int64_t> reserved;            ///< ids of the host, in order
-  std::int64_t unknown = 0, mask = -1;           ///< ids of this vocabulary
-  std::vector<std::int64_t> before, after;       ///< around a text, ids of this vocabulary
+  std::unique_ptr<xp::UnigramModel> model = {};
+  std::vector<std::vector<xp::TokenId>> pieces = {};  ///< of each drawn token, ids of the host
+  std::vector<std::int64_t> same = {}, host = {};     ///< drawn tokens that are one token of the host, and that token
+  std::vector<std::int64_t> reserved = {};            ///< ids of the host, in order
+  std::int64_t unknown = 0, mask = -1;                ///< ids of this vocabulary
+  std::vector<std::int64_t> before = {}, after = {};  ///< around a text, ids of this vocabulary
 };
 
 /// Zero-shot tokenizer transfer (Minixhofer, Ponti and Vulic 2024, section 3): the network is trained through the
