@@ -27,20 +27,20 @@ struct Centre {
 
 /// Words drawn against the neighbours of kCentres centres.
 struct Negatives {
-  std::size_t distinct = 0;          ///< how many differ; what stands behind them is not used
-  std::int32_t words[kDrawn] = {};   ///< indices into Block::outputs
-  float times[kDrawn] = {};          ///< how often each was drawn
+  std::size_t distinct = 0;         ///< how many differ; what stands behind them is not used
+  std::int32_t words[kDrawn] = {};  ///< indices into Block::outputs
+  float times[kDrawn] = {};         ///< how often each was drawn
 };
 
 struct Block {
   float rate = 0;
-  std::vector<std::int32_t> words, outputs;  ///< distinct words: centres, and those that are predicted or drawn
+  std::vector<std::int32_t> words, outputs;     ///< distinct words: centres, and those that are predicted or drawn
   std::vector<float> word_pairs, output_pairs;  ///< how many pairs move each of them
   std::vector<std::int32_t> positives;          ///< indices into outputs
   std::vector<Centre> centres;
-  std::vector<Negatives> negatives;    ///< one for each kCentres centres
-  std::vector<std::int32_t> places;    ///< of `words` among those of the round
-  std::vector<float> hidden, output;   ///< rows of `words` and `outputs`
+  std::vector<Negatives> negatives;   ///< one for each kCentres centres
+  std::vector<std::int32_t> places;   ///< of `words` among those of the round
+  std::vector<float> hidden, output;  ///< rows of `words` and `outputs`
 
   void clear();
 };
@@ -59,7 +59,9 @@ class Planner {
  private:
   void centre(Block& block, const Piece& piece, std::size_t at, RandomStream& stream);
   void translations(Block& block, const Text& text, double place, RandomStream& stream);
-  void predict(Block& block, std::int32_t word) { block.positives.push_back(slot(output_slots_, block.outputs, word)); }
+  void predict(Block& block, std::int32_t word) {
+    block.positives.push_back(slot(output_slots_, block.outputs, word));
+  }
   void count_pairs(Block& block) const;
   static std::int32_t slot(std::vector<std::int32_t>& slots, std::vector<std::int32_t>& taken, std::int32_t word);
 

@@ -7,8 +7,8 @@
 
 namespace xp::skipgram {
 
-// Compiled a second time for processors with 8-wide multiply-add, picked when the library loads. The name of a level, for
-// that of a model such as haswell would mean this model alone.
+// Compiled a second time for processors with 8-wide multiply-add, picked when the library loads. The name of a level,
+// for that of a model such as haswell would mean this model alone.
 #if defined(__x86_64__)
 #define XP_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
@@ -51,8 +51,8 @@ XP_INLINE void sum_lanes(const Lanes (&parts)[kLanes], float* sums) {
               __builtin_shuffle(parts[2 * i], parts[2 * i + 1], odd);
 #pragma GCC unroll 2
   for (std::size_t i = 0; i < 2; ++i)
-    fours[i] = __builtin_shuffle(twos[2 * i], twos[2 * i + 1], low) +
-               __builtin_shuffle(twos[2 * i], twos[2 * i + 1], high);
+    fours[i] =
+        __builtin_shuffle(twos[2 * i], twos[2 * i + 1], low) + __builtin_shuffle(twos[2 * i], twos[2 * i + 1], high);
   lanes(sums) = __builtin_shuffle(fours[0], fours[1], front) + __builtin_shuffle(fours[0], fours[1], back);
 }
 
@@ -69,7 +69,8 @@ XP_INLINE void eight_scores(const float* hidden, const float* const* rows, std::
   sum_lanes(parts, scores);
 }
 
-/// 1 / (1 + exp(-x)) to 2e-6, without a branch or a call so that loops over it become vectors. No number counts as -40.
+/// 1 / (1 + exp(-x)) to 2e-6, without a branch or a call so that loops over it become vectors. No number counts as
+/// -40.
 XP_INLINE float sigmoid(float x) {
   x = !(x > -40.0F) ? -40.0F : x;
   x = x > 40.0F ? 40.0F : x;
@@ -106,14 +107,16 @@ XP_INLINE void four_sums(float* to, Factors factors, const float* const* rows, s
   for (; d + wide <= n; d += wide) {
     Lanes sums[4][2];
 #pragma GCC unroll 4
-    for (std::size_t r = 0; r < 4; ++r) sums[r][0] = lanes(to + r * n + d), sums[r][1] = lanes(to + r * n + d + kLanes);
+    for (std::size_t r = 0; r < 4; ++r)
+      sums[r][0] = lanes(to + r * n + d), sums[r][1] = lanes(to + r * n + d + kLanes);
     for (std::size_t c = 0; c < count; ++c) {
       const Lanes left = lanes(rows[c] + d), right = lanes(rows[c] + d + kLanes);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < 4; ++r) sums[r][0] += factors(r, c) * left, sums[r][1] += factors(r, c) * right;
     }
 #pragma GCC unroll 4
-    for (std::size_t r = 0; r < 4; ++r) lanes(to + r * n + d) = sums[r][0], lanes(to + r * n + d + kLanes) = sums[r][1];
+    for (std::size_t r = 0; r < 4; ++r)
+      lanes(to + r * n + d) = sums[r][0], lanes(to + r * n + d + kLanes) = sums[r][1];
   }
   for (; d < n; d += kLanes)
     for (std::size_t c = 0; c < count; ++c)
@@ -121,7 +124,8 @@ XP_INLINE void four_sums(float* to, Factors factors, const float* const* rows, s
 }
 
 /// gradient += sum over c of steps[c] * rows[c] and then rows[c] += steps[c] * hidden, for four rows.
-XP_INLINE void move_four(float* gradient, float* const* rows, const float* hidden, const float* steps, std::size_t n) {
+XP_INLINE void move_four(float* gradient, float* const* rows, const float* hidden, const float* steps,
+                         std::size_t n) {
   for (std::size_t d = 0; d < n; d += kLanes) {
     const Lanes x = lanes(hidden + d);
     Lanes sum = lanes(gradient + d);

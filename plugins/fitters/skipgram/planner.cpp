@@ -48,8 +48,8 @@ void Planner::translations(Block& block, const Text& text, double place, RandomS
         corpus_.texts[static_cast<std::size_t>(others[static_cast<std::size_t>(stream.below(std::ssize(others)))])];
     if (other.language == text.language || other.words.empty()) continue;
     const auto middle = static_cast<std::int64_t>(place * static_cast<double>(other.words.size()));
-    const auto at = std::clamp<std::int64_t>(middle + stream.below(2 * p_.parallel_window + 1) - p_.parallel_window, 0,
-                                             std::ssize(other.words) - 1);
+    const auto at = std::clamp<std::int64_t>(middle + stream.below(2 * p_.parallel_window + 1) - p_.parallel_window,
+                                             0, std::ssize(other.words) - 1);
     predict(block, other.words[static_cast<std::size_t>(at)]);
   }
 }
@@ -59,7 +59,8 @@ void Planner::finish(Block& block, RandomStream stream) {
     auto& drawn = block.negatives.emplace_back();
     for (std::size_t k = 0; k < kDrawn; ++k) {
       const auto word = slot(output_slots_, block.outputs, corpus_.drawn(stream));
-      const auto at = static_cast<std::size_t>(std::find(drawn.words, drawn.words + drawn.distinct, word) - drawn.words);
+      const auto at =
+          static_cast<std::size_t>(std::find(drawn.words, drawn.words + drawn.distinct, word) - drawn.words);
       if (at == drawn.distinct) drawn.words[drawn.distinct++] = word;
       drawn.times[at] += 1;
     }

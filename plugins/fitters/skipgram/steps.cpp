@@ -61,7 +61,8 @@ void Steps::run(Block& block) {
   for (std::size_t g = 0; g < block.negatives.size(); ++g) group(block, g);
 }
 
-// The centres' rows stand still until the group's end; so do those of drawn words but for their own group's neighbours.
+// The centres' rows stand still until the group's end; so do those of drawn words but for their own group's
+// neighbours.
 void Steps::group(Block& block, std::size_t number) {
   const auto& drawn = block.negatives[number];
   const auto first = number * kCentres, count = std::min(kCentres, block.centres.size() - first);
@@ -75,7 +76,7 @@ void Steps::group(Block& block, std::size_t number) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto word = block.centres[first + i].word;
     move(row(block.hidden, word, width_), gradient_.data() + i * width_,
-        damped(together_[static_cast<std::size_t>(word)], block.rate), width_);
+         damped(together_[static_cast<std::size_t>(word)], block.rate), width_);
   }
   for (std::size_t i = 0; i < count; ++i) together_[static_cast<std::size_t>(block.centres[first + i].word)] = 0;
 }

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kBlocks = 8;
 
-/// Words of a block, of a text of `tokens` words. No threads count: the size decides what a word sees of the others, so
-/// little text is cut finer.
+/// Words of a block, of a text of `tokens` words. No threads count: the size decides what a word sees of the others,
+/// so little text is cut finer.
 std::size_t block_words(std::int64_t tokens) {
   return static_cast<std::size_t>(std::clamp<std::int64_t>(tokens / 1600, 16, 256));
 }
@@ -179,11 +179,14 @@ void Trainer::gather(std::size_t place) {
 
 void Trainer::train(Worker& worker, Block& block) {
   block.hidden.resize(block.words.size() * width_), block.output.resize(block.outputs.size() * width_);
-  const auto hidden = [&](std::size_t i) { return hidden_.data() + static_cast<std::size_t>(block.places[i]) * width_; };
+  const auto hidden = [&](std::size_t i) {
+    return hidden_.data() + static_cast<std::size_t>(block.places[i]) * width_;
+  };
   const auto output = [&](std::size_t i) {
     return output_.data() + static_cast<std::size_t>(block.outputs[i]) * width_;
   };
-  for (std::size_t i = 0; i < block.words.size(); ++i) std::copy_n(hidden(i), width_, block.hidden.data() + i * width_);
+  for (std::size_t i = 0; i < block.words.size(); ++i)
+    std::copy_n(hidden(i), width_, block.hidden.data() + i * width_);
   for (std::size_t i = 0; i < block.outputs.size(); ++i)
     std::copy_n(output(i), width_, block.output.data() + i * width_);
   worker.steps.run(block);
@@ -215,7 +218,8 @@ void Trainer::merge(Range columns) {
     for (std::size_t p = 0; p < parts.size(); ++p) {
       if (p + 2 < parts.size())
         prefetch(input_.data() + static_cast<std::size_t>(parts[p + 2]) * width_ + columns.begin, size);
-      add_columns(input_, parts[p], moved_.data() + r * width_, share(part_loads_[static_cast<std::size_t>(parts[p])]));
+      add_columns(input_, parts[p], moved_.data() + r * width_,
+                  share(part_loads_[static_cast<std::size_t>(parts[p])]));
     }
   }
 }
@@ -227,8 +231,8 @@ std::vector<float> Trainer::vectors() const {
   for (const auto& parts : corpus_.parts) {
     std::fill(row.begin(), row.end(), 0.0F);
     for (const auto part : parts)
-      add(row.data(), input_.data() + static_cast<std::size_t>(part) * width_, 1.0F / static_cast<float>(parts.size()),
-          width_);
+      add(row.data(), input_.data() + static_cast<std::size_t>(part) * width_,
+          1.0F / static_cast<float>(parts.size()), width_);
     for (std::size_t d = 0; d < dim; ++d)
       if (!std::isfinite(row[d])) throw Error("the vectors grew beyond all bounds; lower lr");
     all.insert(all.end(), row.begin(), row.begin() + static_cast<std::ptrdiff_t>(dim));

@@ -10,8 +10,8 @@
 
 namespace xp::skipgram {
 
-/// Gives the same bytes for any number of threads: all blocks of a round start from the same rows, and what they change
-/// is added in the order of the blocks.
+/// Gives the same bytes for any number of threads: all blocks of a round start from the same rows, and what they
+/// change is added in the order of the blocks.
 class Trainer {
  public:
   /// What is given must outlive the trainer.
@@ -51,14 +51,14 @@ class Trainer {
   std::size_t width_;
   std::vector<float> input_, output_;  ///< rows of Corpus::parts, and of words
   std::vector<Piece> pieces_;
-  std::vector<Range> ranges_;            ///< of pieces, one a block
-  std::vector<double> done_;             ///< share of an epoch that lies before each block
-  std::vector<Block> blocks_;            ///< of the round
-  std::size_t used_ = 0;                 ///< how many of them; the others are from an earlier round
-  std::vector<std::int32_t> words_;      ///< distinct centres of the round
-  std::vector<std::int32_t> places_;     ///< by word; -1: not among words_
-  std::vector<float> hidden_, moved_;    ///< rows of words_: before the round, and what the blocks add
-  std::vector<Load> word_loads_;         ///< of words_
+  std::vector<Range> ranges_;                    ///< of pieces, one a block
+  std::vector<double> done_;                     ///< share of an epoch that lies before each block
+  std::vector<Block> blocks_;                    ///< of the round
+  std::size_t used_ = 0;                         ///< how many of them; the others are from an earlier round
+  std::vector<std::int32_t> words_;              ///< distinct centres of the round
+  std::vector<std::int32_t> places_;             ///< by word; -1: not among words_
+  std::vector<float> hidden_, moved_;            ///< rows of words_: before the round, and what the blocks add
+  std::vector<Load> word_loads_;                 ///< of words_
   std::vector<Load> output_loads_, part_loads_;  ///< by word and by input row; of use only where the round moves them
   std::barrier<> barrier_;
   std::mutex lock_;
