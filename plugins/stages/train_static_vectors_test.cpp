@@ -59,7 +59,7 @@ TEST_CASE("train_static_vectors: with a tokenizer its tokens are the words, by t
   project.run(std::string(kRecipe) + R"(
 [stage.tokens]
 type   = "train_tokenizer"
-method = { type = "wordpiece", vocab_size = 32, min_count = 1 }
+method = { type = "wordpiece", vocab_size = 40, min_count = 1 }
 corpus = "english"
 [stage.of_tokens]
 type      = "train_static_vectors"
