@@ -21,10 +21,7 @@ constexpr std::int64_t kKnown = 12, kFurther = 3;
 
 /// A transformer of kKnown tokens as a stage runs it, and one whose table has kFurther rows more.
 struct Twice {
-  explicit Twice(Table settings) {
-    settings.merge(Table{{"layers", 2}, {"width", 8}, {"heads", 2}, {"max_time", 10}, {"init_sd", 0.4}});
-    small = checkpoint(settings);
-    large = small;
+  explicit Twice(const Table& settings) : small(checkpoint(settings)), large(checkpoint(settings)) {
     auto& table = large.parameters.values[large.parameters.find("embedding.token")];
     RandomStream random(5);
     more = testing::toy_normal(random, {kFurther, table.size(1)}, {0, 0.5}, at::kFloat);
@@ -39,7 +36,7 @@ struct Twice {
 
   static Checkpoint checkpoint(const Table& settings) {
     auto typed = settings;
-    typed["type"] = "transformer";
+    typed.merge(Table{{"type", "transformer"}, {"layers", 2}, {"width", 8}, {"heads", 2}, {"max_time", 10}});
     testing::ToyBuild build(kKnown, at::kFloat);
     const auto model = testing::registry().make<Model>(typed);
     model->build(build);
@@ -67,7 +64,8 @@ struct Twice {
 Batch two_texts() {
   Batch out;
   out.sample_id = ops::tensor({0, 1}, at::kLong), out.group_id = out.sample_id;
-  out.set("ids", ops::tensor({3, kKnown, 5, kKnown + 2, 1, kKnown + 1, kKnown + 1, 2, 0, 0}, at::kLong).view({2, 5}));
+  const std::vector<std::int64_t> ids{3, kKnown, 5, kKnown + 2, 1, kKnown + 1, kKnown + 1, 2, 0, 0};
+  out.set("ids", ops::tensor(ids).view({2, 5}));
   out.set("input.mask", ops::tensor({1, 1, 1, 1, 1, 1, 1, 1, 0, 0}, at::kLong).view({2, 5}).to(at::kBool));
   return out;
 }
@@ -127,13 +125,7 @@ TEST_CASE("further rows: what cannot be says so") {
   CHECK_THROWS_WITH(run(twice.small, ops::zeros({3, 7}, at::kFloat)),
                     ContainsSubstring("another width than the model's input table, which has 8"));
   // A table that is projected behind its norm takes no vectors in its place.
-  const auto narrow = Twice::checkpoint({{"kind", "encoder"},
-                                         {"layers", 1},
-                                         {"width", 8},
-                                         {"heads", 2},
-                                         {"max_time", 10},
-                                         {"embedding_width", 4},
-                                         {"embedding_norm", true}});
+  const auto narrow = Twice::checkpoint({{"kind", "encoder"}, {"embedding_width", 4}, {"embedding_norm", true}});
   CHECK_THROWS_WITH(run(narrow, ops::zeros({3, 4}, at::kFloat)),
                     ContainsSubstring("reads no vectors in the place of tokens"));
 }
