@@ -28,7 +28,11 @@ class XP_API Handle {
   /// The model's capability, as model.h lists them ("bidirectional", ...).
   virtual bool has(std::string_view capability) const = 0;
   virtual ForwardOutput encode(const Batch& batch, const ForwardRequest& want) = 0;  ///< reads `ids`, `input.mask`
-  virtual at::Tensor logits(const at::Tensor& hidden) = 0;                           ///< [n, w] -> [n, classes]
+  /// encode() for tokens that the model has no rows for: ids from shape().input_vocab on look up rows of `more` [n,
+  /// as wide as the input table]. Where grad mode is on, gradients reach `more` and no weight. Needs the capability
+  /// "vectors"; throws Error without it, and where the handle is of another kind than a model's own.
+  virtual ForwardOutput encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more);
+  virtual at::Tensor logits(const at::Tensor& hidden) = 0;  ///< [n, w] -> [n, classes]
   /// Of the tokens that `target` marks given those before them, else of all `ids`; one per item. With an encoder: of
   /// the marked tokens given all others, which the encoder reads; without marks Error.
   virtual std::vector<Score> score(const Batch& batch) = 0;
@@ -49,6 +53,7 @@ class XP_API WrappedHandle : public Handle {
   bool can(std::string_view what) const override;
   bool has(std::string_view capability) const override;
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override;
+  ForwardOutput encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more) override;
   at::Tensor logits(const at::Tensor& hidden) override;
   std::vector<Score> score(const Batch& batch) override;
   Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override;

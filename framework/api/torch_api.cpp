@@ -12,12 +12,18 @@ Model::~Model() = default;
 StepContext::~StepContext() = default;
 Objective::~Objective() = default;
 Handle::~Handle() = default;
+ForwardOutput Handle::encode_with(const Batch&, const ForwardRequest&, const at::Tensor&) {
+  throw Error("this model cannot read tokens that it has no rows for");
+}
 const Encoder* WrappedHandle::tokenizer() const { return plain_.tokenizer(); }
 ModelShape WrappedHandle::shape() const { return plain_.shape(); }
 bool WrappedHandle::can(std::string_view what) const { return plain_.can(what); }
 bool WrappedHandle::has(std::string_view capability) const { return plain_.has(capability); }
 ForwardOutput WrappedHandle::encode(const Batch& batch, const ForwardRequest& want) {
   return plain_.encode(batch, want);
+}
+ForwardOutput WrappedHandle::encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more) {
+  return plain_.encode_with(batch, want, more);
 }
 at::Tensor WrappedHandle::logits(const at::Tensor& hidden) { return plain_.logits(hidden); }
 std::vector<Score> WrappedHandle::score(const Batch& batch) { return plain_.score(batch); }

@@ -66,11 +66,14 @@ struct VocabSetting {
   const Encoder& source;
   const Encoder& target;
   const Parameters* weights = nullptr;  ///< the source model's; tables by role "vocab.*"
-  const State* vectors = nullptr;       ///< static word vectors
+  const State* vectors = nullptr;       ///< static word vectors, of both sides, or of the new one alone where
+                                        ///< there are `source_vectors`
   const DataSource* corpus = nullptr;
   Handle* subject = nullptr;     ///< the source model, for contextual averages
   RandomStreams random;          ///< draw per token: random.stream(0, token), so that no order matters
   const Donor* donor = nullptr;  ///< the model that VocabInitializer::donor() names
+  const State* source_vectors = nullptr;
+  const State* translations = nullptr;  ///< words of both languages: "source", "target" (strings), "counts" (ints)
 };
 
 /// A table as coordinates [rows, rank] times primitives [rank, width], row-major.

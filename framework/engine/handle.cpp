@@ -91,14 +91,21 @@ class ModelHandle final : public Handle {
   }
 
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override {
-    ForwardRequest asked = want;
-    if (!asked.view.layers) asked.view.layers = view_.layers;
-    if (!asked.view.width) asked.view.width = view_.width;
+    const auto asked = seen(want);
     const at::NoGradGuard quiet;
     ForwardInput in{.fields = &batch, .segments = segments_of(batch)};
     if (batch.has("ids")) in.ids = batch.dense("ids"), in.mask = batch.dense("input.mask");
     if (splits(in, asked)) return forward_in_parts(*built_.model, built_.active, in, asked);
     return built_.model->forward(built_.active, in, asked);
+  }
+
+  ForwardOutput encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more) override {
+    std::vector<at::Tensor> frozen;
+    for (const auto& weight : built_.active) frozen.push_back(weight.detach());
+    const ForwardInput in{.vectors = embedded(batch.dense("ids"), more, frozen),
+                          .mask = batch.dense("input.mask"),
+                          .segments = segments_of(batch)};
+    return built_.model->forward(frozen, in, seen(want));
   }
 
   at::Tensor logits(const at::Tensor& hidden) override {
@@ -165,6 +172,36 @@ class ModelHandle final : public Handle {
   }
 
  private:
+  ForwardRequest seen(ForwardRequest want) const {
+    if (!want.view.layers) want.view.layers = view_.layers;
+    if (!want.view.width) want.view.width = view_.width;
+    return want;
+  }
+  /// What embed() gives for ids of the model and, behind them, for rows of `more` in the place of its input table.
+  at::Tensor embedded(const at::Tensor& ids, const at::Tensor& more, const std::vector<at::Tensor>& weights) const {
+    if (!has("vectors"))
+      throw Error("a model of type " + backquoted(built_.type) +
+                  " reads no vectors in the place of tokens, so it cannot read tokens that it has no rows for");
+    const auto inputs = built_.own.select("role:vocab.input");
+    if (inputs.size() != 1)
+      throw Error("only a model with one input table reads tokens that it has no rows for; this one has " +
+                  std::to_string(inputs.size()));
+    const auto& table = weights[inputs.front()];
+    if (more.dim() != 2 || more.size(1) != table.size(1))
+      throw Error("rows of further tokens have another width than the model's input table, which has " +
+                  std::to_string(table.size(1)));
+    const auto known = built_.model->shape().input_vocab;
+    const auto flat = ids.flatten();
+    const auto further = flat.ge(known);
+    auto out = built_.model->embed(weights, flat.masked_fill(further, 0));
+    const auto places = further.nonzero().squeeze(1);
+    if (places.numel() > 0) {
+      auto with = weights;
+      with[inputs.front()] = more.to(table.scalar_type());
+      out = out.index_copy(0, places, built_.model->embed(with, flat.index_select(0, places) - known));
+    }
+    return out.view({ids.size(0), ids.size(1), out.size(1)});
+  }
   /// Whether an encoder reads what the decoder goes on from.
   bool answers() const { return has("logits") && has("memory") && s_.encoder() && s_.encoder()->reserved("start"); }
   std::unique_ptr<OpenTexts> continuation(const Batch& batch) {

@@ -16,16 +16,26 @@ class Moved {
   std::optional<Batch> there_;
 };
 
-}  // namespace
+ForwardRequest there(ForwardRequest want, at::Device device) {
+  if (want.at.defined()) want.at = want.at.to(device);
+  return want;
+}
 
-ForwardOutput HostHandle::encode(const Batch& batch, const ForwardRequest& want) {
-  ForwardRequest asked = want;
-  if (asked.at.defined()) asked.at = asked.at.to(device_);
-  auto out = plain_.encode(Moved(batch, device_).get(), asked);
+ForwardOutput here(ForwardOutput out) {
   for (auto* one : {&out.tokens, &out.picked, &out.pooled})
     if (one->defined()) *one = one->cpu();
   for (auto& layer : out.layers) layer = layer.cpu();
   return out;
+}
+
+}  // namespace
+
+ForwardOutput HostHandle::encode(const Batch& batch, const ForwardRequest& want) {
+  return here(plain_.encode(Moved(batch, device_).get(), there(want, device_)));
+}
+
+ForwardOutput HostHandle::encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more) {
+  return here(plain_.encode_with(Moved(batch, device_).get(), there(want, device_), more.to(device_)));
 }
 
 at::Tensor HostHandle::logits(const at::Tensor& hidden) { return plain_.logits(hidden.to(device_)).cpu(); }

@@ -10,6 +10,7 @@ class HostHandle : public WrappedHandle {
   HostHandle(Handle& plain, at::Device device) : WrappedHandle(plain), device_(device) {}
 
   ForwardOutput encode(const Batch& batch, const ForwardRequest& want) override;
+  ForwardOutput encode_with(const Batch& batch, const ForwardRequest& want, const at::Tensor& more) override;
   at::Tensor logits(const at::Tensor& hidden) override;
   std::vector<Score> score(const Batch& batch) override;
   Strings generate(const Batch& batch, const Table& sampling, RandomStream random) override;

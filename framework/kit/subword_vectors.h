@@ -25,6 +25,11 @@ struct WordUse {
 XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, const Floats& vectors,
                                       const std::vector<std::size_t>& order, const WordUse& use = {});
 
+/// Of each token the places in `words` of all words that have it, in their order; a word that has it in several
+/// writings stands there once for each. Counts of `use` are not read.
+XP_API std::vector<std::vector<std::uint32_t>> word_sets(const Encoder& encoder, const Strings& words,
+                                                         const WordUse& use = {});
+
 struct Near {
   TokenId token = 0;
   double cosine = 0;

@@ -8,8 +8,13 @@
 
 namespace xp {
 
-/// Of each new token the vector whose word is its string ("▁the", "##ing"), from the file that the field names, else
-/// from the setting's vectors. Throws Error (Exit::usage) if there is neither.
+/// Vectors of the old and of the new side: from the file that the field names, else the setting's, where `vectors`
+/// are of both if there are no `source_vectors`. Throws Error (Exit::usage) if there are none.
+XP_API NamedVectors source_vectors(const VocabSetting& setting, const std::vector<Value>& field);
+XP_API NamedVectors target_vectors(const VocabSetting& setting, const std::vector<Value>& field);
+
+/// Of each new token the vector whose word is its string ("▁the", "##ing"), as target_vectors()
+/// gives them.
 XP_API SubwordVectors token_vectors(const VocabSetting& setting, const std::vector<Value>& field);
 
 /// Of each token of `encoder` the vector whose word is its string.

@@ -27,6 +27,21 @@ std::string capitalised(const std::string& word) {
   return out;
 }
 
+/// Calls fn(word, token) for each token of each writing of each word, once a writing.
+template <class Fn>
+void for_each_use(const Encoder& encoder, const Strings& words, const WordUse& use, Fn fn) {
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    std::vector<std::string> writings{" " + words[w]};
+    if (use.plain) writings.push_back(words[w]);
+    if (use.capitalised) writings.push_back(" " + capitalised(words[w]));
+    for (const auto& writing : writings) {
+      std::set<TokenId> distinct;
+      for (const auto& token : encoder.encode(writing)) distinct.insert(token.id);
+      for (const auto id : distinct) fn(w, static_cast<std::size_t>(id));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomStream random) {
@@ -51,22 +66,13 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
   const auto n = static_cast<std::size_t>(encoder.size());
   std::vector<double> sums(n * dim);
   std::vector<double> counts(n);
-  for (std::size_t w = 0; w < words.size(); ++w) {
+  for_each_use(encoder, words, use, [&](std::size_t w, std::size_t id) {
     const float* vector = vectors.data.data() + order[w] * dim;
     const double times = use.counts.empty() ? 1 : use.counts[w];
-    std::vector<std::string> writings{" " + words[w]};
-    if (use.plain) writings.push_back(words[w]);
-    if (use.capitalised) writings.push_back(" " + capitalised(words[w]));
-    for (const auto& writing : writings) {
-      std::set<TokenId> distinct;
-      for (const auto& token : encoder.encode(writing)) distinct.insert(token.id);
-      for (const auto id : distinct) {
-        double* sum = sums.data() + static_cast<std::size_t>(id) * dim;
-        for (std::size_t d = 0; d < dim; ++d) sum[d] += times * vector[d];
-        counts[static_cast<std::size_t>(id)] += times;
-      }
-    }
-  }
+    double* sum = sums.data() + id * dim;
+    for (std::size_t d = 0; d < dim; ++d) sum[d] += times * vector[d];
+    counts[id] += times;
+  });
   if (!use.specials)
     for (const auto& [purpose, id] : encoder.purposes()) counts[static_cast<std::size_t>(id)] = 0;
   SubwordVectors out{ops::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
@@ -78,6 +84,15 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
     out.covered[i] = true;
     for (std::size_t d = 0; d < dim; ++d) to[i * dim + d] = static_cast<float>(sums[i * dim + d] / std::sqrt(norm));
   }
+  return out;
+}
+
+std::vector<std::vector<std::uint32_t>> word_sets(const Encoder& encoder, const Strings& words, const WordUse& use) {
+  std::vector<std::vector<std::uint32_t>> out(static_cast<std::size_t>(encoder.size()));
+  for_each_use(encoder, words, use,
+               [&](std::size_t w, std::size_t id) { out[id].push_back(static_cast<std::uint32_t>(w)); });
+  if (!use.specials)
+    for (const auto& [purpose, id] : encoder.purposes()) out[static_cast<std::size_t>(id)].clear();
   return out;
 }
 

@@ -7,12 +7,24 @@
 
 namespace xp {
 
+NamedVectors source_vectors(const VocabSetting& setting, const std::vector<Value>& field) {
+  if (!field.empty()) return named_vectors(field);
+  const auto* state = setting.source_vectors ? setting.source_vectors : setting.vectors;
+  if (!state)
+    throw Error("this initializer compares vectors: give it `vectors` of both sides, or `source_vectors` too",
+                Exit::usage);
+  return named_vectors(*state);
+}
+
+NamedVectors target_vectors(const VocabSetting& setting, const std::vector<Value>& field) {
+  if (!field.empty()) return named_vectors(field);
+  if (!setting.vectors)
+    throw Error("this initializer compares vectors: give it `vectors` or `target_vectors`", Exit::usage);
+  return named_vectors(*setting.vectors);
+}
+
 SubwordVectors token_vectors(const VocabSetting& setting, const std::vector<Value>& field) {
-  if (field.empty() && !setting.vectors)
-    throw Error(
-        "this initializer compares tokens: give it `vectors` or `target_vectors` of the new vocabulary's tokens",
-        Exit::usage);
-  return token_vectors(setting.target, field.empty() ? named_vectors(*setting.vectors) : named_vectors(field));
+  return token_vectors(setting.target, target_vectors(setting, field));
 }
 
 SubwordVectors token_vectors(const Encoder& encoder, const NamedVectors& table) {

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -44,6 +45,20 @@ NamedVectors named_vectors(const std::vector<Value>& field) {
     out.words.emplace_back(file.word(i));
     file.copy(i, out.vectors.data.data() + i * file.width());
   }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> likeliest_translations(const State& translations) {
+  const auto &from = translations.strings("source"), &to = translations.strings("target");
+  const auto& counts = translations.ints("counts").data;
+  if (from.size() != to.size() || from.size() != counts.size())
+    throw Error("the columns of the translations differ in length; make them again with `word_alignment`",
+                Exit::data);
+  std::map<std::string_view, std::size_t> best;
+  for (std::size_t i = 0; i < from.size(); ++i)
+    if (const auto [at, added] = best.emplace(from[i], i); !added && counts[i] > counts[at->second]) at->second = i;
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [word, i] : best) out.emplace_back(word, to[i]);
   return out;
 }
 

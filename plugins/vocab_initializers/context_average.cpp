@@ -10,6 +10,7 @@
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
+#include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 #include "kit/vocab_tables.h"
 #include "plugin/plugin.h"
@@ -26,7 +27,7 @@ class ContextAverage final : public xp::VocabInitializer {
  public:
   struct Params {
     std::int64_t contexts = 32, layer = 0, max_time = 0;
-    bool rescale = true;
+    bool rescale = true, shuffle = false;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::contexts, "contexts", "Places of a token that are read, the first ones of the corpus.").min(1);
       f.add(&Params::layer, "layer", "Layer whose outputs are averaged; 0: the last.").min(0);
@@ -34,6 +35,8 @@ class ContextAverage final : public xp::VocabInitializer {
           .min(0);
       f.add(&Params::rescale, "rescale",
             "Whether rows get the mean norm of the old rows: outputs of a layer are longer than embeddings.");
+      f.add(&Params::shuffle, "shuffle",
+            "Negative control: tokens get each other's averages, so that contexts mean nothing.");
       f.needs("artifact", "corpus");
     }
   };
@@ -122,10 +125,15 @@ class ContextAverage final : public xp::VocabInitializer {
     template <class Write>
     void finish(const Write& write) {
       run();
-      for (std::size_t i = 0; i < rows_.size(); ++i) {
-        if (seen_[i] == 0) continue;
-        for (auto& x : sums_[i]) x /= static_cast<double>(seen_[i]);
-        write(rows_[i], sums_[i]);
+      std::vector<std::size_t> read;
+      for (std::size_t i = 0; i < rows_.size(); ++i)
+        if (seen_[i] > 0) read.push_back(i);
+      const auto order = xp::vector_order(read.size(), p_.shuffle, s_.random.child("shuffle").stream());
+      for (std::size_t i = 0; i < read.size(); ++i) {
+        const auto from = read[order[i]];
+        auto mean = sums_[from];
+        for (auto& x : mean) x /= static_cast<double>(seen_[from]);
+        write(rows_[read[i]], mean);
       }
     }
 

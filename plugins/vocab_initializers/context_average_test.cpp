@@ -188,6 +188,21 @@ TEST_CASE("context_average: however many texts, passes stay small and the mean i
   CHECK(scene.widest <= 8192);
 }
 
+TEST_CASE("context_average: as a control tokens get each other's rows") {
+  Scene scene;
+  const std::vector<std::string> tokens{"sunflower", "a", "flowers", "sun"};
+  const auto of = [&](bool shuffle) {
+    const auto plan = scene.plan({"sunflower a flowers sun"}, {{"rescale", false}, {"shuffle", shuffle}});
+    std::vector<std::vector<float>> rows;
+    for (const auto& token : tokens) rows.push_back(scene.row(plan, token));
+    return rows;
+  };
+  auto plain = of(false), control = of(true);
+  CHECK(plain != control);
+  std::sort(plain.begin(), plain.end()), std::sort(control.begin(), control.end());
+  CHECK(plain == control);
+}
+
 TEST_CASE("context_average says what it is missing") {
   Scene scene;
   const auto made = testing::registry().make<VocabInitializer>({{"type", "context_average"}});

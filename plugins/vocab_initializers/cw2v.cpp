@@ -7,6 +7,7 @@
 #include "api/parameters.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
+#include "kit/small_adam.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 #include "kit/vocab_tables.h"
@@ -50,6 +51,7 @@ class Cw2v final : public xp::VocabInitializer {
       throw xp::Error("cw2v with sparsity = dense learns from text: give the stage a `corpus`", xp::Exit::usage);
     Problem problem = prepare(setting, plan);
     if (problem.rows.empty()) return;
+    const at::AutoGradMode learns(true);
     if (setting.corpus)
       learn_from_text(setting, problem);
     else
@@ -131,7 +133,7 @@ class Cw2v final : public xp::VocabInitializer {
   void learn_from_vectors(const xp::VocabSetting& setting, Problem& problem) const {
     std::vector<std::int64_t> ids(problem.rows.begin(), problem.rows.end());
     const auto wanted = problem.target_vectors.index_select(0, xp::tensor_of(ids));
-    Adam adam(problem.parameters, p_.lr);
+    xp::SmallAdam adam(problem.parameters, p_.lr);
     for (std::int64_t step = 0; step < p_.steps; ++step) {
       std::vector<std::int64_t> places;
       auto stream = setting.random.child("step").stream(step);
@@ -172,7 +174,7 @@ class Cw2v final : public xp::VocabInitializer {
 
   void learn_from_text(const xp::VocabSetting& setting, Problem& problem) const {
     const auto pairs = read(setting);
-    Adam adam(problem.parameters, p_.lr);
+    xp::SmallAdam adam(problem.parameters, p_.lr);
     for (std::int64_t step = 0; step < p_.steps; ++step) {
       auto stream = setting.random.child("step").stream(step);
       std::vector<std::int64_t> centre, context, drawn;
@@ -213,33 +215,6 @@ class Cw2v final : public xp::VocabInitializer {
       out = out.index_copy(0, xp::tensor_of(where_learnt), combined(problem, xp::tensor_of(learnt), problem.table));
     return out;
   }
-
-  /// Adam (Kingma and Ba 2015) on a handful of tensors.
-  class Adam {
-   public:
-    Adam(std::vector<at::Tensor>& parameters, double lr) : parameters_(parameters), lr_(lr) {
-      for (const auto& p : parameters_)
-        mean_.push_back(p.new_zeros(p.sizes())), square_.push_back(p.new_zeros(p.sizes()));
-    }
-    void update() {
-      const at::NoGradGuard quiet;
-      ++t_;
-      for (std::size_t i = 0; i < parameters_.size(); ++i) {
-        const auto gradient = parameters_[i].grad();
-        if (!gradient.defined()) continue;
-        mean_[i].mul_(0.9).add_(gradient, 0.1), square_[i].mul_(0.999).addcmul_(gradient, gradient, 0.001);
-        const auto root = square_[i].div(1 - std::pow(0.999, t_)).sqrt_().add_(1e-8);
-        parameters_[i].addcdiv_(mean_[i], root, -lr_ / (1 - std::pow(0.9, t_)));
-        parameters_[i].mutable_grad() = at::Tensor();
-      }
-    }
-
-   private:
-    std::vector<at::Tensor>& parameters_;
-    std::vector<at::Tensor> mean_, square_;
-    double lr_;
-    int t_ = 0;
-  };
 
   // Weights too small to matter would make the plan as large as the product of both vocabularies.
   void write(const Problem& problem, xp::MixPlan& plan) const {

@@ -1,3 +1,5 @@
+#include <c10/core/GradMode.h>
+
 #include "scene_fixture.h"
 
 // Behind LibTorch, which has a CHECK of its own.
@@ -118,6 +120,17 @@ TEST_CASE("CW2V is the same for the same seed") {
   };
   CHECK(rows(4).equal(rows(4)));
   CHECK_FALSE(rows(4).equal(rows(5)));
+}
+
+TEST_CASE("CW2V learns where grad mode is off, and leaves it off") {
+  const Scene scene;
+  const Table settings{{"type", "cw2v"}, {"neighbours", 4}, {"steps", 50}};
+  const auto on = scene.plan(settings);
+  const at::NoGradGuard quiet;
+  const auto off = scene.plan(settings);
+  CHECK_FALSE(at::GradMode::is_enabled());
+  CHECK(distance(scene, off) == distance(scene, on));
+  CHECK(distance(scene, off) < distance(scene, scene.plan({{"type", "cw2v"}, {"neighbours", 4}, {"steps", 1}})));
 }
 
 TEST_CASE("CW2V says what it is missing") {

@@ -44,6 +44,7 @@ std::vector<Case> cases() {
       {"wechsel", one("wechsel", {{"fallback", "pieces"}}), true, false, true},
       {"focus", one("focus", {{"fallback", "pieces"}}), true, false, true},
       {"cw2v", one("cw2v", {{"steps", 20}}), true},
+      {"hyperofa", one("hyperofa", {{"network", "ridge"}, {"fallback", "mean"}})},
       {"clp", with_donor("clp")},
       {"omp", with_donor("omp")},
       {"salt", with_donor("salt")},
@@ -84,8 +85,8 @@ void untie(Toy& toy) {
 }
 
 TEST_CASE("the table names every initializer") {
-  std::vector<std::string> wanted, named{"context_average", "ramen", "trans_tokenization", "tokalign",
-                                         "zett"};  // read text, files or what a stage learnt
+  std::vector<std::string> wanted, named{"context_average",    "ramen", "trans_tokenization", "tokalign",
+                                         "token_distillation", "zett"};  // read text, files or what a stage learnt
   for (const auto& type : testing::registry().catalogue().types(VocabInitializer::kInterface)) wanted.push_back(type);
   for (const auto& one : cases()) named.push_back(one.name);
   std::sort(named.begin(), named.end()), std::sort(wanted.begin(), wanted.end());

@@ -20,12 +20,12 @@ class TokAlign final : public xp::VocabInitializer {
     xp::Fallback fallback = xp::Fallback::token;
     xp::TokenMatch match = xp::TokenMatch::as_told;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::source_vectors, "source_vectors", "Vectors of the old vocabulary's tokens, by their strings.")
-          .files()
-          .required();
-      f.add(&Params::target_vectors, "target_vectors", "Vectors of the new vocabulary's tokens, by their strings.")
-          .files()
-          .required();
+      f.add(&Params::source_vectors, "source_vectors",
+            "Vectors of the old vocabulary's tokens, by their strings; none: the stage's `source_vectors`.")
+          .files();
+      f.add(&Params::target_vectors, "target_vectors",
+            "Vectors of the new vocabulary's tokens, by their strings; none: the stage's `vectors`.")
+          .files();
       f.add(&Params::pivots, "pivots", "Shared tokens that are drawn to compare with.").min(1);
       f.add(&Params::fallback, "fallback", "Tokens that have no vector.", xp::fallback_names());
       f.add(&Params::match, "match",
@@ -38,11 +38,11 @@ class TokAlign final : public xp::VocabInitializer {
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    auto source = xp::token_vectors(setting.source, xp::named_vectors(p_.source_vectors));
-    auto target = xp::token_vectors(setting.target, xp::named_vectors(p_.target_vectors));
+    auto source = xp::token_vectors(setting.source, xp::source_vectors(setting, p_.source_vectors));
+    auto target = xp::token_vectors(setting, p_.target_vectors);
     const auto pivots = draw(xp::anchors_of(plan), source, target, setting.random.child("pivots").stream());
     if (pivots.empty())
-      throw xp::Error("no shared token has a vector in both files, so old and new tokens cannot be compared",
+      throw xp::Error("no shared token has a vector on both sides, so old and new tokens cannot be compared",
                       xp::Exit::usage);
     std::vector<std::int64_t> old_ids, new_ids;
     for (const auto& pivot : pivots) old_ids.push_back(pivot.source), new_ids.push_back(pivot.target);

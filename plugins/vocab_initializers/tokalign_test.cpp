@@ -34,6 +34,15 @@ TEST_CASE("TokAlign takes the row of the one old token that stands alike among s
   CHECK(files.toy.row(files.settings(), "sun").rule == "copy");
 }
 
+TEST_CASE("TokAlign takes vectors of both vocabularies from the setting") {
+  Spaces files;
+  files.toy.give_source_vectors({{"sun", {1, 0}}, {"sea", {0, 1}}, {"ship", {1, 3}}, {"cow", {-3, 1}}});
+  files.toy.give_vectors({{"sun", {0, 2}}, {"sea", {-2, 0}}, {"Boot", {-6, 2}}});
+  const auto row = files.toy.row({{"type", "tokalign"}}, "Boot");
+  REQUIRE(row.parts.size() == 1);
+  CHECK(row.parts[0].source == files.toy.source.id("ship"));
+}
+
 TEST_CASE("TokAlign: a token without vector takes an old token that is drawn") {
   const Spaces files;
   const auto row = files.toy.row(files.settings(), "Fee");
@@ -46,7 +55,7 @@ TEST_CASE("TokAlign needs a shared token with vectors on both sides") {
   const Spaces files;
   files.write("old.vec", "2 2\nship 1 3\ncow -3 1\n");
   CHECK_THROWS_WITH(files.toy.plan(files.settings()),
-                    ContainsSubstring("no shared token has a vector in both files"));
+                    ContainsSubstring("no shared token has a vector on both sides"));
 }
 
 }  // namespace tokalign_test

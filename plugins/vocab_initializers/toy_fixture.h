@@ -18,7 +18,7 @@ namespace xp::fixture {
 struct Toy {
   testing::ToyEncoder source, target;
   Parameters weights = testing::toy_weights(source);
-  State vectors = {};
+  State vectors = {}, source_vectors = {}, translations = {};
   std::optional<testing::ToyEncoder> donor_tokens = {};
   Checkpoint donor_model = {};
 
@@ -27,13 +27,19 @@ struct Toy {
   Toy(testing::ToyEncoder old_tokens, testing::ToyEncoder new_tokens)
       : source(std::move(old_tokens)), target(std::move(new_tokens)) {}
 
-  void give_vectors(const std::vector<std::pair<std::string, std::vector<float>>>& rows) {
+  using Rows = std::vector<std::pair<std::string, std::vector<float>>>;
+  void give_vectors(const Rows& rows) { give(vectors, rows); }
+  void give_source_vectors(const Rows& rows) { give(source_vectors, rows); }
+
+  static void give(State& vectors, const Rows& rows) {
     Strings words;
     Floats numbers{{}, {std::ssize(rows), std::ssize(rows.front().second)}};
     for (const auto& [word, row] : rows)
       words.push_back(word), numbers.data.insert(numbers.data.end(), row.begin(), row.end());
     vectors.set("words", words), vectors.set("vectors", std::move(numbers));
   }
+
+  static const State* given(const State& state) { return state.value_names().empty() ? nullptr : &state; }
 
   /// The whole plan: shared tokens copied, the initializer's rows, the mean for the rest.
   MixPlan plan(const Table& settings) const {
@@ -43,9 +49,11 @@ struct Toy {
     const VocabSetting setting{.source = source,
                                .target = target,
                                .weights = &weights,
-                               .vectors = vectors.value_names().empty() ? nullptr : &vectors,
+                               .vectors = given(vectors),
                                .random = RandomStreams(3),
-                               .donor = donor ? &*donor : nullptr};
+                               .donor = donor ? &*donor : nullptr,
+                               .source_vectors = given(source_vectors),
+                               .translations = given(translations)};
     return plan_vocabulary(setting, *initializer, {MatchLevel::exact});
   }
   MixRow row(const Table& settings, const std::string& token) const {

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "kit/matching.h"
 #include "kit/subword_vectors.h"
+#include "kit/token_vectors.h"
 #include "kit/vocab_fallback.h"
 #include "kit/vocab_transfer.h"
 #include "kit/weighting.h"
@@ -24,8 +25,42 @@ std::unordered_map<std::string, xp::TokenId> ids_of(const xp::Encoder& encoder) 
   return out;
 }
 
-/// Pairs of tokens that one of the vocabularies lacks do not count.
+std::vector<xp::TokenId> written(const xp::Encoder& encoder, const std::string& word) {
+  std::vector<xp::TokenId> out;
+  for (const auto& token : encoder.encode(" " + word)) out.push_back(token.id);
+  return out;
+}
+
+/// Tokens of words that translate each other: in their order where both words have as many, else every old one for
+/// every new one, each with its share of the count.
+Translations of_words(const xp::VocabSetting& setting, double least) {
+  const auto &from = setting.translations->strings("source"), &to = setting.translations->strings("target");
+  const auto& counts = setting.translations->ints("counts").data;
+  if (from.size() != to.size() || from.size() != counts.size())
+    throw xp::Error("the columns of `translations` differ in length; make them again with `word_alignment`",
+                    xp::Exit::data);
+  Translations out;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto count = static_cast<double>(counts[i]);
+    if (count == 0 || count < least) continue;
+    const auto source = written(setting.source, from[i]), target = written(setting.target, to[i]);
+    for (std::size_t t = 0; t < target.size(); ++t)
+      if (source.size() == target.size())
+        out[target[t]][source[t]] += count;
+      else
+        for (const auto id : source) out[target[t]][id] += count / static_cast<double>(source.size());
+  }
+  return out;
+}
+
+/// From the file, whose pairs of tokens that one of the vocabularies lacks do not count, or from the setting's words.
 Translations translations(const xp::VocabSetting& setting, const Files& file, double least) {
+  if (file.empty()) {
+    if (!setting.translations)
+      throw xp::Error("this initializer counts translations: give it `counts`, or the stage `translations`",
+                      xp::Exit::usage);
+    return of_words(setting, least);
+  }
   const auto old_ids = ids_of(setting.source), new_ids = ids_of(setting.target);
   Translations out;
   for (const auto& pair : xp::pair_counts(file)) {
@@ -55,7 +90,8 @@ std::vector<xp::TokenId> set_translated(const Translations& translations, xp::Mi
   return bare;
 }
 
-constexpr const char* kCountsDoc = "Lines \"old token TAB new token TAB count\": how often words aligned them.";
+constexpr const char* kCountsDoc =
+    "Lines \"old token TAB new token TAB count\": how often words aligned them; none: the stage's `translations`.";
 
 /// RAMEN (Tran 2020, arXiv 2002.07306): rows and biases by the probability of old tokens given the new one, from
 /// alignments of parallel text, or by sparsemax over vectors of words that were aligned before.
@@ -71,8 +107,9 @@ class Ramen final : public xp::VocabInitializer {
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::counts, "counts", kCountsDoc).files();
       f.add(&Params::source_vectors, "source_vectors",
-            "Without counts: word vectors of the old language, frequent words first, in one space with the new ones; "
-            "none: the stage's `vectors` for both.")
+            "Without counts and `translations`: word vectors of the old language, frequent words first, in one space "
+            "with the new ones; "
+            "none: those of the stage.")
           .files();
       f.add(&Params::target_vectors, "target_vectors", "The same of the new language.").files();
       f.add(&Params::words, "words", "Words of each file that are read.").min(1);
@@ -92,13 +129,11 @@ class Ramen final : public xp::VocabInitializer {
           xp::Exit::usage);
   }
 
-  bool wants_vectors() const override { return p_.counts.empty() && p_.source_vectors.empty(); }
-
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    const auto bare =
-        p_.counts.empty() ? by_vectors(setting, plan) : set_translated(translations(setting, p_.counts, 0), plan);
+    const bool counted = !p_.counts.empty() || (setting.translations && p_.source_vectors.empty());
+    const auto bare = counted ? set_translated(translations(setting, p_.counts, 0), plan) : by_vectors(setting, plan);
     auto tables = setting.weights ? xp::vocab_statistics(*setting.weights) : std::vector<xp::TableStatistics>{};
     for (auto& table : tables) {
       const auto width = table.mean.size();
@@ -109,10 +144,7 @@ class Ramen final : public xp::VocabInitializer {
 
  private:
   /// A token's vector is the mean over words that have it, written after a space, by 1 / rank.
-  xp::SubwordVectors tokens(const xp::VocabSetting& setting, const xp::Encoder& encoder, const Files& file) const {
-    if (file.empty() && !setting.vectors)
-      throw xp::Error("this initializer compares words: give it `vectors`, or `counts`", xp::Exit::usage);
-    auto table = file.empty() ? xp::named_vectors(*setting.vectors) : xp::named_vectors(file);
+  xp::SubwordVectors tokens(const xp::Encoder& encoder, xp::NamedVectors table) const {
     const auto n = std::min(table.words.size(), static_cast<std::size_t>(p_.words));
     table.words.resize(n), table.vectors.shape[0] = static_cast<std::int64_t>(n);
     xp::WordUse use{.plain = false, .capitalised = false};
@@ -122,8 +154,11 @@ class Ramen final : public xp::VocabInitializer {
   }
 
   std::vector<xp::TokenId> by_vectors(const xp::VocabSetting& setting, xp::MixPlan& plan) const {
-    const auto source = tokens(setting, setting.source, p_.source_vectors),
-               target = tokens(setting, setting.target, p_.target_vectors);
+    if (p_.source_vectors.empty() && !setting.vectors)
+      throw xp::Error("this initializer compares words: give it `vectors`, `translations` or `counts`",
+                      xp::Exit::usage);
+    const auto source = tokens(setting.source, xp::source_vectors(setting, p_.source_vectors)),
+               target = tokens(setting.target, xp::target_vectors(setting, p_.target_vectors));
     if (source.vectors.size(1) != target.vectors.size(1))
       throw xp::Error("`source_vectors` have " + std::to_string(source.vectors.size(1)) +
                           " numbers, `target_vectors` " + std::to_string(target.vectors.size(1)),
@@ -153,7 +188,7 @@ class TransTokenization final : public xp::VocabInitializer {
     xp::Fallback fallback = xp::Fallback::unk;
     xp::TokenMatch match = xp::TokenMatch::specials;
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::counts, "counts", kCountsDoc).files().required();
+      f.add(&Params::counts, "counts", kCountsDoc).files();
       f.add(&Params::min_count, "min_count", "Pairs that occur less often are left out.").min(0);
       f.add(&Params::identity, "identity", "What a token that both vocabularies have counts as its own translation.")
           .min(0);

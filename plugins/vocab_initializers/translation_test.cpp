@@ -88,8 +88,30 @@ TEST_CASE(
   CHECK(files.toy.weight(files.toy.row(settings, "sun"), "sun") == 0);
 }
 
+TEST_CASE("tokens translate as their words do: in order where both have as many, else each with its share") {
+  Toy toy({"run", "##s", "sea", "boat"}, {"lauf", "##t", "meer", "##e"});
+  toy.translations.set("source", Strings{"runs", "boat", "seas", "rare"});
+  toy.translations.set("target", Strings{"lauft", "meere", "meer", "meer"});
+  toy.translations.set("counts", Ints{{8, 6, 4, 0}, {4}});
+  for (const char* type : {"ramen", "trans_tokenization"}) {
+    Table settings{{"type", type}};
+    if (type == std::string("trans_tokenization")) settings["min_count"] = 4;
+    const auto lauf = toy.row(settings, "lauf"), t = toy.row(settings, "##t"), meer = toy.row(settings, "meer"),
+               e = toy.row(settings, "##e");
+    CHECK(toy.weight(lauf, "run") == 1);
+    CHECK(toy.weight(t, "##s") == 1);
+    CHECK_THAT(toy.weight(meer, "boat"), WithinAbs(6.0 / 10, 1e-12));  // all of boat's 6, and halves of seas' 4
+    CHECK_THAT(toy.weight(meer, "sea"), WithinAbs(2.0 / 10, 1e-12));
+    CHECK_THAT(toy.weight(meer, "##s"), WithinAbs(2.0 / 10, 1e-12));
+    CHECK(toy.weight(e, "boat") == 1);
+  }
+  CHECK(toy.row({{"type", "trans_tokenization"}, {"min_count", 7}}, "meer").rule == "unk");
+}
+
 TEST_CASE("translations say what is missing or wrong") {
   const Parallel files;
+  CHECK_THROWS_WITH(files.toy.plan({{"type", "trans_tokenization"}}),
+                    ContainsSubstring("give it `counts`, or the stage `translations`"));
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
   CHECK_THROWS_WITH(make({{"type", "ramen"}, {"source_vectors", files.path("old.vec")}}),
                     ContainsSubstring("ramen wants `counts`"));

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "kit/procrustes.h"
 #include "kit/tensors.h"
+#include "kit/token_vectors.h"
 #include "kit/vocab_fallback.h"
 #include "kit/vocab_transfer.h"
 #include "kit/weighting.h"
@@ -29,12 +30,14 @@ class Wechsel final : public xp::VocabInitializer {
     xp::TokenMatch match = xp::TokenMatch::specials;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::source_vectors, "source_vectors",
-            "Word vectors of the old language; none: the stage's `vectors`.")
+            "Word vectors of the old language; none: the stage's `source_vectors`, else its `vectors`.")
           .files();
       f.add(&Params::target_vectors, "target_vectors",
             "Word vectors of the new language; none: the stage's `vectors`.")
           .files();
-      f.add(&Params::dictionary, "dictionary", "Pairs of words, old and new, that turn one space into the other.")
+      f.add(&Params::dictionary, "dictionary",
+            "Pairs of words, old and new, that turn one space into the other; none: the most frequent of the stage's "
+            "`translations`.")
           .files();
       f.add(&Params::source_counts, "source_counts", "How often each old word occurs; none: all alike.").files();
       f.add(&Params::target_counts, "target_counts", "How often each new word occurs; none: all alike.").files();
@@ -53,20 +56,20 @@ class Wechsel final : public xp::VocabInitializer {
     if (p_.source_vectors.empty() != p_.target_vectors.empty())
       throw xp::Error("wechsel compares two languages: give both `source_vectors` and `target_vectors`, or neither",
                       xp::Exit::usage);
-    if (!p_.source_vectors.empty() && p_.align == Align::procrustes && p_.dictionary.empty())
-      throw xp::Error("two spaces are aligned by a `dictionary`; give one, or align = \"none\"", xp::Exit::usage);
   }
 
   bool wants_vectors() const override { return p_.source_vectors.empty(); }
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
-    auto from = table(setting, p_.source_vectors), to = table(setting, p_.target_vectors);
+    auto from = xp::source_vectors(setting, p_.source_vectors);
+    const auto to = xp::target_vectors(setting, p_.target_vectors);
     if (from.vectors.shape.at(1) != to.vectors.shape.at(1))
       throw xp::Error("word vectors of the old language have " + std::to_string(from.vectors.shape[1]) +
                           " numbers, those of the new one " + std::to_string(to.vectors.shape[1]),
                       xp::Exit::data);
-    if (!p_.source_vectors.empty() && p_.align == Align::procrustes) turn(from, to);
+    const bool two = !p_.source_vectors.empty() || setting.source_vectors;
+    if (two && p_.align == Align::procrustes) turn(from, to, dictionary(setting));
     const auto source = tokens(setting.source, from, p_.source_counts),
                target = tokens(setting.target, to, p_.target_counts);
     std::vector<xp::TokenId> covered, bare;
@@ -82,12 +85,15 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
  private:
-  static xp::NamedVectors table(const xp::VocabSetting& setting, const std::vector<xp::Value>& files) {
-    if (!files.empty()) return xp::named_vectors(files);
-    if (!setting.vectors)
-      throw xp::Error("this initializer compares words: give it `vectors`, or `source_vectors` and `target_vectors`",
-                      xp::Exit::usage);
-    return xp::named_vectors(*setting.vectors);
+  using Dictionary = std::vector<std::pair<std::string, std::string>>;
+
+  Dictionary dictionary(const xp::VocabSetting& setting) const {
+    if (!p_.dictionary.empty()) return xp::word_pairs(p_.dictionary);
+    if (!setting.translations)
+      throw xp::Error(
+          "two spaces are aligned by a `dictionary`, or the stage's `translations`; give one, or align = \"none\"",
+          xp::Exit::usage);
+    return xp::likeliest_translations(*setting.translations);
   }
 
   static xp::SubwordVectors tokens(const xp::Encoder& encoder, const xp::NamedVectors& words,
@@ -99,8 +105,9 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
   /// Pairs that both tables have: each word as it is, in lower and in title case.
-  std::vector<std::pair<std::int64_t, std::int64_t>> correspondences(const xp::NamedVectors& from,
-                                                                     const xp::NamedVectors& to) const {
+  static std::vector<std::pair<std::int64_t, std::int64_t>> correspondences(const xp::NamedVectors& from,
+                                                                            const xp::NamedVectors& to,
+                                                                            const Dictionary& dictionary) {
     const auto places = [](const xp::Strings& words) {
       std::unordered_map<std::string, std::int64_t> out;
       for (std::size_t i = 0; i < words.size(); ++i) out.emplace(words[i], static_cast<std::int64_t>(i));
@@ -108,7 +115,7 @@ class Wechsel final : public xp::VocabInitializer {
     };
     const auto left = places(from.words), right = places(to.words);
     std::vector<std::pair<std::int64_t, std::int64_t>> out;
-    for (const auto& [old_word, new_word] : xp::word_pairs(p_.dictionary))
+    for (const auto& [old_word, new_word] : dictionary)
       for (const auto& a : xp::cases_of(old_word))
         for (const auto& b : xp::cases_of(new_word)) {
           const auto i = left.find(a), j = right.find(b);
@@ -118,8 +125,8 @@ class Wechsel final : public xp::VocabInitializer {
   }
 
   /// Turns the old vectors into the new ones' space, by the dictionary.
-  void turn(xp::NamedVectors& from, const xp::NamedVectors& to) const {
-    const auto pairs = correspondences(from, to);
+  static void turn(xp::NamedVectors& from, const xp::NamedVectors& to, const Dictionary& dictionary) {
+    const auto pairs = correspondences(from, to, dictionary);
     if (pairs.empty())
       throw xp::Error("no pair of the dictionary has a vector on both sides, so the spaces cannot be aligned",
                       xp::Exit::data);

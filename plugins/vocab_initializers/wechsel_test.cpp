@@ -54,6 +54,21 @@ TEST_CASE("WECHSEL copies no ordinary token unless it is told to") {
         "copy");
 }
 
+TEST_CASE("WECHSEL takes vectors of both languages and their likeliest translations from the setting") {
+  Toy toy{{"cat", "dog", "sea"}, {"Katze", "Hund", "Meer"}};
+  toy.give_source_vectors({{"cat", {1, 0, 0}}, {"dog", {0, 1, 0}}, {"sea", {0, 0, 1}}});
+  toy.give_vectors({{"Katze", {0, 1, 0}}, {"Hund", {0, 0, 1}}, {"Meer", {1, 0, 0}}});
+  const Table settings{{"type", "wechsel"}, {"neighbours", 1}};
+  CHECK_THROWS_WITH(toy.plan(settings), ContainsSubstring("or the stage's `translations`"));
+  toy.translations.set("source", Strings{"cat", "cat", "dog", "sea"});
+  toy.translations.set("target", Strings{"Meer", "Katze", "Hund", "Meer"});
+  toy.translations.set("counts", Ints{{2, 5, 3, 3}, {4}});
+  CHECK(toy.weight(toy.row(settings, "Katze"), "cat") == 1);
+  CHECK(toy.weight(toy.row(settings, "Hund"), "dog") == 1);
+  toy.translations.set("counts", Ints{{2, 5}, {2}});
+  CHECK_THROWS_WITH(toy.plan(settings), ContainsSubstring("differ in length"));
+}
+
 TEST_CASE("without alignment the spaces are compared as they stand") {
   const Languages files;
   auto settings = files.settings();
@@ -89,7 +104,7 @@ TEST_CASE("WECHSEL says what is missing or wrong, and where") {
   const auto make = [](const Table& settings) { return testing::registry().make<VocabInitializer>(settings); };
   auto settings = files.settings();
   settings.erase("dictionary");
-  CHECK_THROWS_WITH(make(settings), ContainsSubstring("give one, or align = \"none\""));
+  CHECK_THROWS_WITH(files.toy.plan(settings), ContainsSubstring("give one, or align = \"none\""));
   settings = files.settings(), settings.erase("target_vectors");
   CHECK_THROWS_WITH(make(settings), ContainsSubstring("give both `source_vectors` and `target_vectors`"));
   CHECK_THROWS_WITH(files.toy.plan({{"type", "wechsel"}}), ContainsSubstring("give it `vectors`"));

@@ -15,7 +15,7 @@
 namespace xp::engine_test {
 namespace {
 
-constexpr int kSteps = 50;
+constexpr int kCurveSteps = 50;
 
 /// Hands on to masked language modelling; keeps the weights before the first step and every batch.
 class Witness final : public Objective {
@@ -41,10 +41,10 @@ class Witness final : public Objective {
   std::unique_ptr<Objective> of_;
 };
 
-/// Trains kSteps steps of an encoder as BERT has it; returns the losses.
+/// Trains kCurveSteps steps of an encoder as BERT has it; returns the losses.
 std::vector<double> trained(State& seen) {
   Stage stage(letters(60, 40));
-  auto request = stage.request(std::to_string(kSteps) + " steps", {{"type", "mlm"}},
+  auto request = stage.request(std::to_string(kCurveSteps) + " steps", {{"type", "mlm"}},
                                {{"kind", "encoder"},
                                 {"layers", 2},
                                 {"width", 32},
@@ -83,9 +83,9 @@ TEST_CASE("50 steps of masked language modelling lose what PyTorch loses on the 
   const auto golden = nlohmann::json::parse(in);
   INFO("the batches changed: run tools/parity/loss_curve.py again");
   REQUIRE(digest_of(seen) == golden["digest"]);
-  REQUIRE(loss.size() == kSteps);
-  REQUIRE(golden["loss"].size() == kSteps);
-  for (int i = 0; i < kSteps; ++i)
+  REQUIRE(loss.size() == kCurveSteps);
+  REQUIRE(golden["loss"].size() == kCurveSteps);
+  for (int i = 0; i < kCurveSteps; ++i)
     CHECK(loss[static_cast<std::size_t>(i)] ==
           Catch::Approx(golden["loss"][i].get<double>()).margin(1e-4).epsilon(0));
   CHECK(loss.back() < 0.9 * loss.front());

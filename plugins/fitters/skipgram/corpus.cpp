@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "api/tokenizer.h"
 #include "base/text.h"
 #include "kit/unicode.h"
 
@@ -24,11 +25,11 @@ struct Seen {
   std::vector<std::int64_t> counts;
 };
 
-void read_texts(Corpus& corpus, const DataSource& source, Numbers& numbers, Seen& seen, Groups& by_group) {
+void read_texts(Corpus& corpus, const DataSource& source, const Encoder* encoder, Numbers& numbers, Seen& seen,
+                Groups& by_group) {
   source.for_each([&](const Document& document) {
     Text text{.words = {}, .group = -1, .language = document.language};
-    for (const auto& [begin, end] : word_spans(document.text)) {
-      const auto word = std::string_view(document.text).substr(begin, end - begin);
+    const auto add = [&](std::string_view word) {
       auto at = numbers.find(word);
       if (at == numbers.end()) {
         at = numbers.emplace(word, static_cast<std::int32_t>(numbers.size())).first;
@@ -36,7 +37,12 @@ void read_texts(Corpus& corpus, const DataSource& source, Numbers& numbers, Seen
       }
       ++seen.counts[static_cast<std::size_t>(at->second)];
       text.words.push_back(at->second);
-    }
+    };
+    if (encoder)
+      for (const auto& token : encoder->encode(document.text)) add(encoder->text(token.id));
+    else
+      for (const auto& [begin, end] : word_spans(document.text))
+        add(std::string_view(document.text).substr(begin, end - begin));
     if (!document.group.empty()) by_group[document.group].push_back(static_cast<std::int32_t>(corpus.texts.size()));
     corpus.texts.push_back(std::move(text));
   });
@@ -143,12 +149,12 @@ std::int32_t Corpus::drawn(RandomStream& stream) const {
   return static_cast<float>(bits & 0xFFFFFFu) * 0x1p-24F < draw.own ? static_cast<std::int32_t>(column) : draw.other;
 }
 
-Corpus read_corpus(const DataSource& source, const Settings& settings) {
+Corpus read_corpus(const DataSource& source, const Encoder* encoder, const Settings& settings) {
   Corpus corpus;
   Numbers numbers;
   Seen seen;
   Groups by_group;
-  read_texts(corpus, source, numbers, seen, by_group);
+  read_texts(corpus, source, encoder, numbers, seen, by_group);
   renumber(corpus, seen, settings.min_count);
   find_translations(corpus, by_group);
   corpus.noise = alias_table(corpus.counts);

@@ -7,6 +7,10 @@
 #include "base/random.h"
 #include "settings.h"
 
+namespace xp {
+class Encoder;
+}
+
 namespace xp::skipgram {
 
 struct Text {
@@ -36,7 +40,7 @@ struct Corpus {
   std::int32_t drawn(RandomStream& stream) const;
 };
 
-/// An error where no word is frequent enough.
-Corpus read_corpus(const DataSource& source, const Settings& settings);
+/// Of words, or of the tokens of `encoder` by their strings, if there is one. An error where none is frequent enough.
+Corpus read_corpus(const DataSource& source, const Encoder* encoder, const Settings& settings);
 
 }  // namespace xp::skipgram

@@ -41,8 +41,8 @@ class Skipgram final : public Fitter {
       throw Error("min_n = " + std::to_string(p_.min_n) + " is above max_n = " + std::to_string(p_.max_n));
   }
 
-  State fit(const DataSource& source, const Encoder*, Handle*, const RandomStreams& random) const override {
-    auto corpus = read_corpus(source, p_);
+  State fit(const DataSource& source, const Encoder* encoder, Handle*, const RandomStreams& random) const override {
+    auto corpus = read_corpus(source, encoder, p_);
     Trainer trainer(p_, corpus, random);
     trainer.run();
     Floats vectors{trainer.vectors(), {std::ssize(corpus.words), p_.dim}};

@@ -1,9 +1,12 @@
 
+#include <algorithm>
 #include <cmath>
 
 #include "api/stage.h"
 #include "api/vocab_initializer.h"
 #include "base/text.h"
+#include "geometry.h"
+#include "held_out.h"
 #include "kit/mixing.h"
 #include "kit/tensors.h"
 #include "kit/vocab_transfer.h"
@@ -16,9 +19,10 @@ class TransferVocabulary final : public xp::Stage {
  public:
   struct Params {
     xp::Reference model, tokenizer;
-    std::optional<xp::Reference> vectors, corpus;
+    std::optional<xp::Reference> vectors, source_vectors, corpus, translations;
     std::unique_ptr<xp::VocabInitializer> initializer;
     std::vector<std::string> copy{"exact"};
+    double held_out = 0;
     static void describe(xp::Fields<Params>& f) {
       f.add(&Params::model, "model", "The checkpoint whose vocabulary is replaced.")
           .artifact("checkpoint")
@@ -26,15 +30,32 @@ class TransferVocabulary final : public xp::Stage {
       f.add(&Params::tokenizer, "tokenizer", "The new tokenizer.").artifact("tokenizer").required();
       f.add(&Params::vectors, "vectors", "Static word vectors, for initializers that compare words.")
           .artifact("static_vectors");
+      f.add(&Params::source_vectors, "source_vectors",
+            "Vectors of the old language or vocabulary, where `vectors` are of the new one alone.")
+          .artifact("static_vectors");
       f.add(&Params::corpus, "corpus", "Text, for initializers that look at it.").artifact("dataset");
+      f.add(&Params::translations, "translations",
+            "Words of both languages that translate each other, as `word_alignment` counts them.")
+          .artifact("statistics");
       f.add(&Params::initializer, "initializer", "How rows that no old token stands for are made.").required();
       f.add(&Params::copy, "copy",
             "Which tokens of both vocabularies are the same: `exact`, `word_start` (any word start), `casefold`, in "
             "this order; [] copies specials only.");
+      f.add(&Params::held_out, "held_out",
+            "Share of the shared tokens that are hidden and made as if they were new, in a plan beside the one that "
+            "is "
+            "kept, to measure how near made rows come to true ones. A model beside the old one still knows them.")
+          .min(0)
+          .below(1);
       f.gives("output", "checkpoint", "checkpoint"), f.gives("output", "mixing", "mixing");
       f.gives("metric", "leak_bound", "nats"), f.gives("metric", "hubness", "share"),
           f.gives("metric", "share.*", "share");
-      f.gives("metric", "norm_ratio", "ratio");
+      f.gives("metric", "norm_ratio", "ratio"), f.gives("metric", "pairwise_cosine", "cosine");
+      f.gives("metric", "effective_rank", "dimensions"), f.gives("metric", "repeated_rows", "share");
+      f.gives("metric", "zero_rows", "share"), f.gives("metric", "held_out.tokens", "tokens");
+      f.gives("metric", "held_out.cosine", "cosine"), f.gives("metric", "held_out.cosine.*", "cosine");
+      f.gives("metric", "held_out.relative_l2", "ratio"), f.gives("metric", "held_out.norm_ratio", "ratio");
+      f.gives("metric", "held_out.mrr", "mrr");
       f.draws();
     }
   };
@@ -54,6 +75,9 @@ class TransferVocabulary final : public xp::Stage {
     if (p_.vectors) vectors = context.state(*p_.vectors);
     std::shared_ptr<const xp::DataSource> corpus;
     if (p_.corpus) corpus = context.documents(*p_.corpus);
+    std::optional<xp::State> source_vectors, translations;
+    if (p_.source_vectors) source_vectors = context.state(*p_.source_vectors);
+    if (p_.translations) translations = context.state(*p_.translations);
     const auto subject = context.handle(p_.model);
     std::optional<xp::Checkpoint> other;
     std::shared_ptr<const xp::Encoder> other_tokens;
@@ -72,7 +96,9 @@ class TransferVocabulary final : public xp::Stage {
                              .corpus = corpus.get(),
                              .subject = subject.get(),
                              .random = context.random().child("initializer"),
-                             .donor = donor ? &*donor : nullptr};
+                             .donor = donor ? &*donor : nullptr,
+                             .source_vectors = source_vectors ? &*source_vectors : nullptr,
+                             .translations = translations ? &*translations : nullptr};
     context.progress(1, 4, "planning rows");
     const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");
@@ -81,6 +107,11 @@ class TransferVocabulary final : public xp::Stage {
     context.save(to, &p_.tokenizer, "checkpoint");
     context.save(named(xp::plan_state(plan), *source, *target), "mixing");
     record(context.recorder(), from, to, *source, *target, plan);
+    if (p_.held_out > 0) {
+      context.progress(3, 4, "making hidden rows");
+      const auto rows = xp::transfer::held_out_rows(setting, *p_.initializer, xp::match_levels(p_.copy), p_.held_out);
+      xp::transfer::record(context.recorder(), setting, rows);
+    }
   }
 
  private:
@@ -149,17 +180,28 @@ class TransferVocabulary final : public xp::Stage {
       out.metric("share." + rule, static_cast<double>(rows) / static_cast<double>(plan.target_size()),
                  {.unit = "share"});
     out.metric("norm_ratio", mean_norm(to) / mean_norm(from), {.unit = "ratio"});
+    record(out, xp::transfer::geometry_of(plan, input_of(to)), plan);
     for (std::size_t id = 0; id < plan.rows().size(); ++id)
       out.ledger("tokens", xp::ledger_columns(),
                  xp::ledger_row(source, target, static_cast<xp::TokenId>(id), plan.rows()[id]));
   }
 
-  // Norms of rows as the model sees them are not known from outside, so factorised tables are compared as they stand.
+  static void record(xp::Recorder& out, const xp::transfer::Geometry& shape, const xp::MixPlan& plan) {
+    const auto made = std::count_if(plan.rows().begin(), plan.rows().end(),
+                                    [](const auto& row) { return row.rule != xp::kCopyRule; });
+    const auto rows = static_cast<double>(std::max<std::ptrdiff_t>(1, made));
+    out.metric("pairwise_cosine", shape.pairwise_cosine, {.unit = "cosine"});
+    out.metric("effective_rank", shape.effective_rank, {.unit = "dimensions"});
+    out.metric("repeated_rows", static_cast<double>(shape.repeated) / rows, {.unit = "share"});
+    out.metric("zero_rows", static_cast<double>(shape.zero) / rows, {.unit = "share"});
+  }
+
+  // What the model makes of a factorised table is not known from outside, so it is taken as it stands.
+  static const at::Tensor& input_of(const xp::Checkpoint& checkpoint) {
+    return checkpoint.parameters.values[checkpoint.parameters.select("role:vocab.input").at(0)];
+  }
   static double mean_norm(const xp::Checkpoint& checkpoint) {
-    for (xp::Param i = 0; i < checkpoint.parameters.size(); ++i)
-      if (checkpoint.parameters.info[i].role == "vocab.input")
-        return checkpoint.parameters.values[i].to(at::kDouble).norm(2, 1).mean().item<double>();
-    return std::nan("");
+    return input_of(checkpoint).to(at::kDouble).norm(2, 1).mean().item<double>();
   }
 
   Params p_;

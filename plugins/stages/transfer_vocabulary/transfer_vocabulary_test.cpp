@@ -210,6 +210,69 @@ TEST_CASE("transfer_vocabulary: a factorised vocabulary multiplies back to what 
   CHECK(project.record("more").counters.steps == 2);  // the next stage trains it
 }
 
+/// Numbers of a column of the ledger of hidden tokens.
+std::vector<double> hidden(const StageRecord& record, std::size_t column) {
+  std::vector<double> out;
+  for (const auto& row : record.ledgers.at("held_out").rows) out.push_back(std::stod(row.at(column)));
+  return out;
+}
+
+TEST_CASE("transfer_vocabulary makes hidden tokens as if they were new, and compares them with their rows") {
+  const std::string pieces = "{ type = \"mean_of_pieces\" }", hide = "held_out = 0.4";
+  const Project project(transfer("plain", pieces) + transfer("judged", pieces, hide + "\ncorpus = \"new\"\n") +
+                        transfer("centre", "{ type = \"mean\" }", hide));
+  CHECK(of_role(project.checkpoint("plain"), "vocab.input")
+            .equal(of_role(project.checkpoint("judged"), "vocab.input")));  // the plan that is kept hides nothing
+  CHECK_FALSE(project.record("plain").finals.contains("held_out.cosine"));
+  const auto judged = project.record("judged");
+  const auto cosines = hidden(judged, 2);
+  REQUIRE(cosines.size() > 10);
+  for (const double cosine : cosines) CHECK(cosine < 0.999);  // a token that was its own piece would have 1
+  CHECK(judged.finals.at("held_out.tokens").value == static_cast<double>(cosines.size()));
+  CHECK(judged.finals.contains("held_out.cosine.tenth_10"));
+  CHECK_FALSE(project.record("centre").finals.contains("held_out.cosine.tenth_10"));
+
+  const auto old = of_role(project.checkpoint("trained"), "vocab.input").to(at::kDouble);
+  const auto source = project.tokenizer("trained"), target = project.tokenizer("plain");
+  const auto matches = match_vocabularies(*source, *target, {MatchLevel::exact});
+  const auto mean = old.mean(0);
+  const auto record = project.record("centre");
+  const auto ids = hidden(record, 0), got = hidden(record, 2), ranks = hidden(record, 3);
+  double sum = 0, reciprocal = 0, off = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto& match = matches.at(static_cast<std::size_t>(ids[i]));
+    REQUIRE((match && !match->special));
+    const auto cosine = [&](const at::Tensor& row) {
+      return (row.dot(mean) / (row.norm() * mean.norm())).item<double>();
+    };
+    const auto own = cosine(old[match->source]);
+    std::int64_t nearer = 1;
+    for (std::int64_t row = 0; row < old.size(0); ++row) nearer += cosine(old[row]) > own + 1e-9;
+    CHECK(got[i] == Approx(own).margin(1e-9));
+    CHECK(ranks[i] == static_cast<double>(nearer));
+    sum += own, reciprocal += 1.0 / static_cast<double>(nearer);
+    off += (old[match->source].sub(mean).norm() / old[match->source].norm()).item<double>();
+  }
+  const auto n = static_cast<double>(ids.size());
+  CHECK(record.finals.at("held_out.cosine").value == Approx(sum / n));
+  CHECK(record.finals.at("held_out.mrr").value == Approx(reciprocal / n));
+  CHECK(record.finals.at("held_out.relative_l2").value == Approx(off / n));
+}
+
+TEST_CASE("transfer_vocabulary says how made rows lie to each other") {
+  const Project project(transfer("centre", "{ type = \"mean\" }") + transfer("noise", "{ type = \"random\" }"));
+  const auto centre = project.record("centre"), noise = project.record("noise");
+  std::int64_t made = 0;
+  for (const auto& rule : rules(centre)) made += rule != "copy";
+  CHECK(centre.finals.at("pairwise_cosine").value == Approx(1));
+  CHECK(centre.finals.at("effective_rank").value == Approx(1).margin(1e-3));
+  CHECK(centre.finals.at("repeated_rows").value == Approx(static_cast<double>(made - 1) / static_cast<double>(made)));
+  CHECK(centre.finals.at("zero_rows").value == 0);
+  CHECK(noise.finals.at("repeated_rows").value == 0);
+  CHECK(noise.finals.at("effective_rank").value > 4);  // of 8 dimensions
+  CHECK(std::abs(noise.finals.at("pairwise_cosine").value) < 0.6);
+}
+
 TEST_CASE("transfer_vocabulary says what is missing") {
   CHECK_THAT(said([] { Project(transfer("moved", "{ type = \"ofa\" }")); }),
              ContainsSubstring("initializer `ofa` needs `vectors` of stage `moved`"));
