@@ -16,7 +16,7 @@ namespace xp {
 namespace {
 
 #if defined(__x86_64__)
-#define XP_NEAREST_WIDE __attribute__((target_clones("arch=haswell", "default")))
+#define XP_NEAREST_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define XP_NEAREST_WIDE
 #endif

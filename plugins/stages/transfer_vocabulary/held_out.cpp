@@ -85,6 +85,11 @@ HidingEncoder::HidingEncoder(const Encoder& plain, const std::vector<TokenId>& h
   for (const auto id : hidden) spelt_.emplace(id, spell(plain.key(id)));
 }
 
+TokenKey HidingEncoder::key(TokenId id) const {
+  if (!spelt_.contains(id)) return plain_.key(id);
+  return {.bytes = {}, .kind = TokenKind::special, .purpose = "hidden." + std::to_string(id)};
+}
+
 std::vector<TokenId> HidingEncoder::spell(const TokenKey& key) const {
   std::vector<TokenId> out;
   auto start = key.word_start;

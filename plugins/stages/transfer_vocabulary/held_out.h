@@ -18,7 +18,8 @@ class HidingEncoder final : public Encoder {
   std::vector<Token> encode(std::string_view text) const override;
   std::string decode(std::span<const TokenId> ids) const override { return plain_.decode(ids); }
   std::string text(TokenId id) const override { return plain_.text(id); }
-  TokenKey key(TokenId id) const override { return plain_.key(id); }
+  /// Of hidden tokens one that no other token has.
+  TokenKey key(TokenId id) const override;
   std::vector<TokenId> pieces(const TokenKey& key) const override;
   const std::map<std::string, TokenId, std::less<>>& purposes() const override { return plain_.purposes(); }
   TextFrame around() const override { return plain_.around(); }

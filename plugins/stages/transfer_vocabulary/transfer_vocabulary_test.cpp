@@ -70,6 +70,7 @@ struct Project : RecipeRun {
     std::string parts = kParts;
     if (!tied) parts.replace(parts.find("= true"), 6, "= false");
     put("old.txt", planted_text(40));
+    put("counts.tsv", "ship\tboat\t7\n");
     std::string more;  // words made of old ones, and one with a letter that the old text never had
     for (int i = 0; i < 12; ++i) more += "shipwave barnfield cowplough lantern ship\n\n";
     put("new.txt", planted_text(20) + more);
@@ -220,7 +221,8 @@ std::vector<double> hidden(const StageRecord& record, std::size_t column) {
 TEST_CASE("transfer_vocabulary makes hidden tokens as if they were new, and compares them with their rows") {
   const std::string pieces = "{ type = \"mean_of_pieces\" }", hide = "held_out = 0.4";
   const Project project(transfer("plain", pieces) + transfer("judged", pieces, hide + "\ncorpus = \"new\"\n") +
-                        transfer("centre", "{ type = \"mean\" }", hide));
+                        transfer("centre", "{ type = \"mean\" }", hide) +
+                        transfer("translated", "{ type = \"trans_tokenization\", counts = [\"counts.tsv\"] }", hide));
   CHECK(of_role(project.checkpoint("plain"), "vocab.input")
             .equal(of_role(project.checkpoint("judged"), "vocab.input")));  // the plan that is kept hides nothing
   CHECK_FALSE(project.record("plain").finals.contains("held_out.cosine"));
@@ -228,6 +230,8 @@ TEST_CASE("transfer_vocabulary makes hidden tokens as if they were new, and comp
   const auto cosines = hidden(judged, 2);
   REQUIRE(cosines.size() > 10);
   for (const double cosine : cosines) CHECK(cosine < 0.999);  // a token that was its own piece would have 1
+  for (const double cosine : hidden(project.record("translated"), 2))
+    CHECK(cosine < 0.999);  // or its own translation
   CHECK(judged.finals.at("held_out.tokens").value == static_cast<double>(cosines.size()));
   CHECK(judged.finals.contains("held_out.cosine.tenth_10"));
   CHECK_FALSE(project.record("centre").finals.contains("held_out.cosine.tenth_10"));
