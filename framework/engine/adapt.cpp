@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
-#include <malloc.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "base/text.h"
 #include "engine/door.h"
 #include "engine/host_handle.h"
+#include "engine/memory.h"
 #include "engine/outside.h"
 #include "engine/session.h"
 #include "engine/vocabulary_figure.h"
@@ -204,9 +204,7 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
   const RandomStreams random(request.seed, "adapt");
   const auto initializer = registry.make<VocabInitializer>(request.initializer);
   auto sides = open_sides(request, registry);
-#ifdef __GLIBC__
-  ::malloc_trim(0);  // what the files' JSON took is free and would stay with the process
-#endif
+  return_free_memory();  // what the files' JSON took
   std::optional<State> vectors;
   if (request.vectors) vectors = vectors_of(*request.vectors);
   std::unique_ptr<DataSource> corpus;

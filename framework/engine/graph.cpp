@@ -9,12 +9,14 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/memory.h"
 
 namespace xp {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPoll = std::chrono::milliseconds(300);
+constexpr double kLongStage = 5;  // seconds from which on giving memory back costs nothing beside the stage
 
 /// A folder that goes with the object.
 struct Scratch {
@@ -113,6 +115,7 @@ class Graph {
     reporter_.started(node.digest, label);
     try {
       const bool executed = make(node, label, started);
+      if (executed && seconds_since(started) > kLongStage) return_free_memory();
       const std::lock_guard lock(guard_);
       status_[index] = Status::done;
       ++(executed ? outcome_.executed : outcome_.cached);

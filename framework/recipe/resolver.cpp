@@ -221,6 +221,20 @@ std::optional<Value> Resolver::plain(const FieldInfo& info, const Value& value, 
   return normal(info, value);
 }
 
+/// False, with an error, for keys that only a dataset that stages read can have.
+bool Resolver::is_part_of_dataset(const Table& table) {
+  bool good = true;
+  for (const auto* key : {"split", "sampling"}) {
+    const auto found = table.find(key);
+    if (found == table.end()) continue;
+    world_.problems.error(
+        "part-of-dataset", backquoted(key) + " is for a dataset that stages read; this one is a part of another",
+        found->second.key, "give it to the dataset that holds the part, or write the part without it");
+    good = false;
+  }
+  return good;
+}
+
 std::optional<Value> Resolver::part(const FieldInfo& info, const Value& value, const Place& place) {
   if (value.as<Table>()) return inline_part(info, value, place);
   const auto* name = value.as<std::string>();
@@ -275,6 +289,7 @@ std::optional<Value> Resolver::inline_part(const FieldInfo& info, const Value& v
     }
   }
   std::vector<std::string> more;
+  if (kind_of_interface(info.interface) == "dataset" && !is_part_of_dataset(table)) return {};
   bool good = true;
   if (info.weighted) {
     more.emplace_back("weight");

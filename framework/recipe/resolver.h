@@ -69,6 +69,7 @@ class Resolver {
                 Table& out);
   std::optional<Value> fallback(const FieldInfo& info, const Place& place);
   const NamedTable* only_component(const FieldInfo& info) const;
+  bool is_part_of_dataset(const Table& table);
   void name_evaluators(List& list, const List& written, const Place& place);
   void declare(const ComponentInfo& info, const Table& settings, const std::string& owner, const SourceSpan& span);
 

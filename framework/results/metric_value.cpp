@@ -156,9 +156,12 @@ std::optional<MetricValue> single(const MetricPath& path, const RecordSource& re
   const auto* record = records.record(path.stage);
   if (!record) {
     const auto nodes = records.nodes();
-    const auto near = nearest(path.stage, nodes);
-    say(why, "stage " + backquoted(path.stage) + " has no record here" +
-                 (near ? "; did you mean " + backquoted(*near) + "?" : "; stages are " + listed(nodes)));
+    const bool known = std::find(nodes.begin(), nodes.end(), path.stage) != nodes.end();
+    const auto near = known ? std::nullopt : nearest(path.stage, nodes);
+    say(why, "stage " + backquoted(path.stage) + (known ? " has not ended here" : " has no record here") +
+                 (near    ? "; did you mean " + backquoted(*near) + "?"
+                  : known ? ""
+                          : "; stages are " + listed(nodes)));
     return {};
   }
   if (is_counter(path))

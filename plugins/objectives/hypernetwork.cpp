@@ -18,17 +18,17 @@
 
 namespace {
 
-enum class Task : std::uint8_t { mlm, causal_lm };
+enum class Task : std::uint8_t { mlm, causal_lm, rows };
 
 /// Tokens of one step, drawn ones first, then the host's reserved ones.
 struct StepVocabulary {
   std::int64_t step = -1;
-  std::unique_ptr<xp::UnigramModel> model;
-  std::vector<std::vector<xp::TokenId>> pieces;  ///< of each drawn token, ids of the host
-  std::vector<std::int64_t> same, host;          ///< drawn tokens that are one token of the host, and that token
-  std::vector<std::int64_t> reserved;            ///< ids of the host, in order
-  std::int64_t unknown = 0, mask = -1;           ///< ids of this vocabulary
-  std::vector<std::int64_t> before, after;       ///< around a text, ids of this vocabulary
+  std::unique_ptr<xp::UnigramModel> model = {};
+  std::vector<std::vector<xp::TokenId>> pieces = {};  ///< of each drawn token, ids of the host
+  std::vector<std::int64_t> same = {}, host = {};     ///< drawn tokens that are one token of the host, and that token
+  std::vector<std::int64_t> reserved = {};            ///< ids of the host, in order
+  std::int64_t unknown = 0, mask = -1;                ///< ids of this vocabulary
+  std::vector<std::int64_t> before = {}, after = {};  ///< around a text, ids of this vocabulary
 };
 
 /// Zero-shot tokenizer transfer (Minixhofer, Ponti and Vulic 2024, section 3): the network is trained through the
@@ -37,18 +37,20 @@ struct StepVocabulary {
 class TrainHypernetwork final : public xp::Objective {
  public:
   struct Params {
-    xp::Reference words;
+    std::optional<xp::Reference> words;
     Task task = Task::mlm;
     xp::HypernetworkSettings network;
     std::int64_t pieces = 8192, draws = 100000, max_chars = 15, row_steps = 0, row_tokens = 2048;
     double noise = 1e-5, noise_log_sd = 4, mask_rate = 0.15, row_weight = 0.5;
 
     static void describe(xp::Fields<Params>& f) {
-      f.add(&Params::words, "words", "Fitted artifact: words with the mark of the space before them, and counts.")
-          .artifact("statistics")
-          .required();
-      f.add(&Params::task, "task", "What the frozen model predicts.",
-            {{"mlm", Task::mlm}, {"causal_lm", Task::causal_lm}});
+      f.add(&Params::words, "words",
+            "Fitted artifact: words with the mark of the space before them, and counts; needed where text is read.")
+          .artifact("statistics");
+      f.add(&Params::task, "task",
+            "What the frozen model predicts; `rows`: nothing, only its own rows are learnt, as in `row_steps`, which "
+            "models without a head over tokens allow too.",
+            {{"mlm", Task::mlm}, {"causal_lm", Task::causal_lm}, {"rows", Task::rows}});
       f.add(&Params::network, "network", "The hypernetwork.");
       f.add(&Params::pieces, "pieces", "Tokens of a drawn vocabulary, beside single characters.").min(16);
       f.add(&Params::draws, "draws", "Words that a vocabulary is made from.").min(1);
@@ -65,7 +67,8 @@ class TrainHypernetwork final : public xp::Objective {
       f.add(&Params::row_tokens, "row_tokens", "Tokens of the model in each of these steps.").min(1);
       f.add(&Params::row_weight, "row_weight", "Weight of the distance from the model's own rows after them.").min(0);
       f.needs("field", "ids");
-      for (const char* name : {"vectors", "logits"}) f.needs("capability", "primary:" + std::string(name));
+      for (const char* name : {"vectors", "logits"})
+        f.needs("capability", "primary:" + std::string(name), {{"task", {"mlm", "causal_lm"}}});
       f.needs("capability", "primary:bidirectional", {{"task", {"mlm"}}});
       f.needs("capability", "primary:causal", {{"task", {"causal_lm"}}});
       f.needs("reserved", "mask", {{"task", {"mlm"}}});
@@ -82,17 +85,7 @@ class TrainHypernetwork final : public xp::Objective {
     if (!encoder_) throw xp::Error("the model has no tokenizer, so its rows have no names", xp::Exit::usage);
     host_ = &context.model("primary");
     max_time_ = host_->shape().max_time;
-    const auto& state = context.artifact(p_.words.text);
-    const auto& words = state.strings("words");
-    const auto& counts = state.ints("counts").data;
-    if (words.size() != counts.size())
-      throw xp::Error("artifact " + xp::backquoted(p_.words.text) + " has not one count for each word",
-                      xp::Exit::data);
-    if (std::none_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with(xp::kWordMark); }))
-      throw xp::Error("artifact " + xp::backquoted(p_.words.text) +
-                          " has no word with the mark of the space before it; fit it with method `marked_words`",
-                      xp::Exit::usage);
-    for (std::size_t i = 0; i < words.size(); ++i) words_.push_back({words[i], counts[i]});
+    if (p_.task != Task::rows) read_words(context);
     tables_ = xp::vocab_tables(host);
     network_.emplace(p_.network, tables_);
     for (const auto& one : network_->wanted()) own_.push_back(context.add(one.info, one.shape, one.init));
@@ -104,10 +97,12 @@ class TrainHypernetwork final : public xp::Objective {
   xp::Counts counts(const xp::Batch& batch) const override {
     const auto& mask = batch.dense("input.mask");
     const auto tokens = mask.sum(1).to(at::kDouble);
+    if (p_.task == Task::rows) return {{"rows", tokens.new_ones({})}};
     return {{"language_model", p_.task == Task::mlm ? tokens * p_.mask_rate : tokens}, {"rows", tokens.new_ones({})}};
   }
 
   xp::StepResult step(const xp::Batch& batch, xp::StepContext& context) override {
+    if (p_.task == Task::rows) return {.terms = {{"rows", own_rows(context)}}};
     const auto& device = batch.dense("input.mask").device();
     if (context.step() < p_.row_steps) {
       const auto none = xp::ops::zeros({batch.items()}, at::TensorOptions(at::kFloat).device(device));
@@ -120,6 +115,23 @@ class TrainHypernetwork final : public xp::Objective {
   }
 
  private:
+  void read_words(xp::BuildContext& context) {
+    if (!p_.words)
+      throw xp::Error("vocabularies are drawn from `words`: name a stage that fits them with method `marked_words`",
+                      xp::Exit::usage);
+    const auto& state = context.artifact(p_.words->text);
+    const auto& words = state.strings("words");
+    const auto& counts = state.ints("counts").data;
+    if (words.size() != counts.size())
+      throw xp::Error("artifact " + xp::backquoted(p_.words->text) + " has not one count for each word",
+                      xp::Exit::data);
+    if (std::none_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with(xp::kWordMark); }))
+      throw xp::Error("artifact " + xp::backquoted(p_.words->text) +
+                          " has no word with the mark of the space before it; fit it with method `marked_words`",
+                      xp::Exit::usage);
+    for (std::size_t i = 0; i < words.size(); ++i) words_.push_back({words[i], counts[i]});
+  }
+
   std::vector<at::Tensor> own(const xp::StepContext& context) const {
     std::vector<at::Tensor> out;
     for (const auto param : own_) out.push_back(context.weight(param));

@@ -176,6 +176,23 @@ TEST_CASE("a hypernetwork learns through the frozen model, which stays bit for b
   CHECK(mean(text, 50, 60) < mean(text, 20, 30));
 }
 
+TEST_CASE("a hypernetwork learns a model's rows alone, without words and without a head over tokens") {
+  std::string recipe = kRecipe;
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    recipe.replace(recipe.find(from), from.size(), to);
+  };
+  replace("\"TRAIN\"", "\"none\""), replace("words = \"words\", pieces = 60, draws = 300, ", "task = \"rows\", ");
+  replace(", row_steps = ROWS", "");
+  RecipeRun project;
+  project.put("text.txt", planted_text(200));
+  project.run(recipe);
+  const auto record = project.record("learnt");
+  CHECK_FALSE(record.curves.contains("term.language_model"));
+  const auto& rows = record.curves.at("term.rows");
+  CHECK(mean(rows, 50, 60) < 0.5 * mean(rows, 0, 5));
+  CHECK(project.record("moved").finals.at("share.hypernetwork").value > 0.1);
+}
+
 TEST_CASE("zett sets every new token that the old tokenizer can spell to what the hypernetwork predicts") {
   const Project project("60");
   const auto host = project.checkpoint("trained"), learnt = project.checkpoint("learnt"),

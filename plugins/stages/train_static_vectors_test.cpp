@@ -52,6 +52,31 @@ double cosine(const State& state, const std::string& a, const std::string& b) {
   return dot / std::sqrt(left * right);
 }
 
+TEST_CASE("train_static_vectors: with a tokenizer its tokens are the words, by their strings") {
+  RecipeRun project;
+  project.put("en.txt", planted_text(200));
+  project.put("more.txt", "lamp oil\n");
+  project.run(std::string(kRecipe) + R"(
+[stage.tokens]
+type   = "train_tokenizer"
+method = { type = "wordpiece", vocab_size = 40, min_count = 1 }
+corpus = "english"
+[stage.of_tokens]
+type      = "train_static_vectors"
+corpus    = ["english"]
+tokenizer = "tokens"
+method    = { type = "skipgram", dim = 6, epochs = 1, min_count = 1, min_n = 0, max_n = 0, buckets = 1 }
+)");
+  const auto encoder = project.tokenizer("tokens");
+  std::set<std::string> expected;
+  for (const auto& token : encoder->encode("ship wave sail harbour cow field plough barn"))
+    expected.insert(encoder->text(token.id));
+  const auto state = project.state("of_tokens");
+  const auto& words = state.strings("words");
+  CHECK(std::set<std::string>(words.begin(), words.end()) == expected);
+  CHECK(std::any_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with("##"); }));
+}
+
 TEST_CASE("train_static_vectors: words that share contexts lie nearer than words that do not") {
   RecipeRun project;
   project.put("en.txt", planted_text(400));

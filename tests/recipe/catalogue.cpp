@@ -77,6 +77,7 @@ void data(Builder& b) {
          named(field::list(field::text()), "header", "Names."),
          named(FieldInfo{.kind = Kind::boolean}, "clean", "Whether.")},
         {{"field", "text", "", {}}, {"field", "label", "", {}}});
+  b.add("data_source", "joined", {named(field::list(part("data_source")), "of", "Datasets.", true)}, {});
   b.add("data_source", "aligned_text", {files},
         {{.what = "split", .name = "train"}, {.what = "split", .name = "test"}});
 }

@@ -41,8 +41,9 @@ std::string mistake(const std::string& text, std::string* place = nullptr) {
 class RecordsByNode : public RecordSource {
  public:
   std::map<std::string, StageRecord> stages;
+  std::vector<std::string> planned;  ///< stages without a record
   std::vector<std::string> nodes() const override {
-    std::vector<std::string> out;
+    auto out = planned;
     for (const auto& [name, record] : stages) out.push_back(name);
     return out;
   }
@@ -200,6 +201,11 @@ TEST_CASE("counters and final values") {
 
 TEST_CASE("a missing number says what there is") {
   CHECK(why_not("scor.retrieval.top10") == "stage `scor` has no record here; did you mean `score`?");
+  auto planned = quickstart();
+  planned.planned = {"later"};
+  std::string why;
+  CHECK_FALSE(evaluate(parse("later.retrieval.top10"), planned, &why));
+  CHECK(why == "stage `later` has not ended here");
   CHECK(why_not("score.retrieval.top1") ==
         "stage `score` recorded no `retrieval.top1`; did you mean `retrieval.top10`?");
   CHECK(why_not("score.similarity.spearman") ==

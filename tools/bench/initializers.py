@@ -4,12 +4,16 @@
 usage: initializers.py neighbours --program build/release/bin/xp-neighbours --peer-python ENV/bin/python
                        [--targets 40000] [--sources 25000] [--dim 300] [--k 10] [--threads 1] [--rounds 5]
                        [--table FILE.safetensors]
+       initializers.py skipgram --program build/release/bin/xp --peer-python ENV/bin/python --text FILE
+                       [--words 500000] [--held 2000] [--epochs 2] [--dim 128] [--words-only] [--rounds 5]
 
 neighbours: the k nearest source vectors of each target by cosine, beside `faiss.knn`, which is exact as well; ENV has
 faiss-cpu. Vectors are drawn around 2000 centres, as words lie, or are the rows of the largest matrix of --table, which
 are split among targets and sources. The searches are interleaved; data in memory count for neither. Then the neighbours
 are compared: they may differ only where cosines differ by less than 1e-5, what a search in float cannot tell apart.
-The program is built by `ninja xp-neighbours`. Exit: 1 if neighbours differ."""
+The program is built by `ninja xp-neighbours`. Exit: 1 if neighbours differ.
+skipgram: word vectors beside fastText on --text, plain text of a million words or more in one language; ENV has
+fasttext-wheel and numpy. skipgram.py says what is equal, counted and compared. Exit: 1 if ours find less."""
 import argparse
 import json
 import os
@@ -19,6 +23,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+
+import skipgram
 
 
 def clustered(numpy, rng, rows, centres):
@@ -135,24 +141,35 @@ def neighbours(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["neighbours"])
-    parser.add_argument("--program", type=lambda p: str(pathlib.Path(p).resolve()), help="xp-neighbours")
+    parser.add_argument("part", choices=["neighbours", "skipgram"])
+    parser.add_argument("--program", type=lambda p: str(pathlib.Path(p).resolve()), help="xp-neighbours, or xp for skipgram")
     parser.add_argument("--peer-python")
     parser.add_argument("--targets", type=int, default=40000)
     parser.add_argument("--sources", type=int, default=25000)
-    parser.add_argument("--dim", type=int, default=300)
+    parser.add_argument("--dim", type=int, help="300, for skipgram 128")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--table", type=lambda p: str(pathlib.Path(p).resolve()))
-    parser.add_argument("--be", choices=["maker", "peer", "judge"], help=argparse.SUPPRESS)
+    parser.add_argument("--text", type=lambda p: str(pathlib.Path(p).resolve()))
+    parser.add_argument("--words", type=int, default=500000)
+    parser.add_argument("--held", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--words-only", action="store_true")
+    parser.add_argument("--be", choices=["maker", "peer", "judge", "trainer", "words-judge"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    args.dim = args.dim or (128 if args.part == "skipgram" else 300)
     if args.be:
-        {"maker": write_vectors, "peer": search_by_peer, "judge": compare}[args.be](args, args.folder)
+        {"maker": write_vectors, "peer": search_by_peer, "judge": compare, "trainer": skipgram.train_by_peer,
+         "words-judge": skipgram.judge}[args.be](args, args.folder)
         return 0
     if not args.program or not args.peer_python:
         parser.error("--program and --peer-python are needed")
+    if args.part == "skipgram":
+        if not args.text:
+            parser.error("skipgram needs --text")
+        return skipgram.skipgram(args, call)
     return neighbours(args)
 
 

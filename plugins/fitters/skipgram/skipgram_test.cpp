@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_floating_point.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 
@@ -80,13 +81,54 @@ TEST_CASE("translations of a topic come near only where they are used") {
   CHECK(near > apart + 0.2);
 }
 
-TEST_CASE("one thread gives the same vectors each time, another seed others") {
-  const auto a = fit({}), b = fit({});
-  CHECK(a.floats("vectors").data == b.floats("vectors").data);
-  const auto other = testing::registry()
-                         .make<Fitter>({{"type", "skipgram"}, {"dim", 16}, {"min_count", 1}})
-                         ->fit(Planted(), nullptr, nullptr, RandomStreams(2));
-  CHECK(a.floats("vectors").data != other.floats("vectors").data);
+TEST_CASE("any number of threads gives the same vectors, another seed others") {
+  for (const std::int64_t min_n : {0, 3}) {
+    const auto one = fit({{"dim", 40}, {"min_n", min_n}, {"max_n", 2 * min_n}, {"buckets", 50}});
+    for (const std::int64_t threads : {1, 2, 3, 11}) {
+      const auto more =
+          fit({{"dim", 40}, {"min_n", min_n}, {"max_n", 2 * min_n}, {"buckets", 50}, {"threads", threads}});
+      CHECK(one.floats("vectors").data == more.floats("vectors").data);
+    }
+  }
+  const Table settings{{"type", "skipgram"}, {"dim", 16}, {"min_count", 1}};
+  const auto of_seed = [&](std::uint64_t seed) {
+    return testing::registry().make<Fitter>(settings)->fit(Planted(), nullptr, nullptr, RandomStreams(seed));
+  };
+  CHECK(of_seed(1).floats("vectors").data != of_seed(2).floats("vectors").data);
+}
+
+/// One document, in which one word stands twice.
+class Twice final : public DataSource {
+ public:
+  void for_each(const std::function<void(const Document&)>& visit) const override {
+    Document document;
+    document.id = "1", document.text = "ship ship";
+    visit(document);
+  }
+  std::string fingerprint() const override { return "twice"; }
+};
+
+TEST_CASE("the first steps of skip-gram are those worked out by hand") {
+  const auto vector = [](double lr) {
+    const Table settings{{"type", "skipgram"}, {"dim", 1},   {"epochs", 1},    {"min_count", 1}, {"sample", 0.0},
+                         {"min_n", 0},         {"max_n", 0}, {"negatives", 5}, {"lr", lr}};
+    const auto state = testing::registry().make<Fitter>(settings)->fit(Twice(), nullptr, nullptr, RandomStreams(4));
+    return static_cast<double>(state.floats("vectors").data.at(0));
+  };
+  const double rate = 4, hidden = vector(1e-30);
+  // Each occurrence predicts the other; every negative is the true word itself and counts for nothing. Output rows
+  // start at 0 and move at once, the word's own row moves at the end, each of two steps damped by the 6 pairs of the
+  // other.
+  const double output = rate * 0.5 * hidden;
+  const double gradient = rate * (1 - 1 / (1 + std::exp(-output * hidden))) * output;
+  CHECK(std::abs(gradient) > 0.01);
+  CHECK_THAT(vector(rate), Catch::Matchers::WithinAbs(hidden + gradient / std::hypot(1, 0.1 * rate * 6), 1e-6));
+}
+
+TEST_CASE("few words and a high rate: rows that all blocks move stay within bounds") {
+  const auto state = fit({{"parallel", 0}, {"lr", 0.2}, {"min_n", 2}, {"max_n", 4}, {"buckets", 20}});
+  for (const float x : state.floats("vectors").data) CHECK(std::abs(x) < 20);
+  CHECK(cosine(state, "ship", "wave") > cosine(state, "ship", "cow") + 0.05);
 }
 
 TEST_CASE("a corpus without frequent words says so") {
