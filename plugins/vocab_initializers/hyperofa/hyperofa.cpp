@@ -1,6 +1,8 @@
 #include <ATen/ops/linalg_solve.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "api/vocab_initializer.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
@@ -26,8 +28,8 @@ class HyperOfa final : public xp::VocabInitializer {
     if (!setting.vectors) throw xp::Error("this initializer reads words: give the stage `vectors`", xp::Exit::usage);
     const auto& words = setting.vectors->strings("words");
     const auto vectors = vectors_of(setting, words.size());
-    const TokenWords source{setting.source, xp::word_sets(setting.source, words)},
-        target{setting.target, xp::word_sets(setting.target, words)};
+    const TokenWords source{setting.source, sets_of(setting.source, words)},
+        target{setting.target, sets_of(setting.target, words)};
     std::vector<xp::TokenId> known, covered, bare;
     for (xp::TokenId id = 0; id < setting.source.size(); ++id)
       if (!source.of[static_cast<std::size_t>(id)].empty()) known.push_back(id);
@@ -75,6 +77,14 @@ class HyperOfa final : public xp::VocabInitializer {
     const auto table = xp::tensor_of(vectors.data, {vectors.shape[0], vectors.shape[1]})
                            .index_select(0, xp::tensor_of(std::vector<std::int64_t>(order.begin(), order.end())));
     return table.div(table.square().mean().sqrt().clamp_min(1e-12));
+  }
+
+  /// The mean of words counts each writing that has the token, as OFA's does; a network reads a word once.
+  std::vector<xp::hyperofa::Words> sets_of(const xp::Encoder& encoder, const xp::Strings& words) const {
+    auto out = xp::word_sets(encoder, words);
+    if (p_.network != Network::ridge)
+      for (auto& set : out) set.erase(std::unique(set.begin(), set.end()), set.end());
+    return out;
   }
 
   static std::vector<TableOf> tables_of(const xp::Parameters& weights,
