@@ -59,7 +59,7 @@ TEST_CASE("train_static_vectors: with a tokenizer its tokens are the words, by t
   project.run(std::string(kRecipe) + R"(
 [stage.tokens]
 type   = "train_tokenizer"
-method = { type = "wordpiece", vocab_size = 40, min_count = 1 }
+method = { type = "unigram", vocab_size = 40 }
 corpus = "english"
 [stage.of_tokens]
 type      = "train_static_vectors"
@@ -74,7 +74,7 @@ method    = { type = "skipgram", dim = 6, epochs = 1, min_count = 1, min_n = 0, 
   const auto state = project.state("of_tokens");
   const auto& words = state.strings("words");
   CHECK(std::set<std::string>(words.begin(), words.end()) == expected);
-  CHECK(std::any_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with("##"); }));
+  CHECK(std::any_of(words.begin(), words.end(), [](const auto& word) { return word.starts_with("▁"); }));
 }
 
 TEST_CASE("train_static_vectors: words that share contexts lie nearer than words that do not") {
