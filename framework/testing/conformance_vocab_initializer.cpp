@@ -21,17 +21,32 @@ std::vector<TokenId> reversed(std::size_t n) {
   return order;
 }
 
+/// Words of both vocabularies, often enough for whoever leaves rare ones out.
+State toy_translations() {
+  State out;
+  out.set("source", Strings{"sun", "flowers", "light", "moon"});
+  out.set("target", Strings{"sunflower", "flowers", "moonlight", "zzz"});
+  out.set("counts", Ints{{40, 30, 20, 10}, {4}});
+  return out;
+}
+
 /// One initializer and what it may look at.
 struct Scene {
   std::function<std::unique_ptr<VocabInitializer>()> make;
   WeightsFor weights;
+  State translations = toy_translations();
 
   MixPlan plan(const ToyEncoder& source, const ToyEncoder& target,
                const std::vector<TokenId>& set_before = {}) const {
     MixPlan plan(source.size(), target.size());
     for (const auto row : set_before) plan.set_row(row, {{0, 1.0}}, "before");
     const auto* tables = weights ? weights(source) : nullptr;
-    make()->plan({.source = source, .target = target, .weights = tables, .random = RandomStreams(5)}, plan);
+    make()->plan({.source = source,
+                  .target = target,
+                  .weights = tables,
+                  .random = RandomStreams(5),
+                  .translations = &translations},
+                 plan);
     return plan;
   }
 };

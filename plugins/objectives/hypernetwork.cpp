@@ -50,7 +50,8 @@ class TrainHypernetwork final : public xp::Objective {
       f.add(&Params::task, "task",
             "What the frozen model predicts; `rows`: nothing, only its own rows are learnt, as in `row_steps`, which "
             "models without a head over tokens allow too.",
-            {{"mlm", Task::mlm}, {"causal_lm", Task::causal_lm}, {"rows", Task::rows}});
+            {{"mlm", Task::mlm}, {"causal_lm", Task::causal_lm}, {"rows", Task::rows}})
+          .required();
       f.add(&Params::network, "network", "The hypernetwork.");
       f.add(&Params::pieces, "pieces", "Tokens of a drawn vocabulary, beside single characters.").min(16);
       f.add(&Params::draws, "draws", "Words that a vocabulary is made from.").min(1);

@@ -131,7 +131,7 @@ train = "TRAIN"
 type      = "train"
 towers    = ["host"]
 data      = "text"
-objective = { type = "hypernetwork", words = "words", pieces = 60, draws = 300, row_tokens = 64, row_steps = ROWS, network = { layers = 1 } }
+objective = { type = "hypernetwork", task = "mlm", words = "words", pieces = 60, draws = 300, row_tokens = 64, row_steps = ROWS, network = { layers = 1 } }
 optimizer = { type = "adamw", lr = 3e-3 }
 batch     = { items = 16, micro = 5 }
 stop      = "60 steps"
@@ -181,7 +181,8 @@ TEST_CASE("a hypernetwork learns a model's rows alone, without words and without
   const auto replace = [&](const std::string& from, const std::string& to) {
     recipe.replace(recipe.find(from), from.size(), to);
   };
-  replace("\"TRAIN\"", "\"none\""), replace("words = \"words\", pieces = 60, draws = 300, ", "task = \"rows\", ");
+  replace("\"TRAIN\"", "\"none\""),
+      replace("task = \"mlm\", words = \"words\", pieces = 60, draws = 300, ", "task = \"rows\", ");
   replace(", row_steps = ROWS", "");
   RecipeRun project;
   project.put("text.txt", planted_text(200));

@@ -35,6 +35,7 @@ class TokAlign final : public xp::VocabInitializer {
   };
   explicit TokAlign(Params params) : p_(std::move(params)) {}
 
+  bool wants_vectors() const override { return p_.source_vectors.empty() || p_.target_vectors.empty(); }
   std::optional<xp::Strings> match() const override { return xp::match_of(p_.match); }
 
   void plan(const xp::VocabSetting& setting, xp::MixPlan& plan) override {
