@@ -121,11 +121,28 @@ at::Tensor kept_by_tensor(const std::vector<RandomStream>& streams, std::int64_t
   return halves.ge(static_cast<std::int64_t>(threshold_of(rate)));
 }
 
+namespace {
+
+/// A stream for each place of two axes within an item, the same however long these axes are.
+std::vector<RandomStream> by_place(const std::vector<RandomStream>& items, std::int64_t first, std::int64_t second) {
+  std::vector<RandomStream> out;
+  out.reserve(items.size() * static_cast<std::size_t>(first * second));
+  for (const auto& item : items)
+    for (std::int64_t i = 0; i < first; ++i)
+      for (std::int64_t j = 0; j < second; ++j)
+        out.push_back(item.fork((static_cast<std::uint64_t>(i) << 32 | static_cast<std::uint64_t>(j)) + 1));
+  return out;
+}
+
+}  // namespace
+
 at::Tensor keyed_dropout(const at::Tensor& x, double rate, const std::vector<RandomStream>& streams) {
   if (x.dim() == 0 || x.size(0) != std::ssize(streams))
     throw Error("dropout of " + count(x.dim() ? x.size(0) : 0, "row") + " with " + count(streams.size(), "stream"));
   const auto threshold = threshold_of(rate);
   if (threshold == 0 || x.numel() == 0) return x;
+  if (x.dim() == 4)
+    return keyed_dropout(x.flatten(0, 2), rate, by_place(streams, x.size(1), x.size(2))).view(x.sizes());
   return Drop::apply(x, static_cast<std::int64_t>(threshold), streams);
 }
 

@@ -66,6 +66,15 @@ TEST_CASE("dropout does not depend on how items are split, on threads or on stri
   CHECK_THROWS_AS(keyed_dropout(x, 0.25, first), Error);
 }
 
+TEST_CASE("attention weights draw by head, query and key, however far texts are padded") {
+  const auto streams = item_streams(7, 3);
+  const auto ones = [](std::int64_t time) { return ops::ones({3, 2, time, time}, at::TensorOptions(at::kFloat)); };
+  const auto longer = keyed_dropout(ones(9), 0.4, streams);
+  CHECK(longer.narrow(2, 0, 6).narrow(3, 0, 6).equal(keyed_dropout(ones(6), 0.4, streams)));
+  CHECK_FALSE(longer.select(1, 0).equal(longer.select(1, 1)));
+  CHECK_FALSE(longer.select(2, 0).equal(longer.select(2, 1)));
+}
+
 TEST_CASE("the gradient of dropout passes where values passed, by the same factor") {
   const auto streams = item_streams(8, 3);
   for (const auto type : {at::kFloat, at::kDouble}) {

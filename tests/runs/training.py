@@ -19,7 +19,7 @@ corpus = "english"
 
 [stage.pretrain]
 type      = "train"
-model     = { type = "transformer", layers = 2, width = 32, heads = 2, max_time = 32, dropout = 0.1 }
+model     = { type = "transformer", layers = 2, width = 32, heads = 2, max_time = 32, dropout = 0.1, attention_dropout = 0.1 }
 tokenizer = "tokens"
 data      = "english"
 objective = { type = "mlm", mask_rate = 0.3 }

@@ -106,6 +106,15 @@ Tensor drop(const Params& p, const Surroundings& s, const Cut* cut, const Tensor
   return x * keep.flatten(0, 1).index_select(0, cut->at);
 }
 
+/// The same of attention weights, [items, heads, queries, keys], whose queries may be those of a cut.
+Tensor drop_weights(const Params& p, const Surroundings& s, const Cut* cut, const Tensor& weights) {
+  if (!cut) return s.dropout(weights, p.attention_dropout);
+  const auto n = weights.size(1), keys = weights.size(3);
+  const auto keep = s.dropout(ops::ones({s.items, n, s.time, keys}, weights.options()), p.attention_dropout);
+  const auto rows = cut->rows.remainder(s.time).view({s.items, 1, cut->most, 1});
+  return weights * keep.gather(2, rows.expand({s.items, n, cut->most, keys}));
+}
+
 /// [items, time, heads * h] -> [items, time, heads, h], or the same of [n, ...].
 Tensor heads(const Tensor& x, std::int64_t n) { return x.unflatten(-1, {n, x.size(-1) / n}); }
 
@@ -155,7 +164,7 @@ Tensor attention(const Attention& a, std::size_t number, const Params& p, Weight
   if (cut) q = by_item(q, s, *cut);
   Thin thin;
   if (s.dropout && p.attention_dropout > 0)
-    thin = [&](const Tensor& weights) { return s.dropout(weights, p.attention_dropout); };
+    thin = [&](const Tensor& weights) { return drop_weights(p, s, cut, weights); };
   auto mixed =
       attend(q.transpose(1, 2), k, v, cut ? reach.at(*cut, s.items, s.time) : reach, thin).transpose(1, 2).flatten(2);
   if (cut) mixed = mixed.flatten(0, 1).index_select(0, cut->slot);

@@ -285,6 +285,8 @@ TEST_CASE("dropout draws the same for a position whether others are computed or 
   CHECK(apart(thin, weights.run(in).tokens) > 1e-3);
   const auto nothing = [](const Tensor& x, double) { return x; };
   CHECK(apart(weights.run(in, {.tokens = true, .dropout = nothing}).tokens, weights.run(in).tokens) < 1e-12);
+  CHECK(apart(thin.flatten(0, 1).index_select(0, some), weights.run(in, {.at = some, .dropout = dropout}).picked) <
+        1e-12);
 }
 
 TEST_CASE("bfloat16 weights give what float32 gives, within their precision") {
