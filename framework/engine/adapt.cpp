@@ -9,6 +9,7 @@
 #include "api/dataset.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/artifacts.h"
 #include "engine/door.h"
 #include "engine/host_handle.h"
 #include "engine/memory.h"
@@ -28,16 +29,14 @@ namespace {
 constexpr const char* kLedger = "vocabulary.jsonl";
 constexpr std::size_t kLedgerBlock = std::size_t{1} << 20;  // bytes that are written at once
 
-/// Libraries of the formats and of what they make, of the initializer with its parts, and of the corpus.
+/// Libraries of what reads models and of what formats make, of the initializer with its parts, and of the corpus.
 std::vector<std::string> wanted_libraries(const AdaptRequest& request, const Catalogue& catalogue) {
-  std::set<std::string> out;
+  auto out = libraries_that_read(catalogue);
   const auto add = [&](std::string_view interface, std::string_view type) {
     if (const auto* info = catalogue.find(interface, type)) out.insert(info->library);
   };
-  for (const auto* format : catalogue.list(Format::kInterface)) {
-    out.insert(format->library);
+  for (const auto* format : catalogue.list(Format::kInterface))
     for (const auto& given : format->schema.gives) add(given.what, given.name);
-  }
   // An initializer may be made of others.
   for (const auto* info : catalogue.list(VocabInitializer::kInterface)) out.insert(info->library);
   if (request.corpus)
@@ -48,19 +47,17 @@ std::vector<std::string> wanted_libraries(const AdaptRequest& request, const Cat
 struct Sides {
   Checkpoint model;
   std::shared_ptr<const Encoder> source, target;
-  std::unique_ptr<Format> format;
   Strings lost;
   ReadParameter unread;
 };
 
 Sides open_sides(const AdaptRequest& request, const Registry& registry) {
   Sides out;
-  out.format = format_of(registry, request.model);
   // Before the model: what reading it needs for a while does not add to the tensors.
   out.target = format_of(registry, request.tokenizer)->read_tokenizer(request.tokenizer);
   if (!out.target) throw Error(request.tokenizer.string() + " holds no tokenizer", Exit::data);
   // Only a model that is run needs more than its tables at once.
-  auto read = request.corpus ? out.format->read(request.model) : out.format->read_vocabulary(request.model);
+  auto read = read_model(registry, request.model, request.corpus.has_value());
   if (!read.checkpoint) throw Error(request.model.string() + " holds a tokenizer and no model", Exit::data);
   if (!read.tokenizer)
     throw Error(request.model.string() + " holds no tokenizer, so nobody knows what its rows stand for", Exit::data);
@@ -105,7 +102,7 @@ class SourceModel {
 class DonorModel {
  public:
   DonorModel(const Registry& registry, const Reference& reference)
-      : read_(format_of(registry, reference.path)->read(reference.path)) {
+      : read_(read_model(registry, reference.path, true)) {
     if (!read_.tokenizer || !read_.checkpoint)
       throw Error("the donor " + reference.path + " holds " + (read_.tokenizer ? "no model" : "no tokenizer") +
                       "; name a model directory with both",
@@ -169,14 +166,18 @@ void write_ledger(const std::filesystem::path& file, const Sides& sides, const M
 
 /// Writes the model with these tables; `sides` has them afterwards, and what is lost on the way.
 void write_model(const AdaptRequest& request, const Registry& registry, const Parameters& tables, Sides& sides) {
-  if (sides.format->writes()) {
-    sides.format->rewrite(request.out, request.model, tables, *sides.target);
-    sides.lost.clear();  // every other tensor goes over
-    return;
-  }
+  const bool ours = is_checkpoint(request.model);
+  if (!ours)
+    if (const auto format = format_of(registry, request.model); format->writes()) {
+      format->rewrite(request.out, request.model, tables, *sides.target);
+      sides.lost.clear();  // every other tensor goes over
+      return;
+    }
   auto& all = sides.model.parameters;
   for (Param i = 0; i < tables.size(); ++i) all.values[all.find(tables.info[i].name)] = tables.values[i];
-  writing_format(registry)->write(request.out, sides.model, sides.target.get(), sides.unread);
+  const auto format = writing_format(registry);
+  format->write(request.out, sides.model, sides.target.get(), sides.unread);
+  if (ours) sides.lost = missing(sides.model, *format->read(request.out).checkpoint);
 }
 
 AdaptReport report_of(const Sides& sides, const MixPlan& plan, const Registry& registry) {

@@ -1,40 +1,15 @@
 #include "engine/export.h"
 
-#include <algorithm>
-#include <set>
-
-#include "base/text.h"
-#include "engine/artifacts.h"
 #include "engine/door.h"
 #include "engine/outside.h"
-#include "kit/tokenizer_files.h"
 #include "plugin/loader.h"
 
 namespace xp {
 namespace {
 
 std::vector<std::string> wanted_libraries(const Catalogue& catalogue) {
-  std::set<std::string> out;
-  for (const auto* interface : {Format::kInterface, Tokenizer::kInterface})
-    for (const auto* info : catalogue.list(interface)) out.insert(info->library);
-  return {out.begin(), out.end()};
-}
-
-/// What a model directory turned out to have no place for, beside the first model.
-std::vector<std::string> missing(const Checkpoint& from, const Checkpoint& written) {
-  std::vector<std::string> out;
-  for (const auto& tower : from.towers)
-    if (std::none_of(written.towers.begin(), written.towers.end(),
-                     [&](const Checkpoint& one) { return one.role == tower.role; }))
-      out.push_back("model " + tower.role);
-  const auto& there = written.objective_parameters.info;
-  const auto lost = std::count_if(
-      from.objective_parameters.info.begin(), from.objective_parameters.info.end(), [&](const ParameterInfo& one) {
-        return std::none_of(there.begin(), there.end(),
-                            [&](const ParameterInfo& other) { return other.name == one.name; });
-      });
-  if (lost > 0) out.push_back("the objective's own parameters: " + std::to_string(lost));
-  return out;
+  const auto all = libraries_that_read(catalogue);
+  return {all.begin(), all.end()};
 }
 
 }  // namespace
@@ -44,13 +19,7 @@ std::vector<std::string> export_model(const ExportRequest& request, const Catalo
     throw Error(request.out.string() + " is there already; name a folder that is not", Exit::usage);
   Registry registry;
   load_plugins(registry, catalogue, wanted_libraries(catalogue));
-  Imported read;
-  if (is_checkpoint(request.model)) {
-    read.checkpoint = load_checkpoint(request.model);
-    read.tokenizer = load_tokenizer(request.model, registry);
-  } else {
-    read = format_of(registry, request.model)->read_vocabulary(request.model);
-  }
+  auto read = read_model(registry, request.model, false);
   if (!read.checkpoint) throw Error(request.model.string() + " holds no model", Exit::data);
   if (!request.tokenizer.empty()) {
     read.tokenizer = format_of(registry, request.tokenizer)->read(request.tokenizer).tokenizer;

@@ -27,7 +27,7 @@ struct StepVocabulary {
   std::vector<std::vector<xp::TokenId>> pieces = {};  ///< of each drawn token, ids of the host
   std::vector<std::int64_t> same = {}, host = {};     ///< drawn tokens that are one token of the host, and that token
   std::vector<std::int64_t> reserved = {};            ///< ids of the host, in order
-  std::int64_t unknown = 0, mask = -1;                ///< ids of this vocabulary
+  std::int64_t unknown = -1, mask = -1;               ///< ids of this vocabulary; -1: none
   std::vector<std::int64_t> before = {}, after = {};  ///< around a text, ids of this vocabulary
 };
 
@@ -220,10 +220,9 @@ class TrainHypernetwork final : public xp::Objective {
       if (found == out.reserved.end()) out.reserved.push_back(host);
       return std::ssize(out.pieces) + place;
     };
-    const auto unknown = encoder_->reserved("unk");
+    const auto unknown = encoder_->reserved("unk");  // without it, what is unknown is left out
     const auto frame = encoder_->around();
-    if (!unknown) throw xp::Error("the model's tokenizer reserves no token for what is unknown", xp::Exit::usage);
-    out.unknown = id(*unknown);
+    if (unknown) out.unknown = id(*unknown);
     if (p_.task == Task::mlm) out.mask = id(*encoder_->reserved("mask"));
     if (frame.begin) out.before = {id(*frame.begin)};
     if (frame.end) out.after = {id(*frame.end)};
@@ -266,7 +265,8 @@ class TrainHypernetwork final : public xp::Objective {
       xp::split_before(view, xp::kWordMark, [&](xp::TextSpan span) {
         pieces.clear();
         vocabulary.model->cut(view.substr(span.begin, span.end - span.begin), pieces);
-        for (const auto& piece : pieces) ids.push_back(piece.id);
+        for (const auto& piece : pieces)
+          if (piece.id >= 0) ids.push_back(piece.id);
       });
       const auto most = max_time_ > 0 ? max_time_ - std::ssize(vocabulary.after) : std::ssize(ids);
       ids.resize(static_cast<std::size_t>(std::min<std::int64_t>(std::ssize(ids), most)));

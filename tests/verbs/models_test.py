@@ -73,6 +73,52 @@ def clip_tokenizer():
     }
 
 
+def byte_level_tokenizer(merges):
+    """A tokenizer.json of letters and what is merged of them, as GPT-2 has it."""
+    end, space = "<|endoftext|>", "\u0120"
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocab = {token: i for i, token in enumerate([end, space, *letters, *(merge.replace(" ", "") for merge in merges)])}
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "added_tokens": [{"id": 0, "content": end, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "post_processor": None, "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                  "fuse_unk": False, "byte_fallback": False, "vocab": vocab, "merges": merges},
+    }
+
+
+LEARN = """
+recipe = 1
+name   = "learn"
+[dataset.text]
+type     = "text"
+files    = ["words.txt"]
+language = "und"
+split    = { dev = 0.0, test = 0.0 }
+[stage.words]
+type   = "fit"
+method = { type = "marked_words" }
+corpus = "text"
+[tower.host]
+model = "hf:gpt2"
+train = "none"
+[stage.network]
+type      = "train"
+towers    = ["host"]
+data      = "text"
+objective = { type = "hypernetwork", task = "causal_lm", words = "words", pieces = 40, draws = 100, row_steps = 1, row_tokens = 8, network = { layers = 1, heads = 2 } }
+batch     = { tokens = 64 }
+stop      = "2 steps"
+[stage.further]
+type      = "train"
+model     = "hf:gpt2"
+data      = "text"
+objective = { type = "causal_lm" }
+batch     = { tokens = 64 }
+stop      = "2 steps"
+"""
+
 WORDS = [f"w{i}" for i in range(35)]
 OTHER = [f"w{i}" for i in range(30, 20, -1)] + ["w1w2", "new"]
 
@@ -220,6 +266,26 @@ class Models(unittest.TestCase):
                           f"clp:donor={self.folder / 'new.json'}", "--out", self.folder / "none")
         self.assertEqual(refused.returncode, 4)
         self.assertIn("holds no model", refused.stderr)
+
+    def test_a_trained_hypernetwork_and_a_stages_model_are_named_by_their_stages(self):
+        model, new = self.model("gpt2"), self.folder / "new.json"
+        (model / "tokenizer.json").write_text(json.dumps(byte_level_tokenizer([f"\u0120 {c}" for c in "abcdefghijkl"])))
+        new.write_text(json.dumps(byte_level_tokenizer(["\u0120 b", "\u0120 c", "a b", "\u0120 ab"])))
+        (self.folder / "xp.toml").write_text("")
+        (self.folder / "words.txt").write_text("\n\n".join(f"abba cab {c}{d} dab babe" for c in "abcde" for d in "fghij"))
+        (self.folder / "learn.toml").write_text(LEARN)
+        self.fine("run", "learn.toml", "--quiet")
+        out, said = self.adapt(model, new, "zett:hypernetwork=learn:network")
+        self.assertEqual(said["rules"], {"copy": 30, "hypernetwork": 2})
+        name = "transformer.wte.weight"
+        old, rows = (tensors(folder / "model.safetensors")[name] for folder in (model, out))
+        self.assertEqual(row(rows, 28), row(old, 29))  # a space and b
+        again, _ = self.adapt("learn:further", new, "zett:hypernetwork=learn:network", "--report", "--text", self.folder / "words.txt")
+        self.assertNotEqual(row(tensors(again / "model.safetensors")[name], 28), row(old, 29))
+        refused = self.xp("adapt", "--model", model, "--tokenizer", new, "--initializer", "zett:hypernetwork=learn:words", "--out",
+                          self.folder / "none")
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("stage `words` made nothing with `xp.json`", refused.stderr)
 
     def mixing(self, weights):
         """The mixing artifact of a plan: one token copied, one of two parts, one the mean."""

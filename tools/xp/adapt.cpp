@@ -1,6 +1,8 @@
 #include <cstdio>
+#include <filesystem>
 
 #include "adapt_measures.h"
+#include "artifact_folder.h"
 #include "base/text.h"
 #include "engine_door.h"
 #include "program.h"
@@ -74,8 +76,14 @@ const ComponentInfo& known_initializer(const Catalogue& catalogue, const Table& 
   throw Error(text, Exit::plugin);
 }
 
+/// The checkpoint of RECIPE:STAGE; what names no stage stays as it is, for whoever reads it to say what is wrong.
+std::string model_folder(const Program& program, const std::string& named) {
+  const bool stage = named.find(':') != std::string::npos && !std::filesystem::exists(named);
+  return stage ? artifact_folder(program, named, {"xp.json"}).string() : named;
+}
+
 /// Checks an initializer and those inside it; texts become the files and models that they name.
-Table resolved(const Catalogue& catalogue, Table table) {
+Table resolved(const Program& program, const Catalogue& catalogue, Table table) {
   const auto& info = known_initializer(catalogue, table);
   const auto owner = "initializer " + backquoted(info.type);
   Problems problems;
@@ -89,14 +97,14 @@ Table resolved(const Catalogue& catalogue, Table table) {
     if (!check_value(*field, value, owner, problems)) continue;
     const auto part = [&](Value& one) {
       if (const auto* name = one.as<std::string>()) one.data = Table{{"type", Value(*name)}};
-      if (auto* inner = one.as<Table>()) one.data = resolved(catalogue, std::move(*inner));
+      if (auto* inner = one.as<Table>()) one.data = resolved(program, catalogue, std::move(*inner));
     };
     const auto* text = value.as<std::string>();
     const bool parts = field->kind == Kind::list && field->fields.front().kind == Kind::part;
     if (field->kind == Kind::files && text) {
       value.data = List{Value(*text)};
     } else if (field->kind == Kind::artifact && text) {
-      value.data = Reference{.text = *text, .kind = field->interface, .path = *text};
+      value.data = Reference{.text = *text, .kind = field->interface, .path = model_folder(program, *text)};
     } else if (field->kind == Kind::part) {
       part(value);
     } else if (auto* list = value.as<List>(); list && parts) {
@@ -148,8 +156,9 @@ std::string text_of(const AdaptReport& report, const std::vector<Measure>& measu
 void adapt_model(const Program& program, const AdaptOptions& options) {
   const auto catalogue = program.catalogue();
   AdaptRequest request;
-  request.model = options.model, request.tokenizer = options.tokenizer, request.out = options.out;
-  request.initializer = resolved(catalogue, component(options.initializer));
+  request.model = model_folder(program, options.model), request.tokenizer = options.tokenizer;
+  request.out = options.out;
+  request.initializer = resolved(program, catalogue, component(options.initializer));
   request.copy = options.copy, request.seed = static_cast<std::uint64_t>(options.seed);
   request.threads = options.threads;
   if (!options.figure.empty()) request.figure = options.figure;
@@ -164,7 +173,7 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
   std::vector<Measure> measures;
   if (!options.texts.empty()) {
     if (!program.quiet) std::fprintf(stderr, "measuring both models on %zu files\n", options.texts.size());
-    measures = measure(program, catalogue, {options.model, options.out}, options.texts, report.capabilities);
+    measures = measure(program, catalogue, {request.model, options.out}, options.texts, report.capabilities);
   }
   std::fprintf(stderr, "model %s\n", options.out.c_str());
   if (program.json) return print(to_json(Value(table_of(report, measures))) + "\n");
@@ -176,7 +185,7 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
 void add_adapt(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("adapt", "Gives a model the vocabulary of another tokenizer, from files to files.");
   auto o = std::make_shared<AdaptOptions>();
-  verb->add_option("--model", o->model, "A model directory, or a .gguf file.")->required();
+  verb->add_option("--model", o->model, "A model directory, a .gguf file, or RECIPE:STAGE.")->required();
   verb->add_option("--tokenizer", o->tokenizer, "The new tokenizer: a directory, or a file such as tokenizer.json.")
       ->required();
   verb->add_option("--initializer", o->initializer,
