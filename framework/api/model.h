@@ -58,7 +58,8 @@ struct View {
   std::int64_t width = 0;   ///< 0 = all
 };
 
-/// Sets elements of [items, ...] to zero with this rate and scales the rest.
+/// Sets elements of [items, ...] to zero with this rate and scales the rest. Draws go by an element's place within
+/// its item, row by row; of [items, a, b, c] by each of its three places, so that texts may be padded to any length.
 using Dropout = std::function<at::Tensor(const at::Tensor& x, double rate)>;
 
 /// What the caller will read. Nothing else is computed.

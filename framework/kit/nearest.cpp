@@ -29,15 +29,17 @@ constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
 
 /// A product of two floats is exact in double, so that every processor gives the same sum.
 XP_NEAREST_WIDE double dot(const float* a, const float* b, std::size_t n) {
-  using Doubles = double __attribute__((vector_size(64)));
-  Doubles sums = {};
+  using Floats = float __attribute__((vector_size(16)));
+  using Doubles = double __attribute__((vector_size(32)));
+  Doubles low = {}, high = {};  // a vector of all eight would be kept in memory
   std::size_t d = 0;
-  for (; d + kLanes <= n; d += kLanes) {
-    Lanes x, y;
-    std::memcpy(&x, a + d, sizeof x), std::memcpy(&y, b + d, sizeof y);
-    sums += __builtin_convertvector(x, Doubles) * __builtin_convertvector(y, Doubles);
+  for (; d + 8 <= n; d += 8) {
+    Floats x[2], y[2];
+    std::memcpy(x, a + d, sizeof x), std::memcpy(y, b + d, sizeof y);
+    low += __builtin_convertvector(x[0], Doubles) * __builtin_convertvector(y[0], Doubles);
+    high += __builtin_convertvector(x[1], Doubles) * __builtin_convertvector(y[1], Doubles);
   }
-  double sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  double sum = ((low[0] + low[1]) + (low[2] + low[3])) + ((high[0] + high[1]) + (high[2] + high[3]));
   for (; d < n; ++d) sum += static_cast<double>(a[d]) * static_cast<double>(b[d]);
   return sum;
 }
@@ -182,7 +184,7 @@ class Search {
 
     void compare(std::size_t i, std::size_t key) {
       const auto dim = s_.keys_.dim;
-      const float *query = s_.queries_.data + (begin_ + i) * dim, *row = s_.keys_.data + key * dim;
+      const float *query = s_.queries_.row(begin_ + i), *row = s_.keys_.row(key);
       const double lengths = s_.query_lengths_[begin_ + i] * s_.key_lengths_[key];
       auto& best = best_[i];
       if (best.size() == s_.k_ && s_.quick_ &&
@@ -217,7 +219,7 @@ class Search {
   std::vector<double> measured(const VectorRows& rows, const char* what) {
     std::vector<double> out(rows.rows);
     for (std::size_t r = 0; r < rows.rows; ++r) {
-      const float* row = rows.data + r * rows.dim;
+      const float* row = rows.row(r);
       const double length = std::sqrt(dot(row, row, rows.dim));
       if (!std::isfinite(length))
         throw Error(std::string(what) + " " + std::to_string(r) +
@@ -232,7 +234,7 @@ class Search {
   void find_mean() {
     mean_.assign(keys_.dim, 0);
     for (std::size_t r = 0; r < keys_.rows; ++r)
-      for (std::size_t d = 0; d < keys_.dim; ++d) mean_[d] += keys_.data[r * keys_.dim + d] / key_lengths_[r];
+      for (std::size_t d = 0; d < keys_.dim; ++d) mean_[d] += keys_.row(r)[d] / key_lengths_[r];
     for (double& one : mean_) one /= static_cast<double>(keys_.rows);
   }
 
@@ -240,8 +242,7 @@ class Search {
   void rotate(const VectorRows& rows, std::size_t r, double length, std::vector<double>& x) const {
     x.resize(rows.dim);
     const double inverse = 1 / length;
-    for (std::size_t d = 0; d < rows.dim; ++d)
-      x[d] = static_cast<double>(rows.data[r * rows.dim + d]) * inverse - mean_[d];
+    for (std::size_t d = 0; d < rows.dim; ++d) x[d] = static_cast<double>(rows.row(r)[d]) * inverse - mean_[d];
     const auto most = std::bit_floor(rows.dim);  // once from the front and once to the end: every number is met
     spread(x.data(), most);
     if (most < rows.dim) spread(x.data() + (rows.dim - most), most);
@@ -296,7 +297,7 @@ class Search {
   /// A row's unit vector times the mean.
   double common(const VectorRows& rows, std::size_t r, double length) const {
     double sum = 0;
-    for (std::size_t d = 0; d < rows.dim; ++d) sum += static_cast<double>(rows.data[r * rows.dim + d]) * mean_[d];
+    for (std::size_t d = 0; d < rows.dim; ++d) sum += static_cast<double>(rows.row(r)[d]) * mean_[d];
     return sum / length;
   }
 

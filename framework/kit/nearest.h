@@ -8,10 +8,12 @@
 
 namespace xp {
 
-/// Vectors one after the other: `rows` of `dim` numbers.
+/// `rows` vectors of `dim` numbers: one after the other, or those at the places `at` of such a table.
 struct VectorRows {
   const float* data = nullptr;
   std::size_t rows = 0, dim = 0;
+  const std::int64_t* at = nullptr;
+  const float* row(std::size_t i) const { return data + (at ? static_cast<std::size_t>(at[i]) : i) * dim; }
 };
 
 struct Neighbour {

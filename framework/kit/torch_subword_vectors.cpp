@@ -64,25 +64,23 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
                 Exit::data);
   const auto dim = static_cast<std::size_t>(vectors.shape[1]);
   const auto n = static_cast<std::size_t>(encoder.size());
-  std::vector<double> sums(n * dim);
-  std::vector<double> counts(n);
-  for_each_use(encoder, words, use, [&](std::size_t w, std::size_t id) {
-    const float* vector = vectors.data.data() + order[w] * dim;
-    const double times = use.counts.empty() ? 1 : use.counts[w];
-    double* sum = sums.data() + id * dim;
-    for (std::size_t d = 0; d < dim; ++d) sum[d] += times * vector[d];
-    counts[id] += times;
-  });
-  if (!use.specials)
-    for (const auto& [purpose, id] : encoder.purposes()) counts[static_cast<std::size_t>(id)] = 0;
+  auto sets = word_sets(encoder, words, use);
   SubwordVectors out{ops::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
   auto* to = out.vectors.mutable_data_ptr<float>();
-  for (std::size_t i = 0; i < n; ++i) {
-    double norm = 0;
-    for (std::size_t d = 0; d < dim; ++d) norm += sums[i * dim + d] * sums[i * dim + d];
-    if (counts[i] == 0 || norm == 0) continue;
+  std::vector<double> sum(dim);
+  for (std::size_t i = 0; i < n; ++i, to += dim) {
+    std::fill(sum.begin(), sum.end(), 0);
+    double times = 0, norm = 0;
+    for (const auto w : sets[i]) {
+      const float* vector = vectors.data.data() + order[w] * dim;
+      const double count = use.counts.empty() ? 1 : use.counts[w];
+      for (std::size_t d = 0; d < dim; ++d) sum[d] += count * vector[d];
+      times += count;
+    }
+    for (const double one : sum) norm += one * one;
+    if (times == 0 || norm == 0) continue;
     out.covered[i] = true;
-    for (std::size_t d = 0; d < dim; ++d) to[i * dim + d] = static_cast<float>(sums[i * dim + d] / std::sqrt(norm));
+    for (std::size_t d = 0; d < dim; ++d) to[d] = static_cast<float>(sum[d] / std::sqrt(norm));
   }
   return out;
 }
@@ -103,14 +101,15 @@ std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const st
     if (among.covered[i]) candidates.push_back(static_cast<std::int64_t>(i));
   std::vector<std::vector<Near>> out(rows.size());
   if (k <= 0 || candidates.empty() || rows.empty()) return out;
-  const auto queries = of.vectors.index_select(0, tensor_of(std::vector<std::int64_t>(rows.begin(), rows.end())));
-  const auto keys = among.vectors.index_select(0, tensor_of(candidates));
-  const auto view = [](const at::Tensor& t) {
-    return VectorRows{t.const_data_ptr<float>(), static_cast<std::size_t>(t.size(0)),
-                      static_cast<std::size_t>(t.size(1))};
+  const std::vector<std::int64_t> wanted(rows.begin(), rows.end());
+  const auto queries = of.vectors.contiguous(), keys = among.vectors.contiguous();
+  const auto view = [](const at::Tensor& table, const std::vector<std::int64_t>& at) {
+    return VectorRows{table.const_data_ptr<float>(), at.size(), static_cast<std::size_t>(table.size(1)), at.data()};
   };
-  const auto found = nearest_rows(view(queries), view(keys), static_cast<std::size_t>(k), at::get_num_threads());
+  const auto found =
+      nearest_rows(view(queries, wanted), view(keys, candidates), static_cast<std::size_t>(k), at::get_num_threads());
   const auto each = found.size() / rows.size();
+  for (auto& near : out) near.reserve(each);
   for (std::size_t i = 0; i < found.size(); ++i)
     out[i / each].push_back(
         {static_cast<TokenId>(candidates[static_cast<std::size_t>(found[i].row)]), found[i].cosine});

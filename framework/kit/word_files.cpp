@@ -48,17 +48,26 @@ NamedVectors named_vectors(const std::vector<Value>& field) {
   return out;
 }
 
-std::vector<std::pair<std::string, std::string>> likeliest_translations(const State& translations) {
+std::vector<PairCount> pair_counts(const State& translations) {
   const auto &from = translations.strings("source"), &to = translations.strings("target");
   const auto& counts = translations.ints("counts").data;
   if (from.size() != to.size() || from.size() != counts.size())
     throw Error("the columns of the translations differ in length; make them again with `word_alignment`",
                 Exit::data);
-  std::map<std::string_view, std::size_t> best;
-  for (std::size_t i = 0; i < from.size(); ++i)
-    if (const auto [at, added] = best.emplace(from[i], i); !added && counts[i] > counts[at->second]) at->second = i;
+  std::vector<PairCount> out;
+  out.reserve(counts.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) out.push_back({from[i], to[i], static_cast<double>(counts[i])});
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> likeliest_translations(const State& translations) {
+  std::map<std::string, PairCount> best;
+  for (auto& pair : pair_counts(translations)) {
+    auto& most = best[pair.source];
+    if (pair.count > most.count || most.target.empty()) most = std::move(pair);
+  }
   std::vector<std::pair<std::string, std::string>> out;
-  for (const auto& [word, i] : best) out.emplace_back(word, to[i]);
+  for (const auto& [word, pair] : best) out.emplace_back(word, pair.target);
   return out;
 }
 

@@ -30,12 +30,15 @@ struct PairCount {
 /// Lines "source token TAB target token TAB count", tokens as their vocabularies spell them. Throws Error
 /// (Exit::data) with the line for others.
 XP_API std::vector<PairCount> pair_counts(const std::vector<Value>& field);
+/// The same of words, from translations ("source", "target", "counts"). Throws Error (Exit::data) if the columns
+/// differ in length.
+XP_API std::vector<PairCount> pair_counts(const State& translations);
 
 /// Lines "word TAB word", or two words with spaces between. Throws Error (Exit::data) with the line for others.
 XP_API std::vector<std::pair<std::string, std::string>> word_pairs(const std::vector<Value>& field);
 
-/// Of each word of the old language in translations ("source", "target", "counts") the most frequent one, the first
-/// of several. Throws Error (Exit::data) if the columns differ in length.
+/// Of each word of the old language in translations the most frequent one, the first of several. Throws Error as
+/// pair_counts().
 XP_API std::vector<std::pair<std::string, std::string>> likeliest_translations(const State& translations);
 
 /// The word as it is, in lower and in title case, whatever language the machine speaks.

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "kit/procrustes.h"
 #include "kit/tensors.h"
+#include "kit/word_files.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -108,17 +109,14 @@ class AlignStaticVectors final : public xp::Stage {
 
   void add_translations(const xp::State& dictionary, const Space& source, const Space& target,
                         std::set<std::pair<std::int64_t, std::int64_t>>& found) const {
-    const auto &from = dictionary.strings("source"), &to = dictionary.strings("target");
-    const auto& counts = dictionary.ints("counts").data;
-    if (from.size() != to.size() || from.size() != counts.size())
-      throw xp::Error("the dictionary's columns differ in length; make it again with `word_alignment`",
-                      xp::Exit::data);
-    std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> best;  // source row: count, target row
-    for (std::size_t i = 0; i < from.size(); ++i) {
-      const auto left = source.places.find(from[i]), right = target.places.find(to[i]);
-      if (counts[i] < p_.min_count || left == source.places.end() || right == target.places.end()) continue;
+    std::map<std::int64_t, std::pair<double, std::int64_t>> best;  // source row: count, target row
+    for (const auto& pair : xp::pair_counts(dictionary)) {
+      const auto left = source.places.find(pair.source), right = target.places.find(pair.target);
+      if (pair.count < static_cast<double>(p_.min_count) || left == source.places.end() ||
+          right == target.places.end())
+        continue;
       auto& most = best[left->second];
-      if (counts[i] > most.first) most = {counts[i], right->second};
+      if (pair.count > most.first) most = {pair.count, right->second};
     }
     for (const auto& [row, most] : best) found.emplace(row, most.second);
   }

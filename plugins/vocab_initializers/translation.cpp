@@ -34,16 +34,10 @@ std::vector<xp::TokenId> written(const xp::Encoder& encoder, const std::string& 
 /// Tokens of words that translate each other: in their order where both words have as many, else every old one for
 /// every new one, each with its share of the count.
 Translations of_words(const xp::VocabSetting& setting, double least) {
-  const auto &from = setting.translations->strings("source"), &to = setting.translations->strings("target");
-  const auto& counts = setting.translations->ints("counts").data;
-  if (from.size() != to.size() || from.size() != counts.size())
-    throw xp::Error("the columns of `translations` differ in length; make them again with `word_alignment`",
-                    xp::Exit::data);
   Translations out;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    const auto count = static_cast<double>(counts[i]);
+  for (const auto& [from, to, count] : xp::pair_counts(*setting.translations)) {
     if (count == 0 || count < least) continue;
-    const auto source = written(setting.source, from[i]), target = written(setting.target, to[i]);
+    const auto source = written(setting.source, from), target = written(setting.target, to);
     for (std::size_t t = 0; t < target.size(); ++t)
       if (source.size() == target.size())
         out[target[t]][source[t]] += count;
