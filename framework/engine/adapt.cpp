@@ -204,6 +204,10 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
   const at::NoGradGuard quiet;
   const RandomStreams random(request.seed, "adapt");
   const auto initializer = registry.make<VocabInitializer>(request.initializer);
+  const auto begins = [&](const std::string& what) {
+    if (request.progress) request.progress(what);
+  };
+  begins("reading both vocabularies");
   auto sides = open_sides(request, registry);
   return_free_memory();  // what the files' JSON took
   std::optional<State> vectors;
@@ -225,8 +229,11 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
                              .subject = subject ? &subject->handle() : nullptr,
                              .random = random.child("initializer"),
                              .donor = donor ? &*donor : nullptr};
+  begins("planning " + count(static_cast<std::size_t>(sides.target->size()), "row") + " with " +
+         backquoted(initializer->type()));
   const auto plan = plan_vocabulary(setting, *initializer, match_levels(request.copy));
   const auto factors = initializer->factorise(setting);
+  begins("writing the tables");
   const Workshop workshop(request.out);
   const auto& old = sides.model.parameters;
   const auto tables = factors ? folded_tables(old, plan, *factors) : vocabulary_tables(old, plan, workshop.folder());

@@ -2,9 +2,11 @@
 // Another vocabulary for a model that somebody made, from files to files.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugin/registry.h"
@@ -21,7 +23,8 @@ struct AdaptRequest {
   std::optional<Table> corpus;                   ///< a data source, with `type`: text for initializers that read some
   std::optional<std::filesystem::path> figure;   ///< where a picture (SVG) of both input tables goes
   std::uint64_t seed = 0;
-  int threads = 0;  ///< 0: one per core
+  int threads = 0;                                      ///< 0: one per core
+  std::function<void(std::string_view)> progress = {};  ///< told what begins
 };
 
 struct AdaptReport {

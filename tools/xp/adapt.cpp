@@ -168,11 +168,16 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
     for (const auto& file : options.corpus) files.emplace_back(file);
     request.corpus = Table{{"type", "text"}, {"files", Value(std::move(files))}, {"language", "und"}};
   }
-  if (!program.quiet) std::fprintf(stderr, "adapting %s\n", options.model.c_str());
+  if (!program.quiet)
+    request.progress = [&](std::string_view what) {
+      std::fprintf(stderr, "adapting %s: %.*s\n", options.model.c_str(), static_cast<int>(what.size()), what.data());
+    };
   const auto report = adapt_in_engine(request, catalogue);
   std::vector<Measure> measures;
   if (!options.texts.empty()) {
-    if (!program.quiet) std::fprintf(stderr, "measuring both models on %zu files\n", options.texts.size());
+    if (!program.quiet)
+      std::fprintf(stderr, "adapting %s: measuring both models on %zu files\n", options.model.c_str(),
+                   options.texts.size());
     measures = measure(program, catalogue, {request.model, options.out}, options.texts, report.capabilities);
   }
   std::fprintf(stderr, "model %s\n", options.out.c_str());
