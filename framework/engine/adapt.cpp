@@ -21,6 +21,7 @@
 #include "kit/files/word_vectors.h"
 #include "kit/mixing.h"
 #include "kit/vocab_transfer.h"
+#include "kit/word_counts.h"
 #include "plugin/loader.h"
 
 namespace xp {
@@ -199,8 +200,7 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
     throw Error(request.out.string() + " is there already; name a folder that is not", Exit::usage);
   Registry registry;
   load_plugins(registry, catalogue, wanted_libraries(request, catalogue));
-  at::set_num_threads(request.threads > 0 ? request.threads
-                                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  at::set_num_threads(static_cast<int>(thread_count(request.threads)));
   const at::NoGradGuard quiet;
   const RandomStreams random(request.seed, "adapt");
   const auto initializer = registry.make<VocabInitializer>(request.initializer);

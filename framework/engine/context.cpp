@@ -14,6 +14,7 @@
 #include "engine/towers.h"
 #include "engine/trainer.h"
 #include "kit/tokenizer_files.h"
+#include "kit/word_counts.h"
 
 namespace xp {
 
@@ -61,10 +62,7 @@ at::ScalarType precision_of(const Plan& plan) {
 
 }  // namespace
 
-int stage_threads(const Plan& plan) {
-  if (plan.setting.threads > 0) return static_cast<int>(plan.setting.threads);
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
+int stage_threads(const Plan& plan) { return static_cast<int>(thread_count(plan.setting.threads)); }
 
 StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesystem::path work,
                    JournalRecorder& recorder)

@@ -9,7 +9,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/device.h"
 #include "engine/memory.h"
+#include "kit/word_counts.h"
 
 namespace xp {
 namespace {
@@ -30,6 +32,9 @@ struct Scratch {
 };
 
 enum class Status { waiting, running, done, failed };
+
+/// LibTorch adds its own frames to what it throws, for those who debug it.
+std::string without_frames(std::string text) { return text.substr(0, text.find("\nException raised from ")); }
 
 class Graph {
  public:
@@ -59,12 +64,13 @@ class Graph {
       }
   }
 
+  at::Device device() const { return device_of(shared_.plan, shared_.processes.rank()); }
+
   std::size_t worker_count() const {
     if (!shared_.processes.alone()) return 1;  // the others follow one stage at a time
     for (const auto& claim : shared_.plan.claims)
       if (claim.exclusive) return 1;
-    const auto cores = std::max(1u, std::thread::hardware_concurrency());
-    return std::max<std::size_t>(1, cores / static_cast<unsigned>(stage_threads(shared_.plan)));
+    return std::max<std::size_t>(1, thread_count(0) / static_cast<unsigned>(stage_threads(shared_.plan)));
   }
 
   // The first ready node in the plan's order.
@@ -86,6 +92,7 @@ class Graph {
 
   void work() {
     at::set_num_threads(stage_threads(shared_.plan));
+    const OwnQueue queue(device());
     for (;;) {
       std::size_t index = 0;
       {
@@ -115,14 +122,14 @@ class Graph {
     reporter_.started(node.digest, label);
     try {
       const bool executed = make(node, label, started);
-      if (executed && seconds_since(started) > kLongStage) return_free_memory();
+      if (executed && seconds_since(started) > kLongStage) return_free_memory(device());
       const std::lock_guard lock(guard_);
       status_[index] = Status::done;
       ++(executed ? outcome_.executed : outcome_.cached);
     } catch (const Error& error) {
       report_failure(index, error.what(), error.exit(), started);
     } catch (const std::exception& error) {
-      report_failure(index, error.what(), Exit::failed, started);
+      report_failure(index, without_frames(error.what()), Exit::failed, started);
     }
   }
 

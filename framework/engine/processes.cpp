@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #ifdef XP_GLOO
 #include <torch/csrc/autograd/custom_function.h>
@@ -12,6 +13,7 @@
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "engine/gpu_sums.h"
 
 namespace xp {
 
@@ -95,11 +97,15 @@ class Group final : public Processes {
     if (tensors.empty()) return;
     std::vector<at::Tensor> parts;
     for (const auto& one : tensors) parts.push_back(one.flatten());
-    std::vector<at::Tensor> all{ops::cat(parts).cpu()};  // Gloo sums on the CPU
-    run([&] { group_->allreduce(all)->wait(); });
+    auto flat = ops::cat(parts);
+    if (!sum_on_gpus(flat)) {
+      std::vector<at::Tensor> all{flat.cpu()};  // Gloo sums on the CPU
+      run([&] { group_->allreduce(all)->wait(); });
+      flat = all.front();
+    }
     std::int64_t at = 0;
     for (const auto& one : tensors) {
-      at::Tensor(one).copy_(all.front().narrow(0, at, one.numel()).view_as(one));
+      at::Tensor(one).copy_(flat.narrow(0, at, one.numel()).view_as(one));
       at += one.numel();
     }
   }
@@ -165,6 +171,17 @@ class Group final : public Processes {
   }
 
  private:
+  /// False where the GPUs cannot.
+  bool sum_on_gpus(at::Tensor& flat) {
+    if (!flat.is_cuda()) return false;
+    run([&] {
+      if (!std::exchange(asked_gpus_, true)) gpus_ = GpuSums::make(store_, rank_, size_, flat.device());
+      std::vector<double> came{1};
+      if (gpus_) gpus_->sum(flat, [&] { sum(came); });
+    });
+    return gpus_ != nullptr;
+  }
+
   static std::string key(std::int64_t n) { return "message/" + std::to_string(n); }
   static std::int64_t count(const std::vector<double>& counts, int r) {
     return static_cast<std::int64_t>(counts[static_cast<std::size_t>(r)]);
@@ -184,10 +201,11 @@ class Group final : public Processes {
   }
 
   int rank_, size_;
-  bool lost_ = false;
+  bool lost_ = false, asked_gpus_ = false;
   std::int64_t messages_ = 0;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  std::unique_ptr<GpuSums> gpus_;
 };
 
 struct GatherRows final : torch::autograd::Function<GatherRows> {

@@ -1,5 +1,9 @@
 #include "kit/word_counts.h"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -203,7 +207,13 @@ void show_progress(double done, double total, std::string_view what) {
 }
 
 std::size_t thread_count(std::int64_t threads) {
-  return threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
+  if (threads > 0) return static_cast<std::size_t>(threads);
+#ifdef __linux__
+  // Not those of the machine: taskset, Slurm and containers give a process a part of them.
+  cpu_set_t mine;
+  if (sched_getaffinity(0, sizeof mine, &mine) == 0) return static_cast<std::size_t>(std::max(1, CPU_COUNT(&mine)));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
 }
 
 void run_parallel(std::size_t n, std::int64_t threads, const std::function<void(std::size_t)>& work) {

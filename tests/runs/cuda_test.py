@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """A GPU beside the CPU: the same weights and scores, repeatable bits, resumption. Skipped (77) where there is none."""
 import json
+import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from training import RECIPE, difference, weights, write_project
@@ -65,6 +68,39 @@ class Cuda(unittest.TestCase):
             self.skipTest("built without Gloo")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertLess(difference(one, weights(self.folder / "two")), 1e-5)
+
+    def start_two(self, results, *settings):
+        """NCCL refuses two processes on one GPU of a host, so that each gets a host's name of its own."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]),
+                     "NCCL_SOCKET_IFNAME": "lo"}
+        return [subprocess.Popen([XP, "run", "shared.toml", "--results", results, *gpu(*settings)], cwd=self.folder,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 env={**os.environ, **place, "RANK": str(rank), "NCCL_HOSTID": f"host{rank}"})
+                for rank in range(2)]
+
+    def test_nccl_gives_the_weights_of_one_process(self):
+        one = self.run_xp("one", *gpu())
+        ended = [(run, run.communicate(timeout=240)[1]) for run in self.start_two("two")]
+        if any("LibTorch's Gloo needs" in err for _, err in ended):
+            self.skipTest("built without Gloo")
+        self.assertEqual([run.returncode for run, _ in ended], [0, 0], "".join(err for _, err in ended))
+        if "summed by NCCL" not in ended[0][1]:
+            self.skipTest("built without NCCL")
+        self.assertLess(difference(one, weights(self.folder / "two")), 1e-5)
+
+    def test_a_dead_process_ends_a_run_with_nccl_and_leaves_a_checkpoint(self):
+        first, second = self.start_two("dying", "stage.pretrain.stop=100000 steps")
+        time.sleep(20)
+        second.kill()
+        err = first.communicate(timeout=120)[1]
+        if "summed by NCCL" not in err:
+            self.skipTest("built without NCCL")
+        second.communicate()
+        self.assertEqual(first.returncode, 75, err)
+        self.assertIn("lost the others", err)
+        self.assertTrue(list((self.folder / "dying" / "cache" / ".work").glob("*/training/training.*")), err)
 
     def test_bfloat16(self):
         self.run_xp("high", *gpu())

@@ -2,16 +2,20 @@
 """Sentence embedding and scoring of answers: `xp run` beside plain and tuned `transformers` in the same run, as ratios.
 
 usage: PYTHON tools/bench/inference.py --xp build/release/bin/xp --minilm DIR --text FILE [--threads 1] [--rounds 5]
+           [--precision bfloat16]
        (PYTHON has transformers, torch, tokenizers, h5py)
 
 `embed`: lines of FILE through MiniLM-L6 in DIR, means over tokens at unit length, seen as cosines of pairs (evaluator
 `similarity`). `score`: log-likelihoods of answers of 2 to 15 tokens after 32 to 127 tokens under a random GPT-2 of 6
 layers, width 384 and 50257 words (evaluator `target_loss`); `choose`: the same with four answers to each context.
-Numbers must be equal to 1e-5 before anything is timed. Tokenization counts on both sides. Of xp the time is what more
+Numbers must be equal to 1e-5 before anything is timed. With bfloat16, for processors that multiply it, xp and the
+expert's setting compute in it and their numbers must be within 0.05; plain stays float32. Tokenization counts on both
+sides. Of xp the time is what more
 texts cost beside a run of few, so that the start and loading the model do not count; of the peers it is the second
 pass over the same texts. With one thread times are CPU seconds, else wall seconds. Runs are interleaved; a round's
 ratio is of its own runs."""
 import argparse
+import copy
 import json
 import os
 import pathlib
@@ -27,7 +31,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="true")
 RECIPE = """
 recipe    = 1
 name      = "inference"
-precision = "float32"
+precision = "{precision}"
 threads   = {threads}
 seeds     = 1
 [dataset.texts]
@@ -60,7 +64,7 @@ class Ours:
         (folder / "xp.toml").write_text("")
         (folder / "model").symlink_to(model)
         (folder / "inference.toml").write_text(
-            RECIPE.format(threads=args.threads, evaluator=evaluator, metric=metric, more=more))
+            RECIPE.format(threads=args.threads, precision=args.precision, evaluator=evaluator, metric=metric, more=more))
 
     def run(self, pairs):
         """Seconds, and the item of each pair."""
@@ -121,22 +125,24 @@ class Embedding:
         self.pairs = list(zip(lines[::2], lines[1::2]))
         self.ours = Ours(args, folder / "embed", args.minilm, "similarity", "spearman", "cosine",
                          f', score = "label", pooling = "mean", max_time = {TIME}')
-        self.peers = {"plain": lambda pairs: self.run(pairs, False), "sorted": lambda pairs: self.run(pairs, True)}
+        self.best = self.model if args.precision == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)
+        self.peers = {"plain": lambda pairs: self.run(pairs, False, self.model),
+                      f"sorted, {args.precision}": lambda pairs: self.run(pairs, True, self.best)}
 
-    def encode(self, texts):
+    def encode(self, texts, model):
         with self.torch.inference_mode():
             x = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=TIME)
             mask = x["attention_mask"].unsqueeze(-1).float()
-            hidden = self.model(**x).last_hidden_state
+            hidden = model(**x).last_hidden_state.float()
             return self.torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
 
-    def run(self, pairs, by_length):
+    def run(self, pairs, by_length, model):
         texts = [a for a, _ in pairs] + [b for _, b in pairs]
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i])) if by_length else list(range(len(texts)))
         out = self.torch.empty(len(texts), self.model.config.hidden_size)
         for start in range(0, len(texts), 32):
             which = order[start:start + 32]
-            out[which] = self.encode([texts[i] for i in which])
+            out[which] = self.encode([texts[i] for i in which], model)
         return (out[: len(pairs)].double() * out[len(pairs):].double()).sum(1).tolist()
 
 
@@ -163,8 +169,9 @@ class Scoring:
         self.pairs = [(context, text(2, 16)) for context in contexts for _ in range(answers)]
         name = "score" if answers == 1 else "choose"
         self.ours = Ours(args, folder / name, where, "target_loss", "nats_per_token", "nats_per_token")
+        self.best = self.model if args.precision == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)
         self.peers = {"plain": self.plain, "batched": lambda pairs: self.batched(pairs, False),
-                      "sorted, head where scored": lambda pairs: self.batched(pairs, True)}
+                      f"sorted, head where scored, {args.precision}": lambda pairs: self.batched(pairs, True)}
 
     def tokens(self, text):
         return self.torch.tensor(self.tokenizer(text)["input_ids"])
@@ -195,24 +202,25 @@ class Scoring:
                         c, a = items[i]
                         out[i] = -scores[row, len(c) - 1:len(c) + len(a) - 1].gather(1, a[:, None]).mean().item()
                     continue
-                hidden = self.model.transformer(input_ids=x, attention_mask=mask).last_hidden_state
+                hidden = self.best.transformer(input_ids=x, attention_mask=mask).last_hidden_state
                 at = [(row, p) for row, i in enumerate(which) for p in range(len(items[i][0]) - 1, len(rows[row]) - 1)]
                 at_row, at_time = torch.tensor(at).T
                 gold = torch.cat([items[i][1] for i in which])
-                losses = torch.nn.functional.cross_entropy(self.model.lm_head(hidden[at_row, at_time]), gold, reduction="none")
+                scores = self.best.lm_head(hidden[at_row, at_time]).float()
+                losses = torch.nn.functional.cross_entropy(scores, gold, reduction="none")
                 for row, loss in zip(at_row.tolist(), losses.tolist()):
                     out[which[row]] += loss / len(items[which[row]][1])
         return out
 
 
-def check(name, task):
-    """Stops if numbers differ: a rate of other numbers means nothing."""
+def check(name, task, most):
+    """Stops if numbers differ by `most`: a rate of other numbers means nothing."""
     _, got = task.ours.run(task.pairs)
     for peer, run in task.peers.items():
         want = run(task.pairs)
         apart = [abs(a - b) / max(1, abs(b)) for a, b in zip(got, want)]
         print(f"{name}: largest difference from {peer} {max(apart):.1e} over {len(got)} items", flush=True)
-        if len(got) != len(want) or not all(one < 1e-5 for one in apart):  # so that a NaN stops it too
+        if len(got) != len(want) or not all(one < most for one in apart):  # so that a NaN stops it too
             raise SystemExit(f"{name}: xp and {peer} do not compute the same")
 
 
@@ -225,6 +233,7 @@ def main():
     parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("--items", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     import torch
@@ -233,7 +242,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="xp-bench-") as folder:
         for name in [args.only] if args.only else tasks:
             task = tasks[name](args, pathlib.Path(folder))
-            check(name, task)
+            check(name, task, 1e-5 if args.precision == "float32" else 0.05)
             rounds = []
             for number in range(args.rounds):
                 seen = {"xp": task.ours.seconds(task.pairs)}
@@ -245,7 +254,7 @@ def main():
                 print("round", number, {key: f"{1e3 * s:.0f} ms" for key, s in seen.items()}, file=sys.stderr, flush=True)
             for peer in task.peers:
                 ratios = sorted(one[peer] / one["xp"] for one in rounds)
-                print(f"{name}, {args.threads} thread(s): xp is {statistics.median(ratios):.2f} x {peer} "
+                print(f"{name}, {args.precision}, {args.threads} thread(s): xp is {statistics.median(ratios):.2f} x {peer} "
                       f"({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} rounds)", flush=True)
 
 

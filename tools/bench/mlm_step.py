@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 SIZES = {"mini": dict(layers=4, width=256, heads=4, ffn=1024), "base": dict(layers=12, width=768, heads=12, ffn=3072)}
-STEPS = {"mini": (4, 12), "base": (2, 4)}  # warm-up, measured
+STEPS = {"mini": (4, 24), "base": (2, 4)}  # warm-up, measured
 VOCAB, BATCH, LENGTH = 30522, 16, 128
 
 RECIPE = """

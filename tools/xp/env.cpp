@@ -1,9 +1,9 @@
 #include <sys/utsname.h>
 
 #include <cstdlib>
-#include <thread>
 
 #include "base/text.h"
+#include "kit/word_counts.h"
 #include "plugin/build_stamp.h"
 #include "plugin/loader.h"
 #include "program.h"
@@ -21,7 +21,7 @@ void add_env(CLI::App& app, Program& program) {
                     {"build", XP_BUILD_STAMP},
                     {"libtorch", XP_TORCH_VERSION},
                     {"system", std::string(about.sysname) + " " + about.release + " " + about.machine},
-                    {"cores", static_cast<std::int64_t>(std::thread::hardware_concurrency())},
+                    {"cores", static_cast<std::int64_t>(thread_count(0))},
                     {"program", program.self().string()},
                     {"plugin path", join(folders, ":")},
                     {"results", program.results_folder().string()},

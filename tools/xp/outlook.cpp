@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "base/text.h"
+#include "kit/word_counts.h"
 #include "results/counters.h"
 #include "schema/quantity.h"
 
@@ -86,7 +86,7 @@ void add(Outlook& ahead, const PlanNode& node, const Entries& entries) {
 std::size_t stages_at_once(const Plan& plan) {
   const bool one = plan.setting.processes > 1 || plan.setting.threads <= 0 ||
                    std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; });
-  const auto cores = std::max(1u, std::thread::hardware_concurrency());
+  const auto cores = thread_count(0);
   return one ? 1 : std::max<std::size_t>(1, cores / static_cast<std::size_t>(plan.setting.threads));
 }
 
