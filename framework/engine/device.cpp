@@ -2,8 +2,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
-#include <c10/core/AutogradState.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -20,21 +18,6 @@ at::Device device_of(const Plan& plan, int rank) {
   throw Error("device " + backquoted(plan.setting.device) + " is not there; this LibTorch finds the CPU only: set " +
                   "`device = \"cpu\"`, or build with a LibTorch for it in LIBTORCH",
               Exit::usage);
-}
-
-OwnQueue::OwnQueue(at::Device device) {
-  if (device.is_cpu()) return;
-  queue_.emplace(c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device));
-  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
-}
-
-OwnQueue::~OwnQueue() {
-  if (queue_) c10::AutogradState::get_tls_state().set_multithreading_enabled(true);
-}
-
-std::optional<c10::Stream> queue_of_thread(at::Device device) {
-  if (device.is_cpu()) return std::nullopt;
-  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
 }
 
 void set_determinism(const Plan& plan) {

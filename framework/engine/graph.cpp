@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/device.h"
 #include "engine/memory.h"
 #include "kit/word_counts.h"
 
@@ -64,8 +63,6 @@ class Graph {
       }
   }
 
-  at::Device device() const { return device_of(shared_.plan, shared_.processes.rank()); }
-
   std::size_t worker_count() const {
     if (!shared_.processes.alone()) return 1;  // the others follow one stage at a time
     for (const auto& claim : shared_.plan.claims)
@@ -92,7 +89,6 @@ class Graph {
 
   void work() {
     at::set_num_threads(stage_threads(shared_.plan));
-    const OwnQueue queue(device());
     for (;;) {
       std::size_t index = 0;
       {
@@ -122,7 +118,7 @@ class Graph {
     reporter_.started(node.digest, label);
     try {
       const bool executed = make(node, label, started);
-      if (executed && seconds_since(started) > kLongStage) return_free_memory(device());
+      if (executed && seconds_since(started) > kLongStage) return_free_memory();
       const std::lock_guard lock(guard_);
       status_[index] = Status::done;
       ++(executed ? outcome_.executed : outcome_.cached);

@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "engine/collate.h"
-#include "engine/device.h"
 #include "engine/packing.h"
 
 namespace xp {
@@ -88,12 +87,7 @@ void Loader::start(const LoaderPosition& at, const Counters& counters) {
                                                     at_.epoch[p], transform_, random_.child("input"));
   }
   ready_.clear(), failure_ = nullptr, stopping_ = false;
-  if (settings_.ahead > 0)
-    maker_ = std::thread([this, queue = queue_of_thread(settings_.device)] {
-      const c10::OptionalStreamGuard same(
-          queue);  // memory that a batch leaves is taken again in the order of this queue
-      produce();
-    });
+  if (settings_.ahead > 0) maker_ = std::thread([this] { produce(); });
 }
 
 void Loader::stop() {
