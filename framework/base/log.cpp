@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 namespace xp::log {
@@ -12,13 +13,21 @@ namespace {
 constexpr const char* kPattern = "%^%l%$: %v";
 constexpr const char* kDebugPattern = "%H:%M:%S.%e %^%l%$: %v";
 
+/// XP_LOG=debug, info, warn, error or off; what else it says counts as nothing.
+spdlog::level::level_enum level_asked_for() {
+  const char* given = std::getenv("XP_LOG");
+  const auto level = spdlog::level::from_str(given ? given : "info");
+  return level == spdlog::level::off && std::strcmp(given, "off") != 0 ? spdlog::level::info : level;
+}
+
 spdlog::logger& logger() {
   static const auto one = [] {
     const char* no_color = std::getenv("NO_COLOR");
     const auto mode = no_color && *no_color ? spdlog::color_mode::never : spdlog::color_mode::automatic;
     auto made = std::make_shared<spdlog::logger>("xp", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(mode));
-    made->set_pattern(kPattern);
-    made->set_level(spdlog::level::info);
+    const auto level = level_asked_for();
+    made->set_pattern(level <= spdlog::level::debug ? kDebugPattern : kPattern);
+    made->set_level(level);
     made->flush_on(spdlog::level::trace);
     return made;
   }();

@@ -38,6 +38,11 @@ const std::string& source_of(const Document& document) {
   return document.language.empty() ? document.source : document.language;
 }
 
+struct TokenizedDocument {
+  std::vector<Token> tokens;  ///< without specials
+  std::vector<Token> second;  ///< of the field "text_b", if there is one
+};
+
 class TextExamples final : public ExampleSource {
  public:
   TextExamples(std::shared_ptr<const Corpus> corpus, std::shared_ptr<const Encoder> encoder, CutRule rule,
@@ -46,7 +51,13 @@ class TextExamples final : public ExampleSource {
         encoder_(std::move(encoder)),
         rule_(std::move(rule)),
         categories_(std::move(categories)) {
-    documents_ = tokenize(*corpus_, *encoder_, threads);
+    // One thread cuts a text when its turn comes: training begins before the last text is read.
+    documents_.resize(corpus_->documents.size());
+    if (threads > 1) parallel_for(documents_.size(), threads, [&](std::size_t i) { documents_[i] = tokenized(i); });
+    pairs_ = std::any_of(corpus_->documents.begin(), corpus_->documents.end(), [&](const auto& d) {
+      const auto second = d.fields.find("text_b");
+      return second != d.fields.end() && !encoder_->encode(second->second).empty();
+    });
     const auto frame = encoder_->around();
     begin_ = frame.begin, end_ = frame.end;
     specials_ = (begin_ ? 1 : 0) + (end_ ? 1 : 0);
@@ -91,7 +102,7 @@ class TextExamples final : public ExampleSource {
   std::vector<std::vector<Example>> groups(std::size_t unit, std::int64_t epoch, const Transform* transform,
                                            const RandomStreams& input) const override {
     const auto first = first_[unit];
-    const auto& tokens = documents_[first].tokens;
+    const auto& tokens = cut(first).tokens;
     const auto& document = corpus_->documents[first];
     std::vector<std::vector<Example>> out;
     if (rule_.groups) return {whole(unit, epoch, transform, input)};
@@ -110,7 +121,7 @@ class TextExamples final : public ExampleSource {
   std::vector<FieldSpec> fields() const override {
     const auto pad = static_cast<double>(encoder_->reserved("pad").value_or(0));
     std::vector<FieldSpec> all{{"ids", "input", pad}, {"word", "input", -1}, {"bytes", "", 0}};
-    if (pairs()) all.push_back({"segment", "input", 0});
+    if (pairs_) all.push_back({"segment", "input", 0});
     if (masks_) all.push_back({"maskable", "input", 0});
     for (const auto& name : numbers_) all.push_back({name, "", 0});
     for (const auto& field : rule_.categorical) all.push_back({field, marks_.contains(field) ? "input" : "", -1});
@@ -132,7 +143,7 @@ class TextExamples final : public ExampleSource {
       const auto id = key_of(document.id + "\x1f" + "0");
       const auto by = out.empty() ? id : out.front().sample_id;
       const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(by)));
-      out.push_back(make(document, i, 0, std::min(static_cast<std::size_t>(room), documents_[i].tokens.size()), id));
+      out.push_back(make(document, i, 0, std::min(static_cast<std::size_t>(room), cut(i).tokens.size()), id));
     }
     return out;
   }
@@ -144,8 +155,19 @@ class TextExamples final : public ExampleSource {
     });
   }
 
-  bool pairs() const {
-    return std::any_of(documents_.begin(), documents_.end(), [](const auto& d) { return !d.second.empty(); });
+  TokenizedDocument tokenized(std::size_t i) const {
+    const auto& document = corpus_->documents[i];
+    TokenizedDocument out{encoder_->encode(document.text), {}};
+    if (const auto second = document.fields.find("text_b"); second != document.fields.end())
+      out.second = encoder_->encode(second->second);
+    return out;
+  }
+
+  const TokenizedDocument& cut(std::size_t i) const {
+    const std::lock_guard lock(guard_);  // evaluators may read what a loader does
+    auto& document = documents_[i];
+    if (!document) document = tokenized(i);
+    return *document;
   }
 
   Strings text_fields() const {
@@ -166,7 +188,7 @@ class TextExamples final : public ExampleSource {
   }
 
   Example make(const Document& document, std::size_t unit, std::size_t at, std::size_t n, std::int64_t id) const {
-    const auto& pieces = documents_[unit];
+    const auto& pieces = cut(unit);
     Example example{.sample_id = id,
                     .group_id = key_of(document.group.empty() ? document.id : document.group),
                     .source = source_of(document)};
@@ -198,7 +220,7 @@ class TextExamples final : public ExampleSource {
         part = named == document.fields.end() || named->second == (part ? "text_b" : "text") ? 1 : 0;
       example.fields["maskable"] = std::move(may);
     }
-    if (pairs()) example.fields["segment"] = std::move(segment);
+    if (pairs_) example.fields["segment"] = std::move(segment);
     for (const auto& name : numbers_) example.fields[name] = Floats{{*number_in(document.fields.find(name)->second)}};
     for (const auto& field : rule_.categorical)
       if (marks_.contains(field))
@@ -261,11 +283,13 @@ class TextExamples final : public ExampleSource {
   std::shared_ptr<const Encoder> encoder_;
   CutRule rule_;
   std::map<std::string, Strings> categories_;
-  std::vector<TokenizedDocument> documents_;
-  std::vector<std::size_t> first_;  ///< document that each unit begins with
-  Strings numbers_;                 ///< fields that hold a number in every document
-  std::set<std::string> marks_;     ///< categorical ones that are annotations
-  bool masks_ = false;              ///< some document names the text that may be masked
+  mutable std::mutex guard_;
+  mutable std::vector<std::optional<TokenizedDocument>> documents_;  ///< those that were needed
+  std::vector<std::size_t> first_;                                   ///< document that each unit begins with
+  Strings numbers_;                                                  ///< fields that hold a number in every document
+  std::set<std::string> marks_;                                      ///< categorical ones that are annotations
+  bool pairs_ = false;                                               ///< some document has a second text
+  bool masks_ = false;  ///< some document names the text that may be masked
   std::optional<TokenId> begin_, end_;
   std::int64_t specials_ = 0;
 };
@@ -332,17 +356,6 @@ void parallel_for(std::size_t n, int threads, const std::function<void(std::size
   for (std::size_t w = 0; w < workers; ++w) pool.emplace_back(work);
   pool.clear();
   if (failure) std::rethrow_exception(failure);
-}
-
-std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& encoder, int threads) {
-  std::vector<TokenizedDocument> out(corpus.documents.size());
-  parallel_for(out.size(), threads, [&](std::size_t i) {
-    const auto& document = corpus.documents[i];
-    out[i].tokens = encoder.encode(document.text);
-    if (const auto second = document.fields.find("text_b"); second != document.fields.end())
-      out[i].second = encoder.encode(second->second);
-  });
-  return out;
 }
 
 bool has_class(const Document& document, std::string_view field) {

@@ -10,11 +10,6 @@
 
 namespace xp {
 
-struct TokenizedDocument {
-  std::vector<Token> tokens;  ///< without specials
-  std::vector<Token> second;  ///< of the field "text_b", if there is one
-};
-
 /// How documents become examples.
 struct CutRule {
   std::int64_t length = 128;  ///< tokens per example, specials included
@@ -43,8 +38,6 @@ class ExampleSource {
 };
 
 /// Tokenizes with `threads` threads; the result does not depend on how many.
-std::vector<TokenizedDocument> tokenize(const Corpus& corpus, const Encoder& encoder, int threads);
-
 std::unique_ptr<ExampleSource> text_examples(std::shared_ptr<const Corpus> corpus,
                                              std::shared_ptr<const Encoder> encoder, const CutRule& rule,
                                              std::map<std::string, Strings> categories, int threads);

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <span>
 
 #include "api/ops.h"
 #include "base/text.h"
+#include "engine/normal_draws.h"
 #include "engine/step.h"
 
 namespace xp {
@@ -24,20 +24,13 @@ std::string within_layer(const std::string& name) {
 // Its numbers as they are now, on the CPU.
 at::Tensor copied(const at::Tensor& value) { return value.detach().to(at::TensorOptions(at::kCPU), false, true); }
 
-// Normal numbers two at a time (Box and Muller 1958), keyed by parameter name and element.
+// Keyed by parameter name and element.
 void fill(at::Tensor& value, Init init, const RandomStreams& streams) {
-  auto random = streams.stream();
-  auto out = std::span(value.mutable_data_ptr<float>(), static_cast<std::size_t>(value.numel()));
-  if (init.sd == 0) {
-    for (float& x : out) x = static_cast<float>(init.mean);
-    return;
-  }
-  for (std::size_t i = 0; i < out.size(); i += 2) {
-    const double radius = std::sqrt(-2 * std::log(random.uniform()));
-    const double angle = 2 * std::numbers::pi * random.uniform();
-    out[i] = static_cast<float>(init.mean + init.sd * radius * std::cos(angle));
-    if (i + 1 < out.size()) out[i + 1] = static_cast<float>(init.mean + init.sd * radius * std::sin(angle));
-  }
+  const auto out = std::span(value.mutable_data_ptr<float>(), static_cast<std::size_t>(value.numel()));
+  if (init.sd == 0)
+    std::ranges::fill(out, static_cast<float>(init.mean));
+  else
+    fill_normal(out, init.mean, init.sd, streams.stream());
 }
 
 std::int64_t vocab_rows(const Parameters& parameters) {

@@ -76,11 +76,11 @@ class TrainerImpl final : public Trainer {
     const auto started = Clock::now();
     if (micro.size() > 1 && r_.objective->batch_coupled())
       throw Error("objective " + backquoted(r_.objective->type()) + " compares items, its batch cannot be split");
+    if (!std::exchange(begun_, true)) log::debug("first step begins");
     for (const auto i : distinct_) all_.values[i].mutable_grad() = at::Tensor();
     for (const auto& [name, ramp] : ramps_)
       r_.objective->set(name, ramp.at(ramp_progress(ramp, r_.stop, state_.counters)));
-    report_ = {};
-    session_->step = continued_.first_step() + state_.counters.steps;
+    report_ = {}, session_->step = continued_.first_step() + state_.counters.steps;
     StepSums sums(sources_);
     sums.count(*r_.objective, micro, h_.processes);
     for (const auto& batch : micro) pass(batch, sums);
@@ -385,7 +385,7 @@ class TrainerImpl final : public Trainer {
   BestWeights best_;
   Clock::time_point last_save_;
   int bad_in_a_row_ = 0;
-  bool stop_ = false, saved_for_stop_ = false;
+  bool begun_ = false, stop_ = false, saved_for_stop_ = false;
   double step_flops_ = 0;
 };
 
