@@ -73,9 +73,9 @@ TEST_CASE("training stops after the first step that reaches its rule, whatever t
     Stage stage(letters(24));
     stage.run(stage.request(std::to_string(amount) + " " + unit));
     const auto& points = stage.notes.curves.at("loss");
-    REQUIRE(points.size() >= 2);
+    REQUIRE(points.size() >= (unit == "s" ? 1 : 2));  // on a busy machine one step can take that long
     CHECK(measure(unit, points.back().first) >= amount);
-    CHECK(measure(unit, points[points.size() - 2].first) < amount);
+    if (points.size() > 1) CHECK(measure(unit, points[points.size() - 2].first) < amount);
     CHECK(stage.notes.last.steps == std::ssize(points));
     CHECK(stage.notes.last.seconds == points.back().first.seconds);
   }
