@@ -86,6 +86,11 @@ struct ModelShape {
   std::int64_t layers = 0, width = 0, heads = 0;
   std::int64_t input_vocab = 0, classes = 0;  ///< logits() gives `classes` columns, whatever the input vocabulary
   std::int64_t max_time = 0;                  ///< 0 = any
+  std::int64_t own_pooled = 0;                ///< width of what the model's own pooling gives; 0 = `width`
+
+  std::int64_t pooled_width(Pooling pooling) const {
+    return pooling == Pooling::own && own_pooled != 0 ? own_pooled : width;
+  }
 };
 
 /// "model". Capabilities: "bidirectional" "causal" "vectors" "masks" "positions" "memory" "keys" "logits" "views"

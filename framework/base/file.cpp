@@ -85,9 +85,29 @@ class Temporary {
 
 // Files below `folder` that fit the parts from `at` on.
 void collect(const fs::path& folder, const std::vector<std::string>& parts, std::size_t at,
+             std::vector<fs::path>& out);
+
+/// For the part `**`: what the rest fits here and in all folders below. Links to folders are not followed, they may
+/// turn back.
+void collect_below(const fs::path& folder, const std::vector<std::string>& parts, std::size_t at,
+                   std::vector<fs::path>& out) {
+  static const std::vector<std::string> any{"*"};
+  const bool last = at + 1 == parts.size();
+  collect(folder, last ? any : parts, last ? 0 : at + 1, out);
+  std::error_code failed;
+  fs::directory_iterator entries(folder, failed);
+  if (failed) throw cannot("list", folder, failed.value(), Exit::data);
+  std::error_code none;
+  for (const auto& entry : entries)
+    if (entry.is_directory(none) && !entry.is_symlink(none) && !entry.path().filename().string().starts_with('.'))
+      collect_below(entry.path(), parts, at, out);
+}
+
+void collect(const fs::path& folder, const std::vector<std::string>& parts, std::size_t at,
              std::vector<fs::path>& out) {
   const auto& part = parts[at];
   const bool last = at + 1 == parts.size();
+  if (part == "**") return collect_below(folder, parts, at, out);
   const auto take = [&](const fs::path& path) {
     std::error_code none;
     if (last) {
@@ -168,6 +188,7 @@ std::vector<fs::path> glob(const fs::path& root, std::string_view pattern) {
   std::error_code none;
   if (fs::is_directory(from, none)) collect(from, parts, 0, out);
   std::sort(out.begin(), out.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  out.erase(std::unique(out.begin(), out.end()), out.end());  // several `**` find a file in several ways
   return out;
 }
 

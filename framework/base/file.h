@@ -22,7 +22,8 @@ XP_API void sync_path(const std::filesystem::path& path);
 /// A new empty folder beside others of its kind, named `prefix` and a random part; removed by the caller.
 XP_API std::filesystem::path make_scratch(const std::filesystem::path& parent, std::string_view prefix);
 
-/// Files that fit a pattern relative to `root`, sorted; `*` never crosses a `/`. Empty if none fits.
+/// Files that fit a pattern relative to `root`, sorted. `*` never crosses a `/`; a part `**` is any folders, none
+/// included, but for links to folders. Empty if none fits.
 XP_API std::vector<std::filesystem::path> glob(const std::filesystem::path& root, std::string_view pattern);
 
 /// Where programs keep what can be made again: $XDG_CACHE_HOME/xp or ~/.cache/xp.

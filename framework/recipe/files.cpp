@@ -111,7 +111,7 @@ std::vector<Files::Member> Files::in_package(const std::string& rest, const Sour
   if (found.empty())
     problems_.error("missing-file",
                     "package " + backquoted(name) + " " + version + " has no " + backquoted(printable(member)), span,
-                    "`*` stands for any part of a name within one folder");
+                    "`*` stands for any part of a name, `**` for any folders");
   return found;
 }
 
@@ -131,7 +131,7 @@ std::vector<FoundFile> Files::matching(const std::string& pattern, const SourceS
     if (paths.empty())
       problems_.error(
           "missing-file", "no file fits " + backquoted(printable(pattern)), span,
-          "paths are relative to the project's root; `*` stands for any part of a name within one folder");
+          "paths are relative to the project's root; `*` stands for any part of a name, `**` for any folders");
   }
   std::vector<FoundFile> out;
   bool readable = true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/export.h"
 #include "plugin/registry.h"
 #include "schema/value.h"
 
@@ -31,7 +32,7 @@ struct NotFetched {
 };
 
 /// Finds and hashes files and packages.
-class Files {
+class XP_API Files {
  public:
   Files(std::filesystem::path root, const Table& document, Problems& problems);
 

@@ -81,6 +81,9 @@ void check_shapes(const Subject& s) {
   CHECK(apart(out.layers.back(), out.tokens) < kEqual);
   CHECK(apart(s.run(in, {.at = at}).picked, out.picked) < kEqual);
   CHECK(apart(s.tokens(in), out.tokens) == 0);  // pure, and the same whatever else is asked for
+  for (const auto pooling : {Pooling::mean, Pooling::own})
+    if (pooling == Pooling::mean || s.has("pooling"))
+      CHECK(s.run(in, {.pooling = pooling}).pooled.size(1) == s.model->shape().pooled_width(pooling));
   for (const auto pooling : {Pooling::first, Pooling::last})
     CHECK(apart(s.run(in, {.pooling = pooling}).pooled, out.tokens.select(1, pooling == Pooling::first ? 0 : 6)) <
           kEqual);

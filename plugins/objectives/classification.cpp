@@ -61,7 +61,7 @@ class Classification final : public xp::Objective {
       throw xp::Error("field " + xp::backquoted(p_.field) + " has " +
                       xp::count(static_cast<std::size_t>(classes), "value") +
                       " to train on; at least two are needed to tell them apart");
-    auto width = context.model("primary").shape().width;
+    auto width = context.model("primary").shape().pooled_width(p_.pooling);
     if (p_.hidden) {
       dense_ = context.add({"dense", "head"}, {p_.hidden, width});
       dense_bias_ = context.add({"dense.bias", "head"}, {p_.hidden}, {0, 0});

@@ -30,7 +30,7 @@ class MarginRank final : public xp::Objective {
   explicit MarginRank(Params p) : p_(p) {}
 
   void build(xp::BuildContext& context) override {
-    const auto width = context.model("primary").shape().width;
+    const auto width = context.model("primary").shape().pooled_width(p_.pooling);
     weight_ = context.add({"score", "head", -1, xp::Lifetime::pretrain_only}, {1, width});
   }
 

@@ -53,7 +53,7 @@ class MultipleChoice final : public xp::Objective {
 
   // Without a bias: the softmax of a group would not see it.
   void build(xp::BuildContext& context) override {
-    score_ = context.add({"score", "head"}, {1, context.model("primary").shape().width});
+    score_ = context.add({"score", "head"}, {1, context.model("primary").shape().pooled_width(p_.pooling)});
   }
 
   xp::Counts counts(const xp::Batch& batch) const override {

@@ -49,7 +49,7 @@ class Regression final : public xp::Objective {
   const std::string& field() const { return p_.field; }
 
   void build(xp::BuildContext& context) override {
-    auto width = context.model("primary").shape().width;
+    auto width = context.model("primary").shape().pooled_width(p_.pooling);
     if (p_.hidden) {
       dense_ = context.add({"dense", "head"}, {p_.hidden, width});
       dense_bias_ = context.add({"dense.bias", "head"}, {p_.hidden}, {0, 0});

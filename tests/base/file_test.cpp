@@ -151,6 +151,12 @@ TEST_CASE("glob: a star stays within one name, order is fixed, hidden files are 
   CHECK(found("b/1.md") == "b/1.md ");
   CHECK(found("none/*").empty());
   CHECK(found("../*/nothing").empty());
+  fs::create_directory_symlink("..", scratch / "a/round");
+  CHECK(found("**/*.txt") == "a/1.txt a/2.txt a/deep/3.txt b/1.txt ");
+  CHECK(found("a/**/3.txt") == "a/deep/3.txt ");
+  CHECK(found("a/**/**/3.txt") == "a/deep/3.txt ");
+  CHECK(found("a/**") == "a/1.txt a/2.txt a/deep/3.txt ");
+  CHECK(found("b/**/1.md") == "b/1.md ");  // no folder is some folders
   CHECK(glob(scratch / "nowhere", "*").empty());
   CHECK(glob("elsewhere", (scratch / "a/*.txt").string()).size() == 2);  // an absolute pattern ignores the root
 }

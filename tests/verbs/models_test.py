@@ -287,6 +287,36 @@ class Models(unittest.TestCase):
         self.assertEqual(refused.returncode, 4)
         self.assertIn("stage `words` made nothing with `xp.json`", refused.stderr)
 
+    def test_files_of_pinned_packages_are_named_as_in_recipes(self):
+        project, cache = self.folder / "project", self.folder / "cache"
+        (project / "datasets").mkdir(parents=True)
+        (project / "xp.toml").write_text("")
+        (project / "datasets" / "sources.toml").write_text(
+            f'[source.models]\nregistry = "pypi"\nversion = "1.0"\nsha256 = "{"a" * 64}"\n')
+
+        def xp(*arguments):
+            return subprocess.run([XP, *map(str, arguments)], capture_output=True, text=True, cwd=project,
+                                  env={**os.environ, "XDG_CACHE_HOME": str(cache)})
+
+        missing = xp("inspect", "package:models/bert")
+        self.assertEqual(missing.returncode, 4, missing.stderr)
+        self.assertIn("xp data fetch models", missing.stderr)
+        package = cache / "xp" / "packages" / "models-1.0"
+        model, new = self.model("bert"), self.new_tokenizer()
+        shutil.copytree(model, package / "bert"), shutil.copy(new, package / "new.json")
+        package.with_name("models-1.0.sha256").write_text("a" * 64 + "\n")
+        seen = xp("inspect", "package:models/bert")
+        self.assertEqual(seen.returncode, 0, seen.stderr)
+        self.assertIn("embedding.token", seen.stdout)
+        done = xp("adapt", "--model", "package:models/bert", "--tokenizer", "package:models/new.json", "--initializer",
+                  "mean_of_pieces", "--out", "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(tensors(project / "out" / "model.safetensors"),
+                         tensors(self.adapt(model, new)[0] / "model.safetensors"))
+        wrong = xp("tokenize", "--tokenizer", "package:models/none", "text.txt")
+        self.assertEqual(wrong.returncode, 2, wrong.stderr)
+        self.assertIn("has no `none`", wrong.stderr)
+
     def mixing(self, weights):
         """The mixing artifact of a plan: one token copied, one of two parts, one the mean."""
         folder = self.folder / "mixing"

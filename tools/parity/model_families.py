@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/models: tiny random models of every family that plugins/formats/hugging_face reads, and what they compute.
 
-usage: PYTHON tools/parity/model_families.py     (PYTHON has transformers==5.23.0 and torch==2.13.0)
+usage: PYTHON tools/parity/model_families.py [NAME...]     (PYTHON has transformers==5.23.0 and torch==2.13.0)
 
 Each folder is a model directory as save_pretrained writes it, with expected.safetensors beside: `ids` and `mask` ([2, 9], the
 second text padded; BERT also has `segments` and what they change) or `image` ([2, 3, 12, 12]), `hidden` (last hidden states), `pooled` if the model pools, and `logits`;
@@ -10,6 +10,7 @@ Nothing here runs in a test."""
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 import transformers
@@ -77,6 +78,8 @@ def families():
     yield "vit_trunk", t.ViTModel(t.ViTConfig(**VISION), add_pooling_layer=False)
     yield "vit_classifier", t.ViTForImageClassification(t.ViTConfig(**VISION, id2label={0: "cat", 1: "dog", 2: "cow"},
                                                                     label2id={"cat": 0, "dog": 1, "cow": 2}))
+    yield "bert_pooler", t.BertModel(t.BertConfig(**BERT))
+    yield "xlm_roberta_pooler", t.XLMRobertaModel(t.XLMRobertaConfig(**BERT, pad_token_id=1))
 
 
 def pooled(got, projected):
@@ -144,13 +147,18 @@ def expected(model, ids, mask):
             segments = (torch.arange(9) >= 4).long().expand(2, 9).contiguous()
             again = model(input_ids=ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True)
             out |= {"segments": segments, "segments.hidden": again.hidden_states[-1]}
-        return out | ({"logits": got.logits} if hasattr(got, "logits") else {})
+        pool = got.get("pooler_output")
+        return out | ({"logits": got.logits} if hasattr(got, "logits") else {}) | ({} if pool is None else {"pooled": pool})
 
 
 def main():
     target = ROOT / "tests" / "golden" / "models"
-    shutil.rmtree(target, ignore_errors=True)
+    only = sys.argv[1:]
+    if not only:
+        shutil.rmtree(target, ignore_errors=True)
     for seed, (name, model) in enumerate(families()):
+        if only and name not in only:
+            continue
         torch.manual_seed(seed)
         for name_, parameter in model.named_parameters():
             # Biases and gains that are not trivial, so that a missing one is seen.

@@ -5,6 +5,7 @@
 #include "artifact_folder.h"
 #include "base/text.h"
 #include "engine_door.h"
+#include "named_path.h"
 #include "program.h"
 #include "recipe/toml_reader.h"
 
@@ -102,7 +103,7 @@ Table resolved(const Program& program, const Catalogue& catalogue, Table table) 
     const auto* text = value.as<std::string>();
     const bool parts = field->kind == Kind::list && field->fields.front().kind == Kind::part;
     if (field->kind == Kind::files && text) {
-      value.data = List{Value(*text)};
+      value.data = List{Value(named_path(*text))};
     } else if (field->kind == Kind::artifact && text) {
       value.data = Reference{.text = *text, .kind = field->interface, .path = model_folder(program, *text)};
     } else if (field->kind == Kind::part) {
@@ -156,16 +157,16 @@ std::string text_of(const AdaptReport& report, const std::vector<Measure>& measu
 void adapt_model(const Program& program, const AdaptOptions& options) {
   const auto catalogue = program.catalogue();
   AdaptRequest request;
-  request.model = model_folder(program, options.model), request.tokenizer = options.tokenizer;
+  request.model = model_folder(program, options.model), request.tokenizer = named_path(options.tokenizer);
   request.out = options.out;
   request.initializer = resolved(program, catalogue, component(options.initializer));
   request.copy = options.copy, request.seed = static_cast<std::uint64_t>(options.seed);
   request.threads = options.threads;
   if (!options.figure.empty()) request.figure = options.figure;
-  if (!options.vectors.empty()) request.vectors = options.vectors;
+  if (!options.vectors.empty()) request.vectors = named_path(options.vectors);
   if (!options.corpus.empty()) {
     List files;
-    for (const auto& file : options.corpus) files.emplace_back(file);
+    for (const auto& file : options.corpus) files.emplace_back(named_path(file));
     request.corpus = Table{{"type", "text"}, {"files", Value(std::move(files))}, {"language", "und"}};
   }
   if (!program.quiet)
@@ -190,8 +191,10 @@ void adapt_model(const Program& program, const AdaptOptions& options) {
 void add_adapt(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("adapt", "Gives a model the vocabulary of another tokenizer, from files to files.");
   auto o = std::make_shared<AdaptOptions>();
-  verb->add_option("--model", o->model, "A model directory, a .gguf file, or RECIPE:STAGE.")->required();
-  verb->add_option("--tokenizer", o->tokenizer, "The new tokenizer: a directory, or a file such as tokenizer.json.")
+  verb->add_option("--model", o->model, "A model directory, a .gguf file, package:NAME/MEMBER, or RECIPE:STAGE.")
+      ->required();
+  verb->add_option("--tokenizer", o->tokenizer,
+                   "The new tokenizer: a directory, a file such as tokenizer.json, or package:NAME/MEMBER.")
       ->required();
   verb->add_option("--initializer", o->initializer,
                    "How rows that no old token stands for are made: NAME or NAME:key=value,key=value.")

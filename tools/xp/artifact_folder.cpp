@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "named_path.h"
 #include "results/cache.h"
 
 namespace xp::program {
 
 namespace fs = std::filesystem;
 
-fs::path artifact_folder(const Program& program, const std::string& from, const std::vector<std::string>& files) {
+fs::path artifact_folder(const Program& program, const std::string& named, const std::vector<std::string>& files) {
+  const auto from = named_path(named);
   std::error_code none;
   if (fs::exists(from, none)) return from;
   const auto colon = from.find(':');

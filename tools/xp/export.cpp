@@ -3,6 +3,7 @@
 #include "artifact_folder.h"
 #include "base/text.h"
 #include "engine_door.h"
+#include "named_path.h"
 #include "program.h"
 
 namespace xp::program {
@@ -14,7 +15,7 @@ struct ExportOptions {
 
 void export_it(const Program& program, const ExportOptions& options) {
   ExportRequest request{.model = artifact_folder(program, options.model, {"xp.json", "config.json"}),
-                        .tokenizer = options.tokenizer,
+                        .tokenizer = named_path(options.tokenizer),
                         .out = options.out};
   const auto lost = export_in_engine(request, program.catalogue());
   std::fprintf(stderr, "model %s\n", options.out.c_str());
@@ -32,7 +33,8 @@ void add_export(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("export", "Writes a model as a directory that transformers opens.");
   auto o = std::make_shared<ExportOptions>();
   verb->add_option("model", o->model,
-                   "RECIPE:STAGE, a stage's checkpoint, a model directory, or a file that is read, such as .gguf.")
+                   "RECIPE:STAGE, a stage's checkpoint, a model directory, a file that is read, such as .gguf, or "
+                   "package:NAME/MEMBER.")
       ->required();
   verb->add_option("--out", o->out, "The new directory; it must not be there yet.")->required();
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer's directory or file, for models that have none.");

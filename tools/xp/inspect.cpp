@@ -6,6 +6,7 @@
 #include "engine_door.h"
 #include "inspect_plan.h"
 #include "kit/safetensors.h"
+#include "named_path.h"
 #include "program.h"
 
 namespace xp::program {
@@ -198,7 +199,7 @@ void add_inspect(CLI::App& app, Program& program) {
   verb->add_option(
           "what", *names,
           "TYPE, KIND TYPE, a result, an artifact's folder, the vocabulary.jsonl of `xp adapt`, or a model or "
-          "tokenizer of another tool.")
+          "tokenizer of another tool; files also as package:NAME/MEMBER.")
       ->required()
       ->expected(1, 2);
   verb->add_option("--token", *token,
@@ -207,6 +208,7 @@ void add_inspect(CLI::App& app, Program& program) {
       "Examples:\n  xp inspect initializer ofa\n  xp inspect results/quickstart/RUN.h5\n  xp inspect MODEL_DIR\n  xp "
       "inspect model.gguf\n  xp inspect NEW_MODEL/vocabulary.jsonl --token ship");
   verb->callback([=, &program] {
+    if (names->size() == 1) names->front() = named_path(names->front());
     if (names->size() == 1 && inspect_plan(program, names->front(), *token)) return;
     if (!token->empty())
       throw Error("--token asks a mixing plan: name the vocabulary.jsonl of `xp adapt` or a mixing artifact's folder",

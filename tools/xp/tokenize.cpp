@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "kit/pipeline/directory.h"
 #include "kit/tokenizer_files.h"
+#include "named_path.h"
 #include "plugin/loader.h"
 #include "program.h"
 #include "tokenize_stream.h"
@@ -93,6 +94,7 @@ void refuse_without_json(bool given, const char* option) {
 }
 
 void tokenize(const Program& program, Options options) {
+  options.from = named_path(options.from), options.tokenizer = named_path(options.tokenizer);
   options.files.insert(options.files.end(), options.inputs.begin(), options.inputs.end());
   if (options.tokenizer.empty()) {
     if (options.from.empty()) throw CLI::RequiredError("tokenizer");

@@ -30,7 +30,9 @@ class Transformer final : public xp::Model {
   }
 
   void build(xp::BuildContext& context) override;
-  xp::ModelShape shape() const override { return {p_.layers, p_.width, p_.heads, vocab_, classes(), p_.longest()}; }
+  xp::ModelShape shape() const override {
+    return {p_.layers, p_.width, p_.heads, vocab_, classes(), p_.longest(), pooler_ ? p_.pooled_width() : 0};
+  }
   Tensor embed(xp::Weights w, const Tensor& ids) const override {
     if (p_.reads_image()) throw xp::Error("this model has no table of tokens; it reads the field `image`");
     const auto x = look_up(w, ids);
