@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
       "  xp table quickstart --format latex       a table from result files alone\n"
       "  xp inspect initializer ofa               parameters of a component\n"
       "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a "
-      "checkpoint.");
+      "checkpoint.\n"
+      "XP_LOG=debug (info, warn, error, off) says more or less on standard error.");
   app.set_version_flag("--version,-V", "xp " XP_VERSION "\nbuild " XP_BUILD_STAMP,
                        "Version and build, and nothing else.");
   app.require_subcommand(1);
