@@ -124,7 +124,7 @@ std::optional<std::string> Family::misfit(const Table& settings) const {
       const auto& names = value_names().at((*rule)["names"].get<std::string>());
       if (std::none_of(names.begin(), names.end(), [&](const Json& ours) { return value == value_of(ours); }))
         return name + " = " + text;
-    } else if (rule->contains("tensor")) {
+    } else if (rule->contains("tensor") && !rule->contains("or any")) {
       if (value != value_of((*rule)["there"]) && value != value_of((*rule)["absent"])) return name + " = " + text;
     }
   }
@@ -168,8 +168,10 @@ Table Family::settings(const Json& config, const HasTensor& has, const std::stri
   check_requirements(config, file);
   const auto& rules = data_.at("settings");
   Table out;
+  const auto prefix = data_.at("prefix").get<std::string>();
+  const HasTensor either = [&](const std::string& name) { return has(name) || has(prefix + name); };
   const auto read = [&](const std::string& name, const Json& rule) {
-    if (!is_idle(rule, out)) out.insert_or_assign(name, read_rule(name, rule, config, has, out, file));
+    if (!is_idle(rule, out)) out.insert_or_assign(name, read_rule(name, rule, config, either, out, file));
   };
   const auto refers = [](const Json& rule) {
     return rule.is_object() &&

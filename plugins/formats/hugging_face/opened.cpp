@@ -59,7 +59,10 @@ void Opened::add_part(const std::string& role, const Family& family, Json config
     config["preprocessor"] = std::move(preprocessor);
   Part part{role, &family, std::move(config), {}, {}};
   part.settings = family.settings(part.config, has, file);
-  if (const auto pooling = pooling_of(folder_)) part.settings.insert_or_assign("pooling", Value(*pooling));
+  if (const auto pooling = pooling_of(folder_)) {
+    part.settings.insert_or_assign("pooling", Value(*pooling));
+    if (part.settings.contains("pooler")) part.settings.insert_or_assign("pooler", Value("none"));  // not asked there
+  }
   part.places = family.tensors(part.settings, family.prefixed(has));
   for (const auto& place : part.places) {
     const auto found = files_->tensors().find(place.theirs);
