@@ -18,10 +18,10 @@ def task(ours, theirs):
 
 
 class Inference(ScratchTest):
-    def check(self, ours, theirs):
+    def check(self, ours, theirs, most=1e-5):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            inference.check("embed", task(ours, theirs))
+            inference.check("embed", task(ours, theirs), most)
         return out.getvalue()
 
     def test_equal_numbers_pass(self):
@@ -31,6 +31,11 @@ class Inference(ScratchTest):
         for wrong in (0.6, float("nan")):
             with self.assertRaisesRegex(SystemExit, "do not compute the same"):
                 self.check([0.5, wrong], [0.5, 0.5])
+
+    def test_the_limit_is_that_of_the_precision(self):
+        self.assertIn("over 1 items", self.check([0.5], [0.52], 0.05))
+        with self.assertRaisesRegex(SystemExit, "do not compute the same"):
+            self.check([0.5], [0.6], 0.05)
 
     def test_lines_are_spread_over_the_text_and_counted(self):
         text = self.write("text.txt", "".join(f"{i:<50}x\nshort\n" for i in range(10)))
