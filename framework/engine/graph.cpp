@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/memory.h"
+#include "engine/work_clock.h"
 #include "kit/word_counts.h"
 
 namespace xp {
@@ -136,7 +137,7 @@ class Graph {
       std::string holder;
       if (auto lease = shared_.cache.claim(node.digest, &holder)) {
         if (shared_.cache.find(node.digest)) break;
-        execute(node, *lease, started);
+        execute(node, *lease);
         reporter_.finished(node.digest, "done", seconds_since(started));
         return true;
       }
@@ -150,7 +151,8 @@ class Graph {
     return false;
   }
 
-  void execute(const PlanNode& node, Lease& lease, Clock::time_point started) {
+  void execute(const PlanNode& node, Lease& lease) {
+    const WorkClock clock;
     log_.stage(node.digest, "started");
     JournalRecorder recorder(lease.work() / "record.journal");
     StageRun context(shared_, node, lease.work(), recorder);
@@ -162,7 +164,9 @@ class Graph {
     CacheEntry about;
     about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name,
     about.recipe = shared_.plan.name, about.settings = settings_digest(node);
-    about.seconds = seconds_since(started), about.counters = recorder.last_counters();
+    about.counters = recorder.last_counters();
+    about.seconds =
+        std::max(clock.seconds(), about.counters.seconds);  // an attempt before a stop counts its training
     lease.commit(about);
     log_.stage(node.digest, "done");
   }

@@ -22,6 +22,7 @@
 #include "engine/step_sums.h"
 #include "engine/towers.h"
 #include "engine/training_state.h"
+#include "engine/work_clock.h"
 #include "kit/chain.h"
 
 namespace xp {
@@ -66,14 +67,14 @@ class TrainerImpl final : public Trainer {
       save_state(), saved_for_stop_ = true;
       throw Error("stopped with a good checkpoint at step " + std::to_string(state_.counters.steps), Exit::stopped);
     }
-    const auto waited = Clock::now();
+    const WorkClock waited;
     batch_ = loader_->next();
-    state_.counters.seconds += seconds_since(waited);
+    state_.counters.seconds += waited.seconds();
     return batch_.micro;
   }
 
   const StepReport& accumulate(const std::vector<Batch>& micro) override {
-    const auto started = Clock::now();
+    const WorkClock clock;
     if (micro.size() > 1 && r_.objective->batch_coupled())
       throw Error("objective " + backquoted(r_.objective->type()) + " compares items, its batch cannot be split");
     if (!std::exchange(begun_, true)) log::debug("first step begins");
@@ -90,12 +91,12 @@ class TrainerImpl final : public Trainer {
     step_flops_ = sums.flops;
     state_.counters.supervised_tokens += static_cast<std::int64_t>(sums.supervised());
     for (const auto& constraint : r_.constraints) constraint->after_backward(all_);
-    state_.counters.seconds += seconds_since(started);
+    state_.counters.seconds += clock.seconds();
     return report_;
   }
 
   bool update() override {
-    const auto started = Clock::now();
+    const WorkClock clock;
     report_.lr = policy_.lr * (r_.schedule ? r_.schedule->at(continued_.schedule(r_, state_.counters)) : 1.0);
     report_.gradient_norm = clip_gradients(all_, distinct_, r_.clip);
     const bool good = std::isfinite(report_.gradient_norm);
@@ -112,7 +113,7 @@ class TrainerImpl final : public Trainer {
                     "; lower the learning rate or the precision's range is too small");
     }
     take_counters();
-    state_.counters.seconds += seconds_since(started);
+    state_.counters.seconds += clock.seconds();
     record();
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_step(report_); wish != Next::go_on) steer(wish);
