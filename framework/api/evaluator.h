@@ -85,6 +85,8 @@ class XP_API EvaluationContext {
   virtual ~EvaluationContext();
   virtual std::unique_ptr<BatchReader> read(const Reference& data, const ReadRequest& request) = 0;
   virtual std::shared_ptr<const DataSource> documents(const Reference& data) = 0;  ///< of the named split
+  /// Another tokenizer than the subject's: of a tokenizer or checkpoint. Throws Error if there is none to have.
+  virtual std::shared_ptr<const Encoder> tokenizer(const Reference& artifact);
   virtual const RandomStreams& random() const = 0;
   virtual Recorder& recorder() = 0;  ///< names are put behind the evaluator's: "top10" becomes "retrieval.top10"
 };

@@ -19,7 +19,7 @@ struct Counters {
   double epochs = 0;
   double flops = 0;            ///< executed
   double flops_effective = 0;  ///< zeros of constrained weights not counted
-  double seconds = 0;          ///< of training, evaluation excluded
+  double seconds = 0;          ///< of training, without evaluation and waits for a core
   double memory = 0;           ///< peak resident bytes
 };
 

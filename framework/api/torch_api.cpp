@@ -34,6 +34,9 @@ at::Tensor WrappedHandle::predict(const Batch& batch, std::string_view field) { 
 const Strings& WrappedHandle::categories(std::string_view field) const { return plain_.categories(field); }
 BatchReader::~BatchReader() = default;
 EvaluationContext::~EvaluationContext() = default;
+std::shared_ptr<const Encoder> EvaluationContext::tokenizer(const Reference& artifact) {
+  throw Error("other tokenizers than the model's cannot be read here: " + backquoted(artifact.text));
+}
 Evaluator::~Evaluator() = default;
 StageContext::~StageContext() = default;
 Stage::~Stage() = default;

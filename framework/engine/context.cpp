@@ -72,7 +72,9 @@ StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesyste
       training_(work_ / "training"),
       recorder_(recorder),
       random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"),
-      pool_(shared.registry, stage_threads(shared.plan), [this](const Reference& made) { return input(made); }) {}
+      pool_(shared.registry, stage_threads(shared.plan),
+            {.folder = [this](const Reference& made) { return input(made); },
+             .tokenizer = [this](const Reference& artifact) { return tokenizer(artifact); }}) {}
 StageRun::~StageRun() = default;
 
 int StageRun::threads() const { return pool_.threads(); }

@@ -100,6 +100,10 @@ class Context final : public EvaluationContext {
   std::shared_ptr<const DataSource> documents(const Reference& data) override {
     return as_source(pool_.corpus(data), random_);
   }
+  std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) override {
+    const auto& read = pool_.artifacts().tokenizer;
+    return read ? read(artifact) : EvaluationContext::tokenizer(artifact);
+  }
   const RandomStreams& random() const override { return random_; }
   Recorder& recorder() override { return recorder_; }
 
@@ -133,8 +137,8 @@ bool DataPool::is_grouped(const Reference& dataset) {
 std::shared_ptr<const Corpus> DataPool::corpus(const Reference& dataset) {
   auto& known = corpora_[dataset_key(dataset)];
   if (!known && !dataset.node.empty()) {
-    if (!folder_) throw Error("datasets that stages make cannot be read here: " + backquoted(dataset.text));
-    known = std::make_shared<const Corpus>(made_corpus(folder_(dataset) / "documents.jsonl", dataset.text));
+    if (!artifacts_.folder) throw Error("datasets that stages make cannot be read here: " + backquoted(dataset.text));
+    known = std::make_shared<const Corpus>(made_corpus(artifacts_.folder(dataset) / "documents.jsonl", dataset.text));
   }
   if (!known) known = std::make_shared<const Corpus>(load_corpus(dataset, registry_));
   return known;

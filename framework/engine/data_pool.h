@@ -11,11 +11,16 @@
 
 namespace xp {
 
+/// What a stage reads of others; without a function there is nothing of the kind.
+struct Artifacts {
+  std::function<std::filesystem::path(const Reference&)> folder = {};  ///< of a dataset that a stage made
+  std::function<std::shared_ptr<const Encoder>(const Reference&)> tokenizer = {};
+};
+
 class DataPool {
  public:
-  /// `folder` gives that of a dataset that a stage made; without it there are none.
-  DataPool(const Registry& registry, int threads, std::function<std::filesystem::path(const Reference&)> folder = {})
-      : registry_(registry), threads_(threads), folder_(std::move(folder)) {}
+  DataPool(const Registry& registry, int threads, Artifacts artifacts = {})
+      : registry_(registry), threads_(threads), artifacts_(std::move(artifacts)) {}
 
   bool is_text(const Reference& dataset) const;
   /// Whether documents of one group that follow each other are one group of examples: a source says so with
@@ -30,11 +35,12 @@ class DataPool {
                                     std::shared_ptr<const Encoder> encoder,
                                     const std::map<std::string, Strings>& categories, std::int64_t tokens = 8192);
   int threads() const { return threads_; }
+  const Artifacts& artifacts() const { return artifacts_; }
 
  private:
   const Registry& registry_;
   int threads_;
-  std::function<std::filesystem::path(const Reference&)> folder_;
+  Artifacts artifacts_;
   std::map<std::string, std::shared_ptr<const Corpus>> corpora_;
   std::map<std::string, std::shared_ptr<const ExampleSource>> examples_;
 };

@@ -3,98 +3,25 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <numbers>
 #include <numeric>
 #include <string>
 
 #include "base/error.h"
+#include "kit/nearest_numbers.h"
 #include "kit/nearest_screen.h"
 #include "kit/word_counts.h"
 
 namespace xp {
 namespace {
 
-#if defined(__x86_64__)
-#define XP_NEAREST_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define XP_NEAREST_WIDE
-#endif
-
 constexpr std::size_t kRowsAtOnce = 4096, kQueriesAtOnce = kScreenQueries * 128;
 constexpr std::size_t kKeysAtOnce = kScreenKeys * 4;  // what a core's own cache holds, also as floats
 
-using Lanes = float __attribute__((vector_size(32)));
-constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
+constexpr std::size_t kFirstBest = 16;      // keys that are collected before a limit is asked for
+constexpr std::size_t kMostWaiting = 4096;  // of one query
+constexpr double kMargin = 1e-9;            // for roundings in what is asked
 
-/// A product of two floats is exact in double, so that every processor gives the same sum.
-XP_NEAREST_WIDE double dot(const float* a, const float* b, std::size_t n) {
-  using Floats = float __attribute__((vector_size(16)));
-  using Doubles = double __attribute__((vector_size(32)));
-  Doubles low = {}, high = {};  // a vector of all eight would be kept in memory
-  std::size_t d = 0;
-  for (; d + 8 <= n; d += 8) {
-    Floats x[2], y[2];
-    std::memcpy(x, a + d, sizeof x), std::memcpy(y, b + d, sizeof y);
-    low += __builtin_convertvector(x[0], Doubles) * __builtin_convertvector(y[0], Doubles);
-    high += __builtin_convertvector(x[1], Doubles) * __builtin_convertvector(y[1], Doubles);
-  }
-  double sum = ((low[0] + low[1]) + (low[2] + low[3])) + ((high[0] + high[1]) + (high[2] + high[3]));
-  for (; d < n; ++d) sum += static_cast<double>(a[d]) * static_cast<double>(b[d]);
-  return sum;
-}
-
-/// Off by no more than n roundings of |a| |b|.
-XP_NEAREST_WIDE float quick_dot(const float* a, const float* b, std::size_t n) {
-  Lanes sums[4] = {};
-  std::size_t d = 0;
-  for (; d + 4 * kLanes <= n; d += 4 * kLanes)
-    for (std::size_t part = 0; part < 4; ++part) {
-      Lanes x, y;
-      std::memcpy(&x, a + d + part * kLanes, sizeof x), std::memcpy(&y, b + d + part * kLanes, sizeof y);
-      sums[part] += x * y;
-    }
-  for (; d + kLanes <= n; d += kLanes) {
-    Lanes x, y;
-    std::memcpy(&x, a + d, sizeof x), std::memcpy(&y, b + d, sizeof y);
-    sums[0] += x * y;
-  }
-  const Lanes all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  float sum = ((all[0] + all[1]) + (all[2] + all[3])) + ((all[4] + all[5]) + (all[6] + all[7]));
-  for (; d < n; ++d) sum += a[d] * b[d];
-  return sum;
-}
-
-/// Rotates x by the transform of Walsh and Hadamard over numbers that lie a multiple of 8 apart; n a power of two.
-XP_NEAREST_WIDE void spread(double* x, std::size_t n) {
-  for (std::size_t half = kLanes; half < n; half *= 2)
-    for (std::size_t i = 0; i < n; i += 2 * half)
-      for (std::size_t j = i; j < i + half; ++j) {
-        const double a = x[j], b = x[j + half];
-        x[j] = (a + b) * std::numbers::sqrt2 / 2, x[j + half] = (a - b) * std::numbers::sqrt2 / 2;
-      }
-}
-
-/// A row of small integers that stands for `scale` times a vector.
-struct Rounded {
-  std::vector<std::int8_t> numbers;
-  int sum = 0;
-  double length = 0, error = 0;  ///< of the integers, and of what rounding took away
-};
-
-XP_NEAREST_WIDE void round_to(Rounded& out, const double* x, std::size_t n, double scale) {
-  out.numbers.resize(n);
-  std::int8_t* to = out.numbers.data();
-  int sum = 0, squares = 0;
-  double error = 0;
-  for (std::size_t d = 0; d < n; ++d) {
-    const double exact = x[d] * scale;
-    const int whole = static_cast<int>(exact + 128.5) - 128;  // what is not negative is cut off downwards
-    to[d] = static_cast<std::int8_t>(whole), sum += whole, squares += whole * whole;
-    error += (exact - whole) * (exact - whole);
-  }
-  out.sum = sum, out.length = std::sqrt(squares), out.error = std::sqrt(error);
-}
+using Visit = std::function<void(std::size_t query, std::vector<Neighbour>&&)>;
 
 /// The largest of what rows may be, for one scale that suits all.
 struct Extent {
@@ -113,8 +40,8 @@ struct Extent {
 /// (k - m), which is at most |u| |f| + |e| t |k - m|. Keys above this limit are compared exactly.
 class Search {
  public:
-  Search(const VectorRows& queries, const VectorRows& keys, std::size_t k, std::int64_t threads)
-      : queries_(queries), keys_(keys), k_(k), threads_(threads), pairs_((keys.dim + 1) / 2) {
+  Search(const VectorRows& queries, const VectorRows& keys, const LeastCosine& least, std::int64_t threads)
+      : queries_(queries), keys_(keys), least_(least), threads_(threads), pairs_((keys.dim + 1) / 2) {
     query_lengths_ = measured(queries, "query"), key_lengths_ = measured(keys, "key");
     find_mean();
     const auto of_keys = extent(keys, key_lengths_), of_queries = extent(queries, query_lengths_);
@@ -122,49 +49,85 @@ class Search {
     pack_keys();
   }
 
-  std::vector<Neighbour> run() {
-    std::vector<Neighbour> out(queries_.rows * k_);
+  /// Gives each query its neighbours, from several threads at once.
+  void run(const Visit& visit) {
     run_parallel((queries_.rows + kQueriesAtOnce - 1) / kQueriesAtOnce, threads_, [&](std::size_t block) {
-      Block(*this, block * kQueriesAtOnce, std::min(queries_.rows, (block + 1) * kQueriesAtOnce)).run(out);
+      Block(*this, block * kQueriesAtOnce, std::min(queries_.rows, (block + 1) * kQueriesAtOnce)).run(visit);
     });
-    return out;
   }
 
  private:
-  /// Some queries against all keys.
+  /// Some queries against all keys. Keys that screening cannot tell from far ones wait until the rest is known: by
+  /// then most are too far.
   class Block {
    public:
     Block(const Search& search, std::size_t begin, std::size_t end)
-        : s_(search), begin_(begin), end_(end), best_(end - begin), shifts_(end - begin) {
+        : s_(search), begin_(begin), queries_(end - begin) {
       const auto groups = (end - begin + kScreenQueries - 1) / kScreenQueries;
       packed_.assign(groups * s_.pairs_ * 4 * kScreenQueries, kQueryZero);
       floors_.assign(groups * kScreenQueries, 32767);  // queries that fill up the last group pass nothing
       for (std::size_t i = 0; i < end - begin; ++i) pack(i);
     }
 
-    void run(std::vector<Neighbour>& out) {
+    void run(const Visit& visit) {
       for (std::size_t key = 0; key < s_.keys_.rows; key += kKeysAtOnce)
         for (std::size_t query = 0; query < floors_.size(); query += kScreenQueries)
           for (auto tile = key; tile < std::min(s_.keys_.rows, key + kKeysAtOnce); tile += kScreenKeys)
             search(query, tile);
-      for (std::size_t i = 0; i < best_.size(); ++i) {
-        std::sort_heap(best_[i].begin(), best_[i].end(), nearer);
-        std::copy(best_[i].begin(), best_[i].end(), out.begin() + static_cast<std::ptrdiff_t>((begin_ + i) * s_.k_));
+      for (std::size_t i = 0; i < queries_.size(); ++i) {
+        compare_waiting(i);
+        visit(begin_ + i, finished(i));
       }
     }
 
    private:
+    struct Waiting {
+      std::uint32_t key;
+      std::int16_t sum;
+    };
+    struct Query {
+      std::vector<Neighbour> best;    ///< by quick cosines
+      double least = -2;              ///< what is farther is not wanted
+      std::size_t room = kFirstBest;  ///< how many are collected before `least` is asked again
+      double shift = 0, error = 0;    ///< a cosine c is possible above scale() * c + shift, likely above + error
+      std::int16_t likely = -32768;
+      std::vector<Waiting> waiting = {};
+    };
+
     void search(std::size_t query, std::size_t key) {
       std::uint32_t mask[kScreenQueries];
+      std::int16_t sums[kScreenQueries * kScreenKeys];
       screen(s_.packed_.data() + key * s_.pairs_ * 2, packed_.data() + query * s_.pairs_ * 4, s_.pairs_,
-             s_.starts_.data() + key, floors_.data() + query, mask);
+             s_.starts_.data() + key, floors_.data() + query, mask, sums);
       for (std::size_t q = 0; q < kScreenQueries; ++q)
-        for (auto bits = mask[q]; bits != 0; bits &= bits - 1)
-          compare(query + q, key + static_cast<std::size_t>(std::countr_zero(bits)));
+        for (auto bits = mask[q]; bits != 0; bits &= bits - 1) {
+          const auto j = static_cast<std::size_t>(std::countr_zero(bits));
+          const auto sum = sums[q * kScreenKeys + j];
+          auto& one = queries_[query + q];
+          if (sum > one.likely) {
+            compare(query + q, key + j);
+          } else {
+            one.waiting.push_back({static_cast<std::uint32_t>(key + j), sum});
+            if (one.waiting.size() == kMostWaiting) thin(query + q);
+          }
+        }
     }
 
-    static bool nearer(const Neighbour& a, const Neighbour& b) {
-      return a.cosine != b.cosine ? a.cosine > b.cosine : a.row < b.row;
+    void thin(std::size_t i) {
+      auto& waiting = queries_[i].waiting;
+      std::erase_if(waiting, [&](const Waiting& one) { return one.sum <= floors_[i]; });
+      if (waiting.size() > kMostWaiting / 2) compare_waiting(i);
+    }
+
+    // Rows lie far apart in memory, so the next one is fetched while one is compared.
+    void compare_waiting(std::size_t i) {
+      auto& waiting = queries_[i].waiting;
+      std::erase_if(waiting, [&](const Waiting& one) { return one.sum <= floors_[i]; });
+      for (std::size_t at = 0; at < waiting.size(); ++at) {
+        if (at + 1 < waiting.size()) s_.fetch(waiting[at + 1].key);
+        if (waiting[at].sum > floors_[i]) compare(i, waiting[at].key);
+      }
+      waiting.clear();
     }
 
     void pack(std::size_t i) {
@@ -176,43 +139,65 @@ class Search {
         auto* pair = to + d / 2 * 4 * kScreenQueries;
         pair[d % 2] = pair[d % 2 + 2] = static_cast<std::uint8_t>(rounded_.numbers[d] + kQueryZero);
       }
-      const double off = rounded_.length * s_.key_error_ + rounded_.error * s_.key_scale_ * s_.key_length_;
-      shifts_[i] = -s_.common(s_.queries_, row, s_.query_lengths_[row]) * s_.scale() - off -
-                   0.6;  // 0.5, since `starts_` are rounded, and a little for roundings in double
+      auto& one = queries_[i];
+      one.error = rounded_.length * s_.key_error_ + rounded_.error * s_.key_scale_ * s_.key_length_;
+      one.shift = -s_.common(s_.queries_, row, s_.query_lengths_[row]) * s_.scale() - one.error -
+                  0.6;  // 0.5, since `starts_` are rounded, and a little for roundings in double
       floors_[i] = -32768;
     }
 
     void compare(std::size_t i, std::size_t key) {
-      const auto dim = s_.keys_.dim;
-      const float *query = s_.queries_.row(begin_ + i), *row = s_.keys_.row(key);
-      const double lengths = s_.query_lengths_[begin_ + i] * s_.key_lengths_[key];
-      auto& best = best_[i];
-      if (best.size() == s_.k_ && s_.quick_ &&
-          quick_dot(query, row, dim) / lengths < best.front().cosine - static_cast<double>(dim) * 0x1p-23)
-        return;
-      const Neighbour found{static_cast<std::int64_t>(key), dot(query, row, dim) / lengths};
-      if (best.size() == s_.k_) {
-        if (!nearer(found, best.front())) return;
-        std::pop_heap(best.begin(), best.end(), nearer);
-        best.back() = found;
-      } else {
-        best.push_back(found);
-      }
-      std::push_heap(best.begin(), best.end(), nearer);
-      if (best.size() == s_.k_)
-        floors_[i] = static_cast<std::int16_t>(
-            std::clamp(std::floor(best.front().cosine * s_.scale() + shifts_[i]), -32768.0, 32767.0));
+      auto& one = queries_[i];
+      const double cosine = s_.quick_ ? s_.cosine<quick_dot>(begin_ + i, key) : s_.cosine<dot>(begin_ + i, key);
+      if (cosine < one.least) return;
+      one.best.push_back({static_cast<std::int64_t>(key), cosine});
+      if (one.best.size() < one.room) return;
+      std::sort(one.best.begin(), one.best.end(), nearer);
+      one.least = s_.least_(one.best) - 2 * s_.slack();  // what is asked, and what is compared with it, may be off
+      while (one.best.back().cosine < one.least) one.best.pop_back();
+      one.room = std::max(kFirstBest, 2 * one.best.size());
+      const auto limit = [&](double sum) {
+        return static_cast<std::int16_t>(std::clamp(std::floor(sum), -32768.0, 32767.0));
+      };
+      floors_[i] = limit(one.least * s_.scale() + one.shift);
+      one.likely = limit(one.least * s_.scale() + one.shift + one.error);
+    }
+
+    std::vector<Neighbour> finished(std::size_t i) {
+      auto best = std::move(queries_[i].best);
+      for (auto& one : best) one.cosine = s_.cosine<dot>(begin_ + i, static_cast<std::size_t>(one.row));
+      std::sort(best.begin(), best.end(), nearer);
+      const double least = best.empty() ? 0 : s_.least_(best) - kMargin;
+      while (!best.empty() && best.back().cosine < least) best.pop_back();
+      return best;
     }
 
     const Search& s_;
-    std::size_t begin_, end_;
-    std::vector<std::vector<Neighbour>> best_;  ///< heaps, the farthest at the front
-    std::vector<double> shifts_;                ///< a cosine c is possible above scale() * c + shift
+    std::size_t begin_;
+    std::vector<Query> queries_;
     std::vector<std::uint8_t> packed_;
     std::vector<std::int16_t> floors_;
     std::vector<double> scratch_;
     Rounded rounded_;
   };
+
+  static bool nearer(const Neighbour& a, const Neighbour& b) {
+    return a.cosine != b.cosine ? a.cosine > b.cosine : a.row < b.row;
+  }
+
+  template <auto product>
+  double cosine(std::size_t query, std::size_t key) const {
+    return static_cast<double>(product(queries_.row(query), keys_.row(key), keys_.dim)) /
+           (query_lengths_[query] * key_lengths_[key]);
+  }
+
+  void fetch(std::size_t key) const {
+    const float* row = keys_.row(key);
+    for (std::size_t d = 0; d < keys_.dim; d += 16) __builtin_prefetch(row + d);
+  }
+
+  /// By how much a cosine may be off while keys are collected.
+  double slack() const { return (quick_ ? static_cast<double>(keys_.dim) * 0x1p-23 : 0) + kMargin; }
 
   double scale() const { return query_scale_ * key_scale_; }
 
@@ -302,7 +287,7 @@ class Search {
   }
 
   VectorRows queries_, keys_;
-  std::size_t k_;
+  const LeastCosine& least_;
   std::int64_t threads_;
   std::size_t pairs_;
   std::vector<double> query_lengths_, key_lengths_;  ///< 1 of a row of zeros
@@ -313,17 +298,37 @@ class Search {
   std::vector<std::int16_t> starts_;
 };
 
+void check(const VectorRows& queries, const VectorRows& keys) {
+  if (queries.dim != keys.dim || keys.dim == 0 || keys.dim > 65536)
+    throw Error("neighbours are sought among vectors of one dimension of at most 65536, not " +
+                    std::to_string(queries.dim) + " and " + std::to_string(keys.dim),
+                Exit::data);
+}
+
 }  // namespace
 
 std::vector<Neighbour> nearest_rows(const VectorRows& queries, const VectorRows& keys, std::size_t k,
                                     std::int64_t threads) {
   k = std::min(k, keys.rows);
   if (queries.rows == 0 || k == 0) return {};
-  if (queries.dim != keys.dim || keys.dim == 0 || keys.dim > 65536)
-    throw Error("neighbours are sought among vectors of one dimension of at most 65536, not " +
-                    std::to_string(queries.dim) + " and " + std::to_string(keys.dim),
-                Exit::data);
-  return Search(queries, keys, k, threads).run();
+  check(queries, keys);
+  const auto least = [k](const std::vector<Neighbour>& best) { return best.size() < k ? -2 : best[k - 1].cosine; };
+  std::vector<Neighbour> out(queries.rows * k);
+  Search(queries, keys, least, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
+    std::copy_n(best.begin(), k, out.begin() + static_cast<std::ptrdiff_t>(query * k));
+  });
+  return out;
+}
+
+std::vector<std::vector<Neighbour>> support_rows(const VectorRows& queries, const VectorRows& keys,
+                                                 const LeastCosine& least, std::int64_t threads) {
+  std::vector<std::vector<Neighbour>> out(queries.rows);
+  if (queries.rows == 0 || keys.rows == 0) return out;
+  check(queries, keys);
+  Search(queries, keys, least, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
+    out[query] = std::move(best);
+  });
+  return out;
 }
 
 }  // namespace xp

@@ -2,6 +2,7 @@
 // Exact nearest neighbours by cosine, without a matrix of similarities.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/export.h"
@@ -27,5 +28,14 @@ struct Neighbour {
 /// dimensions differ, exceed 65536, or a number is not finite.
 XP_API std::vector<Neighbour> nearest_rows(const VectorRows& queries, const VectorRows& keys, std::size_t k,
                                            std::int64_t threads = 0);
+
+/// The cosine that a key must exceed to count beside `best` (nearest first, not empty). Further keys never lower it,
+/// and it moves by no more than the largest change of a cosine.
+using LeastCosine = std::function<double(const std::vector<Neighbour>& best)>;
+
+/// For each query the keys that exceed what `least` says of all keys, nearest first, ties by row, and perhaps some
+/// that miss it by less than 1e-9. Exact and refused as nearest_rows(); `least` is called from several threads.
+XP_API std::vector<std::vector<Neighbour>> support_rows(const VectorRows& queries, const VectorRows& keys,
+                                                        const LeastCosine& least, std::int64_t threads = 0);
 
 }  // namespace xp

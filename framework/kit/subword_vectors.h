@@ -2,6 +2,7 @@
 // Vectors of a tokenizer's tokens from vectors of words, and nearest tokens between two vocabularies.
 #include "api/tensor.h"
 #include "api/vocab_initializer.h"
+#include "kit/nearest.h"
 
 namespace xp {
 
@@ -37,6 +38,9 @@ struct Near {
 /// For each of `rows` of `of` its k nearest covered tokens of `among`, nearest first, ties by id.
 XP_API std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
                                                      const SubwordVectors& among, std::int64_t k);
+/// For each of `rows` the covered tokens of `among` that support_rows() finds, nearest first, ties by id.
+XP_API std::vector<std::vector<Near>> supporting_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
+                                                        const SubwordVectors& among, const LeastCosine& least);
 
 /// Which word takes whose vector: the identity, or a permutation drawn from `random`.
 XP_API std::vector<std::size_t> vector_order(std::size_t words, bool shuffled, RandomStream random);

@@ -6,10 +6,11 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <span>
+#include <utility>
 
 #include "api/ops.h"
 #include "base/error.h"
-#include "kit/nearest.h"
 #include "kit/subword_vectors.h"
 #include "kit/tensors.h"
 
@@ -41,6 +42,34 @@ void for_each_use(const Encoder& encoder, const Strings& words, const WordUse& u
     }
   }
 }
+
+/// Vectors of `rows` of a table and of the covered tokens of another.
+class TokenSearch {
+ public:
+  TokenSearch(const SubwordVectors& of, const std::vector<TokenId>& rows, const SubwordVectors& among)
+      : rows_(rows.begin(), rows.end()), queries_(of.vectors.contiguous()), keys_(among.vectors.contiguous()) {
+    for (std::size_t i = 0; i < among.covered.size(); ++i)
+      if (among.covered[i]) candidates_.push_back(static_cast<std::int64_t>(i));
+  }
+  bool empty() const { return rows_.empty() || candidates_.empty(); }
+  VectorRows queries() const { return view(queries_, rows_); }
+  VectorRows keys() const { return view(keys_, candidates_); }
+  template <class Found>
+  std::vector<Near> tokens(const Found& found) const {
+    std::vector<Near> out;
+    out.reserve(found.size());
+    for (const Neighbour& one : found)
+      out.push_back({static_cast<TokenId>(candidates_[static_cast<std::size_t>(one.row)]), one.cosine});
+    return out;
+  }
+
+ private:
+  static VectorRows view(const at::Tensor& table, const std::vector<std::int64_t>& at) {
+    return {table.const_data_ptr<float>(), at.size(), static_cast<std::size_t>(table.size(1)), at.data()};
+  }
+  std::vector<std::int64_t> rows_, candidates_;
+  at::Tensor queries_, keys_;
+};
 
 }  // namespace
 
@@ -96,23 +125,23 @@ std::vector<std::vector<std::uint32_t>> word_sets(const Encoder& encoder, const 
 
 std::vector<std::vector<Near>> nearest_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
                                               const SubwordVectors& among, std::int64_t k) {
-  std::vector<std::int64_t> candidates;
-  for (std::size_t i = 0; i < among.covered.size(); ++i)
-    if (among.covered[i]) candidates.push_back(static_cast<std::int64_t>(i));
+  const TokenSearch search(of, rows, among);
   std::vector<std::vector<Near>> out(rows.size());
-  if (k <= 0 || candidates.empty() || rows.empty()) return out;
-  const std::vector<std::int64_t> wanted(rows.begin(), rows.end());
-  const auto queries = of.vectors.contiguous(), keys = among.vectors.contiguous();
-  const auto view = [](const at::Tensor& table, const std::vector<std::int64_t>& at) {
-    return VectorRows{table.const_data_ptr<float>(), at.size(), static_cast<std::size_t>(table.size(1)), at.data()};
-  };
+  if (k <= 0 || search.empty()) return out;
   const auto found =
-      nearest_rows(view(queries, wanted), view(keys, candidates), static_cast<std::size_t>(k), at::get_num_threads());
+      nearest_rows(search.queries(), search.keys(), static_cast<std::size_t>(k), at::get_num_threads());
   const auto each = found.size() / rows.size();
-  for (auto& near : out) near.reserve(each);
-  for (std::size_t i = 0; i < found.size(); ++i)
-    out[i / each].push_back(
-        {static_cast<TokenId>(candidates[static_cast<std::size_t>(found[i].row)]), found[i].cosine});
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = search.tokens(std::span(found).subspan(i * each, each));
+  return out;
+}
+
+std::vector<std::vector<Near>> supporting_tokens(const SubwordVectors& of, const std::vector<TokenId>& rows,
+                                                 const SubwordVectors& among, const LeastCosine& least) {
+  const TokenSearch search(of, rows, among);
+  std::vector<std::vector<Near>> out(rows.size());
+  if (search.empty()) return out;
+  auto found = support_rows(search.queries(), search.keys(), least, at::get_num_threads());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = search.tokens(std::exchange(found[i], {}));
   return out;
 }
 

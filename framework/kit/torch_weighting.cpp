@@ -16,19 +16,19 @@ Scores softmax(const Scores& scores) {
   return out;
 }
 
-Scores sparsemax(const Scores& scores) {
+/// Scores above it have a weight. Of a projection of more scores it is no lower.
+double sparsemax_threshold(const Scores& scores) {
   double sum = 0, threshold = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     sum += scores[i];
     if (1 + static_cast<double>(i + 1) * scores[i] <= sum) break;
     threshold = (sum - 1) / static_cast<double>(i + 1);
   }
-  Scores out;
-  for (const double score : scores) out.push_back(std::max(score - threshold, 0.0));
-  return out;
+  return threshold;
 }
 
-Scores entmax15(const Scores& scores) {
+/// The same of halved scores less the best.
+double entmax15_threshold(const Scores& scores) {
   double sum = 0, squares = 0, threshold = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double half = (scores[i] - scores.front()) / 2, n = static_cast<double>(i + 1);
@@ -37,7 +37,19 @@ Scores entmax15(const Scores& scores) {
     if (rest < 0 || mean - std::sqrt(rest) > half) break;
     threshold = mean - std::sqrt(rest);
   }
+  return threshold;
+}
+
+Scores sparsemax(const Scores& scores) {
   Scores out;
+  const double threshold = sparsemax_threshold(scores);
+  for (const double score : scores) out.push_back(std::max(score - threshold, 0.0));
+  return out;
+}
+
+Scores entmax15(const Scores& scores) {
+  Scores out;
+  const double threshold = entmax15_threshold(scores);
   for (const double score : scores)
     out.push_back(std::pow(std::max((score - scores.front()) / 2 - threshold, 0.0), 2));
   return out;
@@ -62,26 +74,18 @@ std::vector<std::vector<MixPart>> weighted_neighbours(const SubwordVectors& of, 
                                                       const SubwordVectors& among, std::int64_t neighbours,
                                                       Weighting weighting, double temperature) {
   const auto all = static_cast<std::int64_t>(std::count(among.covered.begin(), among.covered.end(), true));
-  const bool sparse = weighting != Weighting::softmax;
-  auto look_at = neighbours > 0 ? std::min(neighbours, all) : sparse ? std::min<std::int64_t>(64, all) : all;
-  std::vector<std::vector<MixPart>> out(rows.size());
-  std::vector<std::size_t> left(rows.size());
-  for (std::size_t i = 0; i < left.size(); ++i) left[i] = i;
-  while (!left.empty() && look_at > 0) {
-    std::vector<TokenId> ids;
-    for (const auto i : left) ids.push_back(rows[i]);
-    const auto near = nearest_tokens(of, ids, among, look_at);
-    std::vector<std::size_t> again;
-    for (std::size_t k = 0; k < left.size(); ++k) {
-      auto parts = weigh(near[k], weighting, temperature);
-      // A token of weight 0 ends the support: those behind it are no nearer.
-      if (neighbours == 0 && look_at < all && std::ssize(parts) == look_at)
-        again.push_back(left[k]);
-      else
-        out[left[k]] = std::move(parts);
-    }
-    left = std::move(again), look_at = std::min(look_at * 4, all);
-  }
+  const auto least = [&](const std::vector<Neighbour>& best) {
+    Scores scores;
+    for (const auto& one : best) scores.push_back(one.cosine / temperature);
+    return temperature * (weighting == Weighting::sparsemax ? sparsemax_threshold(scores)
+                                                            : scores.front() + 2 * entmax15_threshold(scores));
+  };
+  const bool few = neighbours == 0 && weighting != Weighting::softmax;
+  const auto near = few ? supporting_tokens(of, rows, among, least)
+                        : nearest_tokens(of, rows, among, neighbours > 0 ? neighbours : all);
+  std::vector<std::vector<MixPart>> out;
+  out.reserve(near.size());
+  for (const auto& one : near) out.push_back(weigh(one, weighting, temperature));
   return out;
 }
 

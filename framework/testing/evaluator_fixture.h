@@ -31,7 +31,11 @@ class PieceEncoder final : public Encoder {
   }
   std::string decode(std::span<const TokenId>) const override { throw Error("not asked for"); }
   std::string text(TokenId id) const override { return std::to_string(id); }
-  TokenKey key(TokenId) const override { throw Error("not asked for"); }
+  TokenKey key(TokenId id) const override {
+    for (const auto& [purpose, reserved] : purposes_)
+      if (reserved == id) return {text(id), WordStart::no, TokenKind::special, purpose};
+    return {text(id), WordStart::no};
+  }
   std::vector<TokenId> pieces(const TokenKey&) const override { throw Error("not asked for"); }
   const std::map<std::string, TokenId, std::less<>>& purposes() const override { return purposes_; }
   std::string json() const override { return "pieces of " + std::to_string(width_); }

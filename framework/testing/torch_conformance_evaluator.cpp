@@ -109,6 +109,8 @@ std::string fill(const Schema& schema, Table& settings) {
     if (field.kind == Kind::artifact && field.interface == "dataset" && (field.required || field.evaluates)) {
       const std::string split = field.evaluates ? "test" : "train";
       settings[field.name] = Value(Reference{.text = "set:" + split, .kind = "dataset", .split = split});
+    } else if (field.kind == Kind::artifact && field.interface == "tokenizer" && field.required) {
+      settings[field.name] = Value(Reference{.text = "old", .kind = "tokenizer"});
     } else if (field.required) {
       return field.name;
     }
@@ -151,6 +153,9 @@ class DocumentContext final : public EvaluationContext {
       std::string fingerprint() const override { return "toy documents"; }
     };
     return std::make_shared<All>();
+  }
+  std::shared_ptr<const Encoder> tokenizer(const Reference&) override {
+    return std::make_shared<fixture::PieceEncoder>(2, kToyVocab / 2);
   }
   const RandomStreams& random() const override { return random_; }
   Recorder& recorder() override { return kept; }

@@ -41,6 +41,9 @@ class KeptContext final : public xp::EvaluationContext {
   std::shared_ptr<const xp::DataSource> documents(const xp::Reference& data) override {
     return outer_.documents(data);
   }
+  std::shared_ptr<const xp::Encoder> tokenizer(const xp::Reference& artifact) override {
+    return outer_.tokenizer(artifact);
+  }
   const xp::RandomStreams& random() const override { return outer_.random(); }
   xp::Recorder& recorder() override { return kept_; }
 

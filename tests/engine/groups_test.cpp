@@ -24,7 +24,7 @@ std::vector<std::int64_t> ids_of(const Encoder& encoder, const std::string& text
 struct Pairs {
   testing::Scratch folder;
   std::shared_ptr<const Encoder> encoder = std::make_shared<PieceEncoder>(1, 64);
-  DataPool pool{testing::registry(), 1, [this](const Reference&) { return folder.path(); }};
+  DataPool pool{testing::registry(), 1, {.folder = [this](const Reference&) { return folder.path(); }}};
 
   Reference shipped(const std::string& split) {
     std::string first, second;

@@ -119,6 +119,38 @@ TEST_CASE("any number of threads and every k gives the same neighbours") {
     for (std::size_t n = 0; n < 3; ++n) REQUIRE(few[q * 3 + n].row == one[q * 333 + n].row);
 }
 
+TEST_CASE("what counts beside the nearest is found whole, for any number of threads") {
+  const auto queries = clustered(500, 24, 9, 0.7, 5), keys = clustered(900, 24, 9, 0.7, 6);
+  // No more than a quarter below the mean of the best three; further keys only lift it.
+  const auto least = [](const std::vector<Neighbour>& best) {
+    double sum = 0;
+    for (std::size_t i = 0; i < 3; ++i) sum += i < best.size() ? best[i].cosine : -1;
+    return sum / 3 - 0.25;
+  };
+  const auto found = support_rows(queries.rows(), keys.rows(), least, 1),
+             again = support_rows(queries.rows(), keys.rows(), least, 3);
+  const auto every = nearest_rows(queries.rows(), keys.rows(), 900, 1);
+  std::size_t most = 0, fewest = 900;
+  for (std::size_t q = 0; q < 500; ++q) {
+    const std::vector<Neighbour> all(every.begin() + static_cast<std::ptrdiff_t>(q * 900),
+                                     every.begin() + static_cast<std::ptrdiff_t>((q + 1) * 900));
+    const double floor = least(all);
+    const auto wanted = static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](const auto& one) { return one.cosine > floor; }));
+    REQUIRE(found[q].size() == wanted);
+    REQUIRE(again[q].size() == wanted);
+    for (std::size_t i = 0; i < wanted; ++i) {
+      REQUIRE(found[q][i].row == all[i].row);
+      REQUIRE(found[q][i].cosine == all[i].cosine);
+      REQUIRE(again[q][i].row == all[i].row);
+    }
+    most = std::max(most, wanted), fewest = std::min(fewest, wanted);
+  }
+  CHECK(fewest < 40);
+  CHECK(most > 60);
+  CHECK(support_rows(queries.rows(), {nullptr, 0, 24}, least).at(499).empty());
+}
+
 TEST_CASE("vectors that cannot be compared are errors, and nothing has no neighbours") {
   const Vectors flat{{1, 2, 3}, 3}, deep{{1, 2}, 2}, broken{{1, std::numeric_limits<float>::quiet_NaN(), 2}, 3};
   CHECK_THROWS_WITH(nearest_rows(flat.rows(), deep.rows(), 1), Catch::Matchers::ContainsSubstring("3 and 2"));
@@ -155,10 +187,12 @@ TEST_CASE("screening by 16 bits passes what whole sums pass") {
     for (std::size_t q = 0; q < kScreenQueries; ++q)
       floor[q] = static_cast<std::int16_t>(wanted[q * kScreenKeys + q] + 100 - static_cast<int>(q % 2));
     std::uint32_t mask[kScreenQueries];
-    screen(keys.data(), queries.data(), pairs, start.data(), floor.data(), mask);
+    std::int16_t sums[kScreenKeys * kScreenQueries];
+    screen(keys.data(), queries.data(), pairs, start.data(), floor.data(), mask, sums);
     for (std::size_t q = 0; q < kScreenQueries; ++q)
       for (std::size_t j = 0; j < kScreenKeys; ++j) {
         REQUIRE(std::abs(wanted[q * kScreenKeys + j] + 100) <= 32767);
+        REQUIRE(sums[q * kScreenKeys + j] == wanted[q * kScreenKeys + j] + 100);
         REQUIRE((mask[q] >> j & 1) == (wanted[q * kScreenKeys + j] + 100 > floor[q] ? 1 : 0));
       }
   }
