@@ -57,6 +57,8 @@ class NewTokens final : public Evaluator {
     const auto old = context.tokenizer(p_.old);
     if (!old) throw Error(backquoted(p_.old.text) + " has no tokenizer", Exit::data);
     find_new(*old, *encoder, subject.shape().classes);
+    if (!new_.any().item<bool>())
+      return context.recorder().note("no token of the model is new against " + backquoted(p_.old.text));
     documents_.clear();
     const auto reader = context.read(p_.data, {.max_time = p_.max_time, .windows = true, .most = p_.most});
     Batch batch;
@@ -157,5 +159,6 @@ class NewTokens final : public Evaluator {
 }  // namespace xp
 
 XP_PLUGIN(new_tokens) {
-  registry.add<xp::NewTokens>("new_tokens", "Ranks of tokens that an old vocabulary lacks, and what they take from it.");
+  registry.add<xp::NewTokens>("new_tokens",
+                              "Ranks of tokens that an old vocabulary lacks, and what they take from it.");
 }

@@ -111,6 +111,10 @@ TEST_CASE("new_tokens: the size of a batch changes nothing, windows predict what
   for (const auto& [name, value] : one.metrics) CHECK(many.metrics.at(name) == Approx(value).epsilon(1e-9));
 }
 
+TEST_CASE("new_tokens: of a vocabulary without new tokens nothing is recorded") {
+  CHECK(measured({"abc"}, 8).metrics.empty());
+}
+
 TEST_CASE("new_tokens: a text without tokens is refused") { CHECK_THROWS_AS(measured({""}, 7), Error); }
 
 }  // namespace new_tokens_test
