@@ -71,6 +71,30 @@ TEST_CASE("methods that look at changes get what all started from") {
     CHECK(joined.parameters.values[i].equal(base.parameters.values[i]));
 }
 
+TEST_CASE("a model without a method stays as it is, and takes a tokenizer that fits its table") {
+  constexpr const char* kOthers = R"([stage.fewer]
+type   = "train_tokenizer"
+method = { type = "wordpiece", vocab_size = 40, min_count = 1 }
+corpus = "english"
+[stage.more]
+type   = "train_tokenizer"
+method = { type = "bpe", vocab_size = 300 }
+corpus = "english"
+)";
+  RecipeRun project;
+  run(project, std::string("model = \"a\"\ntokenizer = \"fewer\"\n") + kOthers);
+  const auto a = project.checkpoint("a"), joined = project.checkpoint("joined");
+  REQUIRE(joined.parameters.size() == a.parameters.size());
+  for (Param i = 0; i < joined.parameters.size(); ++i)
+    CHECK(joined.parameters.values[i].equal(a.parameters.values[i]));
+  CHECK(project.tokenizer("joined")->json() == project.tokenizer("fewer")->json());
+  RecipeRun other;
+  CHECK_THAT(said([&] { run(other, std::string("model = \"a\"\ntokenizer = \"more\"\n") + kOthers); }),
+             ContainsSubstring("tokens, the model a table of 54 rows"));
+  RecipeRun several;
+  CHECK_THAT(said([&] { run(several, "model = [\"a\", \"b\"]\n"); }), ContainsSubstring("need a `method`"));
+}
+
 TEST_CASE("a method that misses its base says so with the stage's name") {
   RecipeRun project;
   CHECK_THAT(said([&] { run(project, "model = \"a\"\nmethod = { type = \"slerp\" }\n"); }),
