@@ -9,6 +9,7 @@
 #include "kit/hypernetwork.h"
 #include "kit/marked_words.h"
 #include "kit/pretokenize.h"
+#include "kit/speller.h"
 #include "kit/tensors.h"
 #include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
@@ -19,6 +20,7 @@
 namespace {
 
 enum class Task : std::uint8_t { mlm, causal_lm, rows };
+enum class RowPieces : std::uint8_t { token, smaller };
 
 /// Tokens of one step, drawn ones first, then the host's reserved ones.
 struct StepVocabulary {
@@ -41,6 +43,7 @@ class TrainHypernetwork final : public xp::Objective {
     Task task = Task::mlm;
     xp::HypernetworkSettings network;
     std::int64_t pieces = 8192, draws = 100000, max_chars = 15, row_steps = 0, row_tokens = 2048;
+    RowPieces row_pieces = RowPieces::token;
     double noise = 1e-5, noise_log_sd = 4, mask_rate = 0.15, row_weight = 0.5;
 
     static void describe(xp::Fields<Params>& f) {
@@ -66,6 +69,12 @@ class TrainHypernetwork final : public xp::Objective {
       f.add(&Params::row_steps, "row_steps", "First steps that only learn the model's own rows, without text.")
           .min(0);
       f.add(&Params::row_tokens, "row_tokens", "Tokens of the model in each of these steps.").min(1);
+      f.add(
+          &Params::row_pieces, "row_pieces",
+          "What a row is predicted from in these steps: `token`, the token itself, as published; `smaller`: the "
+          "longest shorter tokens that make it, as if the model did not have it. A residual network has the token's "
+          "row already and learns from `smaller` only.",
+          {{"token", RowPieces::token}, {"smaller", RowPieces::smaller}});
       f.add(&Params::row_weight, "row_weight", "Weight of the distance from the model's own rows after them.").min(0);
       f.needs("field", "ids");
       for (const char* name : {"vectors", "logits"})
@@ -90,8 +99,7 @@ class TrainHypernetwork final : public xp::Objective {
     tables_ = xp::vocab_tables(host);
     network_.emplace(p_.network, tables_);
     for (const auto& one : network_->wanted()) own_.push_back(context.add(one.info, one.shape, one.init));
-    for (std::int64_t id = 0; id < encoder_->size(); ++id)
-      if (context.is_text(id)) text_.push_back(id);
+    if (p_.task == Task::rows || p_.row_steps > 0) find_row_pieces(context);
   }
 
   /// In tokens of the model's own tokenizer, so that what a step draws changes no weight of a text.
@@ -116,6 +124,23 @@ class TrainHypernetwork final : public xp::Objective {
   }
 
  private:
+  void find_row_pieces(const xp::BuildContext& context) {
+    const bool smaller = p_.row_pieces == RowPieces::smaller;
+    if (p_.network.residual && !smaller)
+      throw xp::Error(
+          "a residual network has the row of a single token already: set `row_pieces = \"smaller\"`, or "
+          "leave out steps that learn rows alone",
+          xp::Exit::usage);
+    std::optional<xp::Speller> speller;
+    if (smaller) speller.emplace(*encoder_);
+    for (xp::TokenId id = 0; id < encoder_->size(); ++id) {
+      if (!context.is_text(id)) continue;
+      auto pieces = smaller ? speller->spell(encoder_->key(id), true) : std::vector{id};
+      if (!pieces.empty()) rows_.push_back(id), row_pieces_.push_back(std::move(pieces));
+    }
+    if (rows_.empty()) throw xp::Error("no token of the model is made of smaller ones", xp::Exit::usage);
+  }
+
   void read_words(xp::BuildContext& context) {
     if (!p_.words)
       throw xp::Error("vocabularies are drawn from `words`: name a stage that fits them with method `marked_words`",
@@ -156,8 +181,8 @@ class TrainHypernetwork final : public xp::Objective {
     std::vector<std::vector<xp::TokenId>> pieces;
     std::vector<std::int64_t> ids;
     for (std::int64_t i = 0; i < p_.row_tokens; ++i) {
-      ids.push_back(text_[static_cast<std::size_t>(random.below(std::ssize(text_)))]);
-      pieces.push_back({static_cast<xp::TokenId>(ids.back())});
+      const auto row = static_cast<std::size_t>(random.below(std::ssize(rows_)));
+      ids.push_back(rows_[row]), pieces.push_back(row_pieces_[row]);
     }
     const auto made = network_->predict(own(context), tables_, pieces);
     const auto at = xp::tensor_of(ids).to(made.front().device());
@@ -336,7 +361,8 @@ class TrainHypernetwork final : public xp::Objective {
   std::vector<xp::VocabTable> tables_;
   std::optional<xp::Hypernetwork> network_;
   std::vector<xp::Param> own_;
-  std::vector<std::int64_t> text_;  // ids that stand for text
+  std::vector<std::int64_t> rows_;                    // ids of the model whose rows are learnt alone
+  std::vector<std::vector<xp::TokenId>> row_pieces_;  // what each is predicted from
   std::unordered_map<std::string, std::vector<xp::TokenId>> cut_;
   StepVocabulary now_;
 };

@@ -194,6 +194,25 @@ TEST_CASE("a hypernetwork learns a model's rows alone, without words and without
   CHECK(project.record("moved").finals.at("share.hypernetwork").value > 0);
 }
 
+TEST_CASE("a residual network learns rows from smaller pieces; from the tokens themselves it would learn nothing") {
+  std::string recipe = kRecipe;
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    recipe.replace(recipe.find(from), from.size(), to);
+  };
+  replace("\"TRAIN\"", "\"none\""), replace("network = { layers = 1 }", "network = { layers = 1, residual = true }");
+  replace("task = \"mlm\", words = \"words\", pieces = 60, draws = 300, ", "task = \"rows\", ");
+  replace(", row_steps = ROWS", "");
+  RecipeRun project;
+  project.put("text.txt", planted_text(200));
+  CHECK_THAT(said([&] { project.run(recipe); }),
+             Catch::Matchers::ContainsSubstring("set `row_pieces = \"smaller\"`"));
+  replace("row_tokens = 64", "row_tokens = 64, row_pieces = \"smaller\"");
+  project.run(recipe);
+  const auto& rows = project.record("learnt").curves.at("loss");
+  CHECK(mean(rows, 0, 5) > 0);
+  CHECK(mean(rows, 50, 60) < 0.7 * mean(rows, 0, 5));
+}
+
 TEST_CASE("zett sets every new token that the old tokenizer can spell to what the hypernetwork predicts") {
   const Project project("60");
   const auto host = project.checkpoint("trained"), learnt = project.checkpoint("learnt"),

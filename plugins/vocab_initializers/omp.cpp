@@ -63,6 +63,17 @@ class Omp final : public xp::VocabInitializer {
  private:
   using Combinations = std::vector<std::vector<xp::MixPart>>;
 
+  /// In several sums, which a compiler keeps in one register.
+  static double product(const double* a, const double* b, std::size_t n) {
+    constexpr std::size_t kSums = 8;
+    double sums[kSums] = {}, rest = 0;
+    std::size_t d = 0;
+    for (; d + kSums <= n; d += kSums)
+      for (std::size_t k = 0; k < kSums; ++k) sums[k] += a[d + k] * b[d + k];
+    for (; d < n; ++d) rest += a[d] * b[d];
+    return std::accumulate(sums, sums + kSums, rest);
+  }
+
   /// One token's pursuit: its atoms, an orthonormal basis Q of them and R with atoms = Q R.
   struct Pursuit {
     std::vector<double> left;                                 // of the target, at a right angle to the basis
@@ -71,7 +82,8 @@ class Omp final : public xp::VocabInitializer {
     std::vector<std::vector<double>> basis = {}, upper = {};  // Q's columns; R's, as long as their place plus one
     std::vector<double> products = {};                        // of the target with Q's columns
 
-    bool wants_more() const { return std::sqrt(dot(left, left)) > 1e-10 * size; }
+    double length() const { return std::sqrt(dot(left, left)); }
+    bool wants_more() const { return length() > 1e-10 * size; }
 
     /// False if the atom adds no direction.
     bool add(std::int64_t atom, const double* numbers) {
@@ -105,10 +117,47 @@ class Omp final : public xp::VocabInitializer {
 
    private:
     static double dot(const std::vector<double>& a, const std::vector<double>& b) {
-      return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+      return product(a.data(), b.data(), a.size());
     }
     static void take(std::vector<double>& from, double factor, const std::vector<double>& what) {
       for (std::size_t d = 0; d < from.size(); ++d) from[d] -= factor * what[d];
+    }
+  };
+
+  /// Rows that may be combined. Single precision finds the few that may be best, double decides among them.
+  struct Atoms {
+    at::Tensor exact, quick;      // [anchors, width] double, float; `quick` as they are compared
+    std::vector<double> factors;  // of products, where atoms are compared by cosine; else empty
+    double longest = 0;           // norm in `quick`
+
+    Atoms(at::Tensor rows, bool unit) : exact(std::move(rows)) {
+      auto compared = exact;
+      if (unit) {
+        const auto inverse = exact.norm(2, 1).clamp_min(1e-30).reciprocal().contiguous();
+        factors.assign(inverse.const_data_ptr<double>(), inverse.const_data_ptr<double>() + inverse.numel());
+        compared = exact * inverse.unsqueeze(1);
+      }
+      longest = compared.norm(2, 1).max().item<double>();
+      quick = compared.to(at::kFloat).t().contiguous();
+    }
+    const double* row(std::int64_t atom) const { return exact.const_data_ptr<double>() + atom * exact.size(1); }
+
+    /// The atom with the largest product with `left`, the first of equal ones. `scores` are quick products without
+    /// sign, -1 for atoms that are taken.
+    std::int64_t best(const std::vector<double>& left, double length, const float* scores) const {
+      const auto n = exact.size(0);
+      const float most = *std::max_element(scores, scores + n);
+      const double error = static_cast<double>(left.size() + 2) * 0x1p-23 * length * longest;
+      const auto least = static_cast<float>(static_cast<double>(most) - 2.1 * error);
+      std::int64_t found = -1;
+      double largest = -1;
+      for (std::int64_t atom = 0; atom < n; ++atom) {
+        if (scores[atom] < least || scores[atom] < 0) continue;
+        auto exactly = std::abs(product(left.data(), row(atom), left.size()));
+        if (!factors.empty()) exactly *= factors[static_cast<std::size_t>(atom)];
+        if (exactly > largest) largest = exactly, found = atom;
+      }
+      return found;
     }
   };
 
@@ -117,7 +166,7 @@ class Omp final : public xp::VocabInitializer {
     constexpr std::size_t kBlock = 256;
     std::vector<std::int64_t> ids;
     for (const auto& anchor : anchors) ids.push_back(anchor.target);
-    const auto atoms = table.index_select(0, xp::tensor_of(ids)).contiguous();  // [anchors, width]
+    const Atoms atoms(table.index_select(0, xp::tensor_of(ids)).contiguous(), p_.unit_atoms);
     Combinations out;
     for (std::size_t begin = 0; begin < wanted.size(); begin += kBlock) {
       const std::vector<xp::TokenId> block(
@@ -133,12 +182,11 @@ class Omp final : public xp::VocabInitializer {
     return out;
   }
 
-  std::vector<Pursuit> choose(const at::Tensor& atoms, const at::Tensor& table,
+  std::vector<Pursuit> choose(const Atoms& atoms, const at::Tensor& table,
                               const std::vector<xp::TokenId>& wanted) const {
-    const auto width = atoms.size(1), most = std::min({p_.atoms, atoms.size(0), width});
-    const auto scale = p_.unit_atoms ? atoms.norm(2, 1).clamp_min(1e-30).reciprocal() : at::Tensor();
+    const auto all = atoms.exact.size(0), width = atoms.exact.size(1), most = std::min({p_.atoms, all, width});
     std::vector<Pursuit> out;
-    auto left = xp::ops::empty({std::ssize(wanted), width}, at::kDouble);
+    auto left = xp::ops::empty({std::ssize(wanted), width}, at::kFloat);
     for (const auto row : wanted) {
       const auto own = table[row].contiguous();
       const auto* numbers = own.const_data_ptr<double>();
@@ -146,19 +194,18 @@ class Omp final : public xp::VocabInitializer {
     }
     for (std::int64_t step = 0; step < most; ++step) {
       for (std::size_t i = 0; i < out.size(); ++i)
-        std::copy(out[i].left.begin(), out[i].left.end(),
-                  left.mutable_data_ptr<double>() + static_cast<std::int64_t>(i) * width);
-      auto scores = left.matmul(atoms.t()).abs();
-      if (scale.defined()) scores = scores.mul(scale);
-      scores = scores.contiguous();
+        std::transform(out[i].left.begin(), out[i].left.end(),
+                       left.mutable_data_ptr<float>() + static_cast<std::int64_t>(i) * width,
+                       [](double x) { return static_cast<float>(x); });
+      const auto scores = left.matmul(atoms.quick).abs_();
       for (std::size_t i = 0; i < out.size(); ++i) {
         auto& one = out[i];
         // What is left is rounding error: further atoms would fit noise.
         if (std::ssize(one.atoms) < step || !one.wants_more()) continue;
-        auto* own = scores.mutable_data_ptr<double>() + static_cast<std::int64_t>(i) * atoms.size(0);
+        auto* own = scores.mutable_data_ptr<float>() + static_cast<std::int64_t>(i) * all;
         for (const auto atom : one.atoms) own[atom] = -1;
-        const auto best = std::max_element(own, own + atoms.size(0)) - own;
-        one.add(best, atoms.const_data_ptr<double>() + best * width);
+        const auto best = atoms.best(one.left, one.length(), own);
+        if (best >= 0) one.add(best, atoms.row(best));
       }
     }
     return out;

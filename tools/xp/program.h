@@ -42,6 +42,7 @@ struct RecipeOptions {
 
 using AddVerb = void (*)(CLI::App&, Program&);
 void add_run(CLI::App& app, Program& program);
+void add_prove(CLI::App& app, Program& program);
 void add_check(CLI::App& app, Program& program);
 void add_show(CLI::App& app, Program& program);
 void add_plugins(CLI::App& app, Program& program);

@@ -1,3 +1,5 @@
+#include "run.h"
+
 #include <algorithm>
 #include <cstdio>
 
@@ -5,7 +7,6 @@
 #include "engine_door.h"
 #include "outlook.h"
 #include "processes.h"
-#include "program.h"
 #include "recipe/provenance.h"
 #include "report_text.h"
 #include "schema/quantity.h"
@@ -65,55 +66,64 @@ void follow(Program& program, RecipeOptions options, const ProcessPlace& place) 
   run_engine(program, options.plan(program, catalogue, true), catalogue, 0, place);
 }
 
-void run_recipe(Program& program, RecipeOptions options, double max_seconds, int processes) {
+double seconds_of(const std::string& max_time) {
+  if (max_time.empty()) return 0;
+  const auto quantity = parse_quantity(max_time);
+  if (!quantity || quantity->unit != Unit::seconds || quantity->amount <= 0)
+    throw Error("--max-time wants a time like \"45 min\", not " + backquoted(max_time), Exit::usage);
+  return quantity->amount;
+}
+
+}  // namespace
+
+void RunRequest::add_to(CLI::App& verb) {
+  verb.add_option("--max-time", max_time, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
+  verb.add_option(
+          "--nproc", processes,
+          "Processes on this machine that train each model together; torchrun and srun may start them instead.")
+      ->check(CLI::Range(1, 256));
+}
+
+std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions options, const RunRequest& request) {
+  const double max_seconds = seconds_of(request.max_time);
   auto place = place_from_environment(program.results_folder());
-  if (place.size > 1 && processes > 1 && place.size != processes)
-    throw Error("--nproc says " + std::to_string(processes) + " processes, the launcher started " +
+  if (place.size > 1 && request.processes > 1 && place.size != request.processes)
+    throw Error("--nproc says " + std::to_string(request.processes) + " processes, the launcher started " +
                     std::to_string(place.size),
                 Exit::usage);
-  if (place.rank > 0) return follow(program, std::move(options), place);
-  options.resolve.processes = std::max(place.size, processes);
+  if (place.rank > 0) {
+    follow(program, std::move(options), place);
+    return std::nullopt;
+  }
+  options.resolve.processes = std::max(place.size, request.processes);
   const auto catalogue = options.catalogue(program);
   const auto plan = options.plan(program, catalogue, true);
   const auto results = program.writable_results();
   std::optional<LocalProcesses> others;
-  if (place.size == 1 && processes > 1) {
-    others.emplace(program.self(), program.command, processes, results);
+  if (place.size == 1 && request.processes > 1) {
+    others.emplace(program.self(), program.command, request.processes, results);
     place = others->place();
   }
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
-  std::filesystem::path file;
   if (ahead.to_run == 0 && place.size == 1 && all_whole(plan, cache)) {
     const auto known = same_result(program, plan);
-    file = known ? *known : fold_cached(program, plan, catalogue, cache).file;
-  } else {
-    if (!program.quiet) std::fprintf(stderr, "writes to %s\n", (program.results_folder() / plan.name).c_str());
-    file = run_engine(program, plan, catalogue, max_seconds, place).file;
-    if (others) others->wait();
+    return known ? *known : fold_cached(program, plan, catalogue, cache).file;
   }
-  const auto result = read_result(file, &cache);
-  print(program.json ? result_json({result.get()}) : result_text({result.get()}));
-  const auto figures = write_figures({result.get()}, file.parent_path() / file.stem());
-  for (const auto& figure : figures) std::fprintf(stderr, "figure %s\n", figure.c_str());
-  std::fprintf(stderr, "result %s\n", file.c_str());
+  if (!program.quiet) std::fprintf(stderr, "writes to %s\n", (program.results_folder() / plan.name).c_str());
+  const auto file = run_engine(program, plan, catalogue, max_seconds, place).file;
+  if (others) others->wait();
+  return file;
 }
-
-}  // namespace
 
 void add_run(CLI::App& app, Program& program) {
   auto* verb =
       app.add_subcommand("run", "Runs what is missing of a recipe, then prints its tables and the claims' verdicts.");
   auto options = std::make_shared<RecipeOptions>();
   options->add_to(*verb);
-  auto limit = std::make_shared<std::string>();
-  verb->add_option("--max-time", *limit, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
-  auto processes = std::make_shared<int>(1);
-  verb->add_option(
-          "--nproc", *processes,
-          "Processes on this machine that train each model together; torchrun and srun may start them instead.")
-      ->check(CLI::Range(1, 256));
+  auto request = std::make_shared<RunRequest>();
+  request->add_to(*verb);
   verb->footer(
       "Examples:\n"
       "  xp run recipes/quickstart.toml --smoke\n"
@@ -122,14 +132,14 @@ void add_run(CLI::App& app, Program& program) {
       "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes "
       "on.");
   verb->callback([=, &program] {
-    double seconds = 0;
-    if (!limit->empty()) {
-      const auto quantity = parse_quantity(*limit);
-      if (!quantity || quantity->unit != Unit::seconds || quantity->amount <= 0)
-        throw Error("--max-time wants a time like \"45 min\", not " + backquoted(*limit), Exit::usage);
-      seconds = quantity->amount;
-    }
-    run_recipe(program, *options, seconds, *processes);
+    const auto file = run_recipe(program, *options, *request);
+    if (!file) return;
+    const Cache cache(program.results_folder());
+    const auto result = read_result(*file, &cache);
+    print(program.json ? result_json({result.get()}) : result_text({result.get()}));
+    for (const auto& figure : write_figures({result.get()}, file->parent_path() / file->stem()))
+      std::fprintf(stderr, "figure %s\n", figure.c_str());
+    std::fprintf(stderr, "result %s\n", file->c_str());
   });
 }
 

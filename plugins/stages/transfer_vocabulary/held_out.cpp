@@ -9,6 +9,7 @@
 #include "api/parameters.h"
 #include "base/text.h"
 #include "kit/mixing.h"
+#include "kit/speller.h"
 #include "kit/tensors.h"
 #include "kit/torch_operators.h"
 #include "kit/vocab_tables.h"
@@ -78,34 +79,13 @@ std::vector<std::int64_t> counts_of(const VocabSetting& setting) {
 }  // namespace
 
 HidingEncoder::HidingEncoder(const Encoder& plain, const std::vector<TokenId>& hidden) : plain_(plain) {
-  const std::set<TokenId> away(hidden.begin(), hidden.end());
-  for (TokenId id = 0; id < plain.size(); ++id)
-    if (auto key = plain.key(id); key.kind == TokenKind::text && !key.bytes.empty() && !away.contains(id))
-      left_.emplace(std::move(key), id);
-  for (const auto id : hidden) spelt_.emplace(id, spell(plain.key(id)));
+  const Speller left(plain, hidden);
+  for (const auto id : hidden) spelt_.emplace(id, left.spell(plain.key(id)));
 }
 
 TokenKey HidingEncoder::key(TokenId id) const {
   if (!spelt_.contains(id)) return plain_.key(id);
   return {.bytes = {}, .kind = TokenKind::special, .purpose = "hidden." + std::to_string(id)};
-}
-
-std::vector<TokenId> HidingEncoder::spell(const TokenKey& key) const {
-  std::vector<TokenId> out;
-  auto start = key.word_start;
-  for (std::size_t at = 0; at < key.bytes.size();) {
-    auto found = left_.end();
-    auto length = key.bytes.size() - at;
-    for (; length > 0; --length) {
-      TokenKey part{.bytes = key.bytes.substr(at, length), .word_start = start};
-      if ((found = left_.find(part)) != left_.end()) break;
-      part.word_start = WordStart::unknown;
-      if ((found = left_.find(part)) != left_.end()) break;
-    }
-    if (length == 0) return {};  // no token is left for what comes here
-    out.push_back(found->second), at += length, start = WordStart::no;
-  }
-  return out;
 }
 
 std::vector<Token> HidingEncoder::encode(std::string_view text) const {

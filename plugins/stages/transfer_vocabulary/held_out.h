@@ -26,10 +26,7 @@ class HidingEncoder final : public Encoder {
   std::string json() const override { return plain_.json(); }
 
  private:
-  std::vector<TokenId> spell(const TokenKey& key) const;
-
   const Encoder& plain_;
-  std::map<TokenKey, TokenId> left_ = {};  ///< text tokens that are not hidden
   std::map<TokenId, std::vector<TokenId>> spelt_ = {};
 };
 

@@ -1,0 +1,21 @@
+#pragma once
+// What `xp run` does, for verbs that run a recipe on their way.
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "program.h"
+
+namespace xp::program {
+
+struct RunRequest {
+  std::string max_time;  ///< "45 min"; empty: no limit
+  int processes = 1;     ///< that train each model together
+  void add_to(CLI::App& verb);
+};
+
+/// Runs what is missing and returns the result file; nothing in one of several processes that train along with the
+/// first. Throws Error as running does (Exit::stopped after max_time).
+std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions options, const RunRequest& request);
+
+}  // namespace xp::program
