@@ -101,14 +101,15 @@ stop      = "2 steps"
         self.assertTrue(self.xp("inspect", "tiny.toml", code=4).stderr)
 
     def test_proving_ends_with_the_verdict(self):
-        margin = ["--set", "claim.ofa_is_better.margin=100", "--set", "claim.ofa_is_better.alpha=0.3"]
-        proved = self.xp("prove", "tiny.toml", *margin)  # nothing is worse by 100 bits, two seeds give p = 0.25
+        easy = (self.folder / "tiny.toml").read_text().replace('better   = "lower"', 'better   = "lower"\nmargin   = 100\nalpha    = 0.3')
+        (self.folder / "easy.toml").write_text(easy)
+        proved = self.xp("prove", "easy.toml")  # nothing is worse by 100 bits, and two seeds give p = 0.25
         self.assertTrue(proved.stdout.startswith("PASS  ofa_is_better"), proved.stdout)
         open_still = self.xp("prove", "tiny.toml", code=5)
         self.assertTrue(open_still.stdout.startswith("UNDECIDED"), open_still.stdout)
         self.assertIn("0 stages to run", open_still.stderr)
         self.assertIn("for a decision: xp prove tiny.toml --seeds ", open_still.stderr)
-        more = json.loads(self.xp("prove", "tiny.toml", *margin, "--seeds", "3", "--json").stdout)
+        more = json.loads(self.xp("prove", "easy.toml", "--seeds", "3", "--json").stdout)
         self.assertEqual([(one["outcome"], one["n"]) for one in more["claims"]], [("PASS", 3)])
         self.assertIn("it has `ofa_is_better`", self.xp("prove", "tiny.toml", "--claim", "nope", code=2).stderr)
 

@@ -23,9 +23,8 @@ std::vector<Verdict> chosen(std::vector<Verdict> verdicts, const std::vector<std
     if (std::find(known.begin(), known.end(), id) == known.end())
       throw Error("the recipe states no claim " + backquoted(id) + "; it has " + listed(known), Exit::usage);
   if (!ids.empty())
-    std::erase_if(verdicts, [&](const Verdict& one) {
-      return std::find(ids.begin(), ids.end(), one.claim.id) == ids.end();
-    });
+    std::erase_if(verdicts,
+                  [&](const Verdict& one) { return std::find(ids.begin(), ids.end(), one.claim.id) == ids.end(); });
   return verdicts;
 }
 
@@ -42,7 +41,8 @@ void prove(Program& program, ProveOptions options) {
   if (options.seeds > 0) options.recipe.resolve.set.push_back("seeds=" + std::to_string(options.seeds));
   // Ids are looked at before anything runs; what else is wrong with the recipe, run_recipe() says.
   Problems elsewhere;
-  if (const auto plan = resolve(options.recipe.recipe, options.recipe.catalogue(program), options.recipe.resolve, elsewhere)) {
+  if (const auto plan =
+          resolve(options.recipe.recipe, options.recipe.catalogue(program), options.recipe.resolve, elsewhere)) {
     std::vector<Verdict> stated(plan->claims.size());
     for (std::size_t i = 0; i < stated.size(); ++i) stated[i].claim = plan->claims[i];
     if (stated.empty()) throw Error("the recipe states no [[claim]]; there is nothing to prove", Exit::usage);
@@ -60,8 +60,8 @@ void prove(Program& program, ProveOptions options) {
   if (const auto seeds = seeds_wanted(verdicts); seeds > 0 && !options.recipe.resolve.smoke)
     std::fprintf(stderr, "for a decision: xp prove %s --seeds %zu\n", options.recipe.recipe.c_str(), seeds);
   std::fprintf(stderr, "result %s\n", file->c_str());
-  const bool all = std::all_of(verdicts.begin(), verdicts.end(),
-                               [](const Verdict& one) { return one.outcome == Outcome::pass; });
+  const bool all =
+      std::all_of(verdicts.begin(), verdicts.end(), [](const Verdict& one) { return one.outcome == Outcome::pass; });
   program.exit = all ? 0 : static_cast<int>(Exit::verdict);
 }
 
@@ -69,7 +69,8 @@ void prove(Program& program, ProveOptions options) {
 
 void add_prove(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand(
-      "prove", "Runs what is missing for a recipe's claims; exit code 0 if all pass, 5 if one fails or is undecided.");
+      "prove",
+      "Runs what is missing for a recipe's claims; exit code 0 if all pass, 5 if one fails or is undecided.");
   auto options = std::make_shared<ProveOptions>();
   options->recipe.add_to(*verb);
   options->run.add_to(*verb);
