@@ -42,8 +42,8 @@ struct RecipeOptions {
 
 using AddVerb = void (*)(CLI::App&, Program&);
 void add_run(CLI::App& app, Program& program);
-void add_prove(CLI::App& app, Program& program);
 void add_check(CLI::App& app, Program& program);
+void add_prove(CLI::App& app, Program& program);
 void add_show(CLI::App& app, Program& program);
 void add_plugins(CLI::App& app, Program& program);
 void add_inspect(CLI::App& app, Program& program);
