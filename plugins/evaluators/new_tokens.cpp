@@ -124,11 +124,11 @@ class NewTokens final : public Evaluator {
       all.add(one);
       for (const auto& [name, value] : metrics(one)) recorder.item("documents", id, name, value);
     }
+    if (all.fresh + all.old == 0)
+      throw Error(backquoted(p_.data.text) + " has no token that has others before it", Exit::data);
     const auto tokenizer = sha256(encoder.json());
     for (const auto& [name, value] : metrics(all))
       recorder.metric(name, value, {name == "rank" ? "rank" : "share", tokenizer, p_.data.text, "1, " + p_.old.text});
-    if (all.fresh + all.old == 0)
-      throw Error(backquoted(p_.data.text) + " has no token that has others before it", Exit::data);
     if (all.fresh == 0)
       recorder.note("no token of " + backquoted(p_.data.text) + " is new against " + backquoted(p_.old.text));
   }

@@ -40,7 +40,7 @@ class TransformCheckpoint final : public xp::Stage {
     context.progress(0, 1, "combining");
     const auto made = combined(inputs, base ? &*base : nullptr, context.random());
     const auto& tokens_from = p_.tokenizer ? *p_.tokenizer : p_.model.front();
-    if (p_.tokenizer) check_fit(made, *context.tokenizer(tokens_from));
+    if (p_.tokenizer) check_fit(made, context.tokenizer(tokens_from).get());
     double parameters = 0;
     for (const auto i : made.parameters.distinct())
       parameters += static_cast<double>(made.parameters.values[i].numel());
@@ -62,12 +62,13 @@ class TransformCheckpoint final : public xp::Stage {
   }
 
   // Tables may have spare rows behind the last token, as padded ones do.
-  void check_fit(const xp::Checkpoint& made, const xp::Encoder& encoder) const {
+  void check_fit(const xp::Checkpoint& made, const xp::Encoder* encoder) const {
+    if (!encoder) throw xp::Error(xp::backquoted(p_.tokenizer->text) + " holds no tokenizer", xp::Exit::data);
     for (const auto i : made.parameters.select("role:vocab.input"))
-      if (const auto rows = made.parameters.values[i].size(0); rows < encoder.size())
+      if (const auto rows = made.parameters.values[i].size(0); rows < encoder->size())
         throw xp::Error("the tokenizer " + xp::backquoted(p_.tokenizer->text) + " has " +
-                            std::to_string(encoder.size()) + " tokens, the model a table of " + std::to_string(rows) +
-                            " rows",
+                            std::to_string(encoder->size()) + " tokens, the model a table of " +
+                            std::to_string(rows) + " rows",
                         xp::Exit::data);
   }
 

@@ -126,7 +126,8 @@ class Omp final : public xp::VocabInitializer {
 
   /// Rows that may be combined. Single precision finds the few that may be best, double decides among them.
   struct Atoms {
-    at::Tensor exact, quick;      // [anchors, width] double, float; `quick` as they are compared
+    at::Tensor exact;             // [anchors, width] double
+    at::Tensor quick;             // [width, anchors] float, as they are compared
     std::vector<double> factors;  // of products, where atoms are compared by cosine; else empty
     double longest = 0;           // norm in `quick`
 
