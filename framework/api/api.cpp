@@ -33,6 +33,7 @@ Generator::~Generator() = default;
 Scorer::~Scorer() = default;
 Selector::~Selector() = default;
 Search::~Search() = default;
+Pruner::~Pruner() = default;
 Launcher::~Launcher() = default;
 Optimizer::~Optimizer() = default;
 Schedule::~Schedule() = default;
@@ -42,6 +43,17 @@ Callback::~Callback() = default;
 Trainer::~Trainer() = default;
 TrainingStrategy::~TrainingStrategy() = default;
 
+void Search::adopt(const Trial& trial) {
+  const auto text = [](const Trial& one) {
+    Table values;
+    for (const auto& [key, value] : one.values) values.insert_or_assign(key, value);
+    return "trial " + std::to_string(one.number) + " " + to_text(Value(std::move(values)));
+  };
+  const auto mine = propose();
+  if (!mine || mine->number != trial.number || mine->values != trial.values)
+    throw Error("the journal has " + text(trial) + "; the search now proposes " + (mine ? text(*mine) : "nothing"),
+                Exit::verdict);
+}
 std::string Dataset::split(std::int64_t) const { return {}; }
 void Transform::start(const Resources&) {}
 Lengths Transform::lengths(std::int64_t raw, RandomStream) const { return {raw, 0}; }

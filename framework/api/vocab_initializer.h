@@ -1,5 +1,7 @@
 #pragma once
 // Rows of a new vocabulary from those of an old one.
+#include <functional>
+
 #include "api/tokenizer.h"
 
 namespace xp {
@@ -74,6 +76,12 @@ struct VocabSetting {
   const Donor* donor = nullptr;  ///< the model that VocabInitializer::donor() names
   const State* source_vectors = nullptr;
   const State* translations = nullptr;  ///< words of both languages: "source", "target" (strings), "counts" (ints)
+  /// Listens on the way of long work, and may throw to end it. Empty: nobody listens; call progressed().
+  std::function<void(double done, double total, std::string_view what)> progress = {};
+
+  void progressed(double done, double total, std::string_view what) const {
+    if (progress) progress(done, total, what);
+  }
 };
 
 /// A table as coordinates [rows, rank] times primitives [rank, width], row-major.
