@@ -195,6 +195,19 @@ AdaptReport report_of(const Sides& sides, const MixPlan& plan, const Registry& r
 
 }  // namespace
 
+namespace {
+
+/// Tells each tenth of what an initializer does.
+std::function<void(double, double, std::string_view)> telling_tenths(std::function<void(const std::string&)> tell) {
+  return [tell = std::move(tell), last = 0](double done, double total, std::string_view what) mutable {
+    const int tenth = total > 0 ? static_cast<int>(10 * done / total) : 0;
+    if (tenth > last) tell(std::string(what) + ", " + std::to_string(10 * tenth) + " %");
+    last = tenth;
+  };
+}
+
+}  // namespace
+
 AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
   if (std::filesystem::exists(request.out))
     throw Error(request.out.string() + " is there already; name a folder that is not", Exit::usage);
@@ -228,7 +241,8 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
                              .corpus = corpus.get(),
                              .subject = subject ? &subject->handle() : nullptr,
                              .random = random.child("initializer"),
-                             .donor = donor ? &*donor : nullptr};
+                             .donor = donor ? &*donor : nullptr,
+                             .progress = telling_tenths(begins)};
   begins("planning " + count(static_cast<std::size_t>(sides.target->size()), "row") + " with " +
          backquoted(initializer->type()));
   const auto plan = plan_vocabulary(setting, *initializer, match_levels(request.copy));

@@ -184,7 +184,11 @@ void StageRun::train(TrainRequest request) {
                     .mark = [this](std::int64_t step) { recorder_.mark(step); },
                     .rewind = [this](std::int64_t step) { recorder_.rewind(step); },
                     .work = training_,
-                    .stop_requested = [this] { return shared_.stop.load() != 0; },
+                    .stop_requested =
+                        [this](double share) {
+                          return shared_.stop.load() != 0 ||
+                                 (node_.name == shared_.rest_at && share >= shared_.rest_share);
+                        },
                     .progress =
                         [this](double done, double total, std::string_view what) {
                           shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));

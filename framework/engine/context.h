@@ -28,6 +28,8 @@ struct RunShared {
   const std::atomic<int>& stop;  ///< signal number, 0: go on
   Processes& processes;
   std::function<void(const std::string& node, double share, const std::string& what)> progress;
+  std::string rest_at = {};  ///< a stage that stops, with a training state, when `rest_share` of it is done
+  double rest_share = 0;
 };
 
 class StageRun final : public StageContext {

@@ -27,13 +27,21 @@ struct RunOptions {
   bool any_build = false;  ///< accept artifacts of other builds
   double max_seconds = 0;  ///< stop with a checkpoint after this time; 0: never
   ProcessPlace place;
+  std::string below;          ///< of a sweep's trial: the sweep's folder below the recipe's, where its result goes
+  std::string run;            ///< name of the result; empty: a new run id
+  std::string rest_at;        ///< run this stage and what it needs, and nothing else ...
+  double rest_share = 0;      ///< ... up to this share of its `stop`, where it leaves a training state and no result
+  bool tell_failure = false;  ///< a failure comes back in the summary, not as an Error
 };
 
 struct RunSummary {
   std::string run;             ///< run id
   std::filesystem::path file;  ///< result file
-  std::string status;          ///< "done" "failed" "stopped" "interrupted"
+  std::string status;          ///< "done" "failed" "stopped" "interrupted" "rests"
   std::size_t executed = 0, cached = 0, failed = 0;
+  Exit exit = Exit::ok;
+  std::string failure;  ///< what kind: "out_of_memory" "non_finite" "timeout" "error"; empty: none
+  std::string why;      ///< text of the failure
 };
 
 /// Runs what is missing, records, folds. Throws Error; exit codes of section 8 through Error::exit.

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/memory.h"
+#include "engine/trainer.h"
 #include "engine/work_clock.h"
 #include "kit/word_counts.h"
 
@@ -31,7 +32,7 @@ struct Scratch {
   }
 };
 
-enum class Status { waiting, running, done, failed };
+enum class Status { waiting, running, done, failed, left_out };
 
 /// LibTorch adds its own frames to what it throws, for those who debug it.
 std::string without_frames(std::string text) { return text.substr(0, text.find("\nException raised from ")); }
@@ -42,6 +43,7 @@ class Graph {
       : shared_(shared), log_(log), reporter_(reporter), status_(shared.plan.nodes.size(), Status::waiting) {
     for (const auto& member : shared.plan.members)
       for (const auto& [name, index] : member.nodes) users_[index].push_back(&member);
+    for (const auto index : left_out(shared)) status_[index] = Status::left_out;
   }
 
   GraphOutcome run() {
@@ -58,7 +60,7 @@ class Graph {
   void skip_what_is_there() {
     const auto& nodes = shared_.plan.nodes;
     for (std::size_t i = 0; i < nodes.size(); ++i)
-      if (shared_.cache.find(nodes[i].digest)) {
+      if (status_[i] == Status::waiting && shared_.cache.find(nodes[i].digest)) {
         status_[i] = Status::done, ++outcome_.cached;
         log_.stage(nodes[i].digest, "cached");
       }
@@ -123,10 +125,17 @@ class Graph {
       const std::lock_guard lock(guard_);
       status_[index] = Status::done;
       ++(executed ? outcome_.executed : outcome_.cached);
+    } catch (const Diverged& error) {
+      report_failure(index, error.what(), error.exit(), "non_finite", started);
     } catch (const Error& error) {
-      report_failure(index, error.what(), error.exit(), started);
+      report_failure(index, error.what(), error.exit(), "error", started);
+    } catch (const std::bad_alloc&) {
+      report_failure(index, "there is not enough memory", Exit::failed, "out_of_memory", started);
     } catch (const std::exception& error) {
-      report_failure(index, without_frames(error.what()), Exit::failed, started);
+      const auto why = without_frames(error.what());
+      const bool memory = why.find("not enough memory") != std::string::npos ||
+                          why.find("out of memory") != std::string::npos;  // of the CPU's allocator, and of CUDA's
+      report_failure(index, why, Exit::failed, memory ? "out_of_memory" : "error", started);
     }
   }
 
@@ -184,7 +193,8 @@ class Graph {
     return label;
   }
 
-  void report_failure(std::size_t index, const std::string& why, Exit exit, Clock::time_point started) {
+  void report_failure(std::size_t index, const std::string& why, Exit exit, const std::string& kind,
+                      Clock::time_point started) {
     log_.stage(shared_.plan.nodes[index].digest, "failed: " + why);
     const bool wrong = exit != Exit::stopped && exit != Exit::interrupted && exit != Exit::terminated;
     reporter_.finished(shared_.plan.nodes[index].digest, (wrong ? "failed: " : "") + why, seconds_since(started));
@@ -193,6 +203,8 @@ class Graph {
     ++outcome_.failed;
     outcome_.failures[label_of(index)] = why;
     if (outcome_.exit == Exit::ok) outcome_.exit = exit;
+    if (exit == Exit::stopped) ++outcome_.stopped;
+    if (wrong && outcome_.failure.empty()) outcome_.failure = kind;
   }
 
   static double seconds_since(Clock::time_point start) {
@@ -210,6 +222,18 @@ class Graph {
 };
 
 }  // namespace
+
+std::set<std::size_t> left_out(const RunShared& shared) {
+  std::set<std::size_t> out;
+  if (shared.rest_at.empty()) return out;
+  const auto& nodes = shared.plan.nodes;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].name != shared.rest_at) out.insert(i);
+  for (std::size_t i = nodes.size(); i-- > 0;)  // inputs stand before their users
+    if (!out.contains(i))
+      for (const auto input : nodes[i].inputs) out.erase(input);
+  return out;
+}
 
 GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) {
   return Graph(shared, log, reporter).run();

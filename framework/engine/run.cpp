@@ -54,6 +54,38 @@ void keep_memory() {
 
 }  // namespace
 
+namespace {
+
+// What was wrong with which stages.
+std::string failure_text(const GraphOutcome& outcome) {
+  std::string text;
+  for (const auto& [node, why] : outcome.failures)
+    text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
+  if (outcome.held_back > 0) text += "\n" + count(outcome.held_back, "stage") + " behind it not run";
+  return text;
+}
+
+// Status, exit code and reason from how the graph ended.
+void conclude(const GraphOutcome& outcome, int signal, bool out_of_time, RunSummary& summary) {
+  if (signal != 0) {
+    summary.status = outcome.exit == Exit::stopped ? "stopped" : "interrupted";
+    summary.exit = outcome.exit == Exit::stopped || out_of_time ? Exit::stopped
+                   : signal == SIGTERM                          ? Exit::terminated
+                                                                : Exit::interrupted;
+    const char* by = out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt";
+    summary.why = std::string("stopped by ") + by + "; the same command goes on from here";
+    if (out_of_time) summary.failure = "timeout";
+  } else if (outcome.failed > 0) {
+    summary.status = "failed", summary.exit = outcome.exit == Exit::ok ? Exit::failed : outcome.exit;
+    summary.failure = outcome.failure.empty() ? "error" : outcome.failure;
+    summary.why = failure_text(outcome);
+  } else {
+    summary.status = "done";
+  }
+}
+
+}  // namespace
+
 RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
   device_of(plan, 0);  // refused before anything is loaded
   set_determinism(plan);
@@ -70,9 +102,9 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
     summary.status = "done";
     return summary;
   }
-  summary.run = new_run_id();
+  summary.run = options.run.empty() ? new_run_id() : options.run;
   RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command),
-             to_value(plan));
+             to_value(plan), options.below);
   std::size_t missing = 0;
   for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;
   Reporter reporter(missing, options.quiet);
@@ -88,30 +120,21 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
         if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0)
           stop_signal = SIGTERM, out_of_time = true;
         reporter.progress(node, share, what);
-      }};
+      },
+      options.rest_at,
+      options.rest_share};
   const auto outcome = run_graph(shared, log, reporter);
   processes->post("done");
   if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes
   summary.executed = outcome.executed, summary.cached = outcome.cached, summary.failed = outcome.failed;
-  const int signal = stop_signal.load();
-  summary.status = signal != 0          ? (outcome.exit == Exit::stopped ? "stopped" : "interrupted")
-                   : outcome.failed > 0 ? "failed"
-                                        : "done";
+  if (!options.rest_at.empty() && stop_signal == 0 && outcome.failed == outcome.stopped) {
+    summary.status = "rests";
+    log.discard();
+    return summary;
+  }
+  conclude(outcome, stop_signal.load(), out_of_time, summary);
   summary.file = log.close(summary.status, cache);
-  if (signal != 0) {
-    const Exit exit = outcome.exit == Exit::stopped || out_of_time ? Exit::stopped
-                      : signal == SIGTERM                          ? Exit::terminated
-                                                                   : Exit::interrupted;
-    const char* by = out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt";
-    throw Error(std::string("stopped by ") + by + "; the same command goes on from here", exit);
-  }
-  if (outcome.failed > 0) {
-    std::string text;
-    for (const auto& [node, why] : outcome.failures)
-      text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
-    if (outcome.held_back > 0) text += "\n" + count(outcome.held_back, "stage") + " behind it not run";
-    throw Error(text, outcome.exit == Exit::ok ? Exit::failed : outcome.exit);
-  }
+  if (summary.exit != Exit::ok && !options.tell_failure) throw Error(summary.why, summary.exit);
   return summary;
 }
 

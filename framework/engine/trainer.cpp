@@ -63,7 +63,7 @@ class TrainerImpl final : public Trainer {
   bool done() const override { return h_.processes.any(stop_ || progress_of(r_.stop, state_.counters) >= 1); }
 
   const std::vector<Batch>& next() override {
-    if (h_.processes.any(h_.stop_requested())) {
+    if (h_.processes.any(h_.stop_requested(progress_of(r_.stop, state_.counters)))) {
       save_state(), saved_for_stop_ = true;
       throw Error("stopped with a good checkpoint at step " + std::to_string(state_.counters.steps), Exit::stopped);
     }
@@ -108,9 +108,9 @@ class TrainerImpl final : public Trainer {
     } else {
       ++state_.skipped;
       if (++bad_in_a_row_ >= kMostBadSteps)
-        throw Error("diverged: gradients were not finite for " + std::to_string(kMostBadSteps) +
-                    " steps up to step " + std::to_string(state_.counters.steps) +
-                    "; lower the learning rate or the precision's range is too small");
+        throw Diverged("diverged: gradients were not finite for " + std::to_string(kMostBadSteps) +
+                       " steps up to step " + std::to_string(state_.counters.steps) +
+                       "; lower the learning rate or the precision's range is too small");
     }
     take_counters();
     state_.counters.seconds += clock.seconds();

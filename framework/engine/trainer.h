@@ -23,10 +23,10 @@ struct TrainingHost {
   RandomStreams random;
   DataPool& pool;
   Recorder& recorder;
-  std::function<void(std::int64_t step)> mark;    ///< a training state of this step is about to be written
-  std::function<void(std::int64_t step)> rewind;  ///< points recorded after this step are void
-  std::filesystem::path work;                     ///< survives a kill
-  std::function<bool()> stop_requested;
+  std::function<void(std::int64_t step)> mark;       ///< a training state of this step is about to be written
+  std::function<void(std::int64_t step)> rewind;     ///< points recorded after this step are void
+  std::filesystem::path work;                        ///< survives a kill
+  std::function<bool(double share)> stop_requested;  ///< asked before each step; `share` of the stop rule is done
   std::function<void(double done, double total, std::string_view what)> progress;
   std::function<Checkpoint(const Reference&)> checkpoint;
   std::function<State(const Reference&)> predictions;
@@ -45,6 +45,12 @@ struct TrainingHost {
 struct Trained {
   Checkpoint checkpoint;
   Counters counters;
+};
+
+/// Training whose gradients stay broken.
+class Diverged final : public Error {
+ public:
+  using Error::Error;
 };
 
 Trained train(TrainRequest request, TrainingHost host);

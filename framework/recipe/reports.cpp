@@ -39,8 +39,12 @@ class Reader {
     if (!options_.smoke && head_.sound) check_power();
     entries<TableSpec>("table", [&](const Table& t, const SourceSpan&) { table(t); });
     entries<FigureSpec>("figure", [&](const Table& t, const SourceSpan&) { figure(t); });
-    if (const auto sweep = document_.find("sweep"); sweep != document_.end())
-      read_sweep(sweep->second, arms_, claimed_, out_, problems_);
+    if (const auto sweep = document_.find("sweep"); sweep != document_.end()) {
+      if (options_.sweep.empty())
+        read_sweep(sweep->second, arms_, claimed_, out_, problems_);
+      else
+        read_trial(sweep->second, out_);
+    }
     return std::move(out_);
   }
 

@@ -38,5 +38,7 @@ bool check_metric(const MetricPath& path, const SourceSpan& span, const std::vec
 /// Reads [sweep] into `out`.
 void read_sweep(const Value& sweep, const std::vector<Graph>& arms, const std::vector<UsedPath>& claimed,
                 Reports& out, Problems& problems);
+/// Of a sweep's trial: only the stages that the sweep looks at.
+void read_trial(const Value& sweep, Reports& out);
 
 }  // namespace xp::recipe

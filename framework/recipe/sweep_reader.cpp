@@ -21,6 +21,7 @@ constexpr const char* kRanges[] = {"uniform", "log_uniform", "int_uniform", "int
 std::vector<FieldInfo> axis_fields() {
   std::vector<FieldInfo> out{{.name = "key", .kind = Kind::text, .required = true},
                              {.name = "values", .kind = Kind::anything},
+                             {.name = "zip", .kind = Kind::text},
                              {.name = "when", .kind = Kind::anything}};
   for (const char* range : kRanges) {
     const bool whole = std::string_view(range).starts_with("int");
@@ -34,7 +35,9 @@ std::vector<FieldInfo> sweep_fields() {
           {.name = "prune", .kind = Kind::anything},
           {.name = "goal", .kind = Kind::table, .fields = goal_fields()},
           {.name = "launcher", .kind = Kind::part, .interface = "launcher"},
-          {.name = "retries", .kind = Kind::integer, .fallback = Value(0), .min = 0},
+          {.name = "retries", .kind = Kind::anything},
+          {.name = "timeout", .kind = Kind::quantity, .units = {Unit::seconds}},
+          {.name = "budget", .kind = Kind::quantity, .units = {Unit::seconds}},
           {.name = "axis", .kind = Kind::anything}};
 }
 
@@ -52,7 +55,7 @@ class SweepReader {
     }
     for (const auto* one : in_source_order(*table)) key(one->first, one->second);
     const bool misspelt = follows_from_unknown(sweep_fields(), *table, "goal");
-    if (table->contains("method") && !table->contains("goal") && !misspelt)
+    if (table->contains("method") && !table->contains("goal") && !misspelt && wants_goal())
       problems_.error("missing-key", "`goal` of the sweep is missing", table->at("method").key,
                       "such as { metric = \"dev_score.accuracy\", better = \"higher\" }");
     if (table->contains("method") && !table->contains("axis"))
@@ -68,6 +71,8 @@ class SweepReader {
       report_unknown_key(fields, name, value.key, "the sweep", problems_);
     } else if (name == "axis") {
       axes(value);
+    } else if (name == "retries") {
+      retries(value);
     } else if (name == "prune") {
       part(*field, value, arms_.empty() ? "" : "pruner");
     } else if (field->kind == Kind::part) {
@@ -96,9 +101,23 @@ class SweepReader {
       out_.sweep.insert_or_assign(field.name, Value(std::move(*settings)));
   }
 
-  static const StageNode* stage_of(const Graph& arm, const std::string& name) {
-    const auto nodes = nodes_of(arm, name);
-    return nodes.empty() ? nullptr : nodes.front();
+  // What a search learns from, it says by a need; without a method or with an unknown one nobody knows.
+  bool wants_goal() const {
+    const auto method = out_.sweep.find("method");
+    const auto* table = method == out_.sweep.end() ? nullptr : method->second.as<Table>();
+    const auto* type = table ? table->at("type").as<std::string>() : nullptr;
+    const auto* info = type ? arms_.front().world().catalogue.find("search", *type) : nullptr;
+    return info && std::any_of(info->schema.needs.begin(), info->schema.needs.end(),
+                               [](const Trait& need) { return need.what == "sweep" && need.name == "goal"; });
+  }
+
+  // How often a failed trial is tried again: a number for all ways to fail, or one for each.
+  void retries(const Value& value) {
+    FieldInfo whole{.name = "retries", .kind = Kind::integer, .min = 0}, each{.name = "retries", .kind = Kind::table};
+    for (const char* failure : {"out_of_memory", "non_finite", "crash", "timeout", "error"})
+      each.fields.push_back({.name = failure, .kind = Kind::integer, .min = 0});
+    if (check_value(value.as<Table>() ? each : whole, value, "the sweep", problems_))
+      out_.sweep.insert_or_assign("retries", value);
   }
 
   // (dataset, split) that a path's evaluator reads, over all arms.
@@ -235,17 +254,28 @@ class SweepReader {
     });
   }
 
+  void lacks_key(const Table& axis, const Graph& graph) {
+    problems_.error(
+        "bad-axis",
+        "arm " + backquoted(graph.arm().name) + " has no " + backquoted(printable(*axis.at("key").as<std::string>())),
+        axis.at("key").span, "say `when = { arm = [...] }` with the arms that have it");
+  }
+
   /// Puts each value into the recipe of each arm and keeps what is wrong at the axis itself.
   void check_values(const Table& axis) {
     const auto& key = axis.at("key");
     const auto path = parse_path(*key.as<std::string>());
     bool there = false;
+    const Graph* without = nullptr;
     for (const auto& graph : arms_) {
       if (!asked_in(axis, graph)) continue;
       const auto* group = path && path->size() > 2 && is_named_group((*path)[0].key)
                               ? value_at(graph.arm().document, {(*path)[0], (*path)[1]})
                               : nullptr;
-      if (!group || !group->as<Table>()) continue;
+      if (!group || !group->as<Table>()) {
+        without = &graph;
+        continue;
+      }
       for (const auto& [form, values] : axis) {
         if (form == "key" || form == "when" || !values.as<List>()) continue;
         // All values in the first arm; elsewhere one shows whether the key is there.
@@ -254,6 +284,7 @@ class SweepReader {
       }
       there = true;
     }
+    if (there && without) lacks_key(axis, *without);
     if (!there)
       problems_.error("unknown-path",
                       backquoted(printable(*key.as<std::string>())) + " of an axis is not in the recipe", key.span,
@@ -294,6 +325,17 @@ class SweepReader {
 void read_sweep(const Value& sweep, const std::vector<Graph>& arms, const std::vector<UsedPath>& claimed,
                 Reports& out, Problems& problems) {
   SweepReader(arms, claimed, out, problems).run(sweep);
+}
+
+void read_trial(const Value& sweep, Reports& out) {
+  const auto* table = sweep.as<Table>();
+  for (const auto* place : {"goal.metric", "prune.metric"}) {
+    const auto* value = table ? find(*table, place) : nullptr;
+    const auto* text = value ? value->as<std::string>() : nullptr;
+    Problems ignored;  // the sweep was read before its trials
+    if (const auto path = text ? parse_metric_path(*text, {}, ignored) : std::nullopt)
+      for (const auto* leaf : leaves(*path)) out.stages.push_back(leaf->stage);
+  }
 }
 
 }  // namespace xp::recipe

@@ -160,7 +160,7 @@ StageRecord Cache::record(const CacheEntry& entry) const {
 
 std::vector<CacheEntry> Cache::collect(std::uint64_t most_bytes, bool dry) {
   std::set<std::string> kept;
-  for (const auto& file : find_results(results_))
+  for (const auto& file : find_all_results(results_))
     for (const auto& digest : read_result(file, this)->digests()) kept.insert(digest);
   auto entries = list();
   std::uint64_t bytes = 0;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -40,13 +40,6 @@ std::uint32_t checksum(std::string_view bytes, std::uint32_t from = 0) {
       ::crc32_z(from, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
 }
 
-std::string header() {
-  detail::Packer head;
-  head.u32(kVersion);
-  const auto start = std::string(kMagic) + head.bytes();
-  return start + detail::Packer().u32(checksum(start)).bytes();
-}
-
 std::uint32_t frame_checksum(std::uint32_t size, char kind, std::string_view payload) {
   auto sum = checksum(detail::Packer().u32(size).bytes());
   sum = checksum({&kind, 1}, sum);
@@ -56,9 +49,14 @@ std::uint32_t frame_checksum(std::uint32_t size, char kind, std::string_view pay
 // A window over a file that grows only by bytes that are really there.
 class Window {
  public:
-  explicit Window(const fs::path& file) : file_(file) {
+  explicit Window(const fs::path& file, std::uint64_t from = 0) : file_(file) {
     descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor_ < 0) throw cannot("read", file, errno, Exit::data);
+    if (from > 0 && ::lseek(descriptor_, static_cast<off_t>(from), SEEK_SET) < 0) {
+      const int reason = errno;
+      ::close(descriptor_);
+      throw cannot("read", file, reason, Exit::data);
+    }
   }
   ~Window() { ::close(descriptor_); }
   Window(const Window&) = delete;
@@ -93,7 +91,7 @@ class Window {
 // False if the file ends within the header: its writer was killed before the first record.
 bool read_header(Window& in, const fs::path& file) {
   const auto bytes = in.peek(kHeader);
-  const auto right = header();
+  const auto right = journal_header();
   if (bytes == right) {
     in.skip(kHeader);
     return true;
@@ -121,10 +119,27 @@ void write_all(int descriptor, std::string_view bytes) {
 
 }  // namespace
 
-std::uint64_t read_journal(const fs::path& file, const std::function<void(std::uint8_t, std::string_view)>& visit) {
-  Window in(file);
-  if (!read_header(in, file)) return 0;
-  for (std::uint64_t good = kHeader;;) {
+std::string journal_header() {
+  detail::Packer head;
+  head.u32(kVersion);
+  const auto start = std::string(kMagic) + head.bytes();
+  return start + detail::Packer().u32(checksum(start)).bytes();
+}
+
+std::string journal_frame(std::uint8_t kind, std::string_view payload) {
+  const auto size = static_cast<std::uint32_t>(payload.size());
+  detail::Packer head;
+  head.u32(size).u32(frame_checksum(size, static_cast<char>(kind), payload));
+  std::string frame = head.bytes();
+  frame += static_cast<char>(kind);
+  return frame += payload;
+}
+
+std::uint64_t read_journal(const fs::path& file, const std::function<void(std::uint8_t, std::string_view)>& visit,
+                           std::uint64_t from) {
+  Window in(file, from);
+  if (from == 0 && !read_header(in, file)) return 0;
+  for (std::uint64_t good = std::max<std::uint64_t>(from, kHeader);;) {
     const auto head = in.peek(kFrame);
     if (head.size() < kFrame) return good;
     detail::Unpacker numbers(head);
@@ -166,7 +181,7 @@ struct JournalWriter::Impl {
                  " bytes after the last whole record are cut off");
       if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) throw cannot("write", file, errno);
     }
-    if (size == 0) put(header());
+    if (size == 0) put(journal_header());
     sync();
     sync_path(file.has_parent_path() ? file.parent_path() : fs::path("."));
   }
@@ -234,12 +249,7 @@ void JournalWriter::append(std::uint8_t kind, std::string_view payload) {
   if (payload.size() > kLargest)
     throw Error("a record of " + bytes_text(static_cast<double>(payload.size())) + " does not fit " +
                 backquoted(impl_->file.string()) + ": the largest is " + bytes_text(kLargest));
-  const auto size = static_cast<std::uint32_t>(payload.size());
-  detail::Packer head;
-  head.u32(size).u32(frame_checksum(size, static_cast<char>(kind), payload));
-  std::string frame = head.bytes();
-  frame += static_cast<char>(kind);
-  frame += payload;
+  const auto frame = journal_frame(kind, payload);
   const std::lock_guard lock(impl_->mutex);
   impl_->check();
   impl_->put(frame);

@@ -31,10 +31,15 @@ class XP_API JournalWriter {
 };
 
 /// Visits whole records in order and stops at the first torn or damaged one; returns the bytes that were good, header
-/// included: the file's size if nothing is wrong. Throws Error (Exit::data) if the file cannot be read or is no
-/// journal.
+/// included: the file's size if nothing is wrong. Given such a number as `from`, it goes on there. Throws Error
+/// (Exit::data) if the file cannot be read or is no journal.
 XP_API std::uint64_t read_journal(const std::filesystem::path& file,
-                                  const std::function<void(std::uint8_t kind, std::string_view payload)>& visit);
+                                  const std::function<void(std::uint8_t kind, std::string_view payload)>& visit,
+                                  std::uint64_t from = 0);
+
+/// The bytes that a journal begins with, and those of one record, for files that several processes append to in turn.
+std::string journal_header();
+std::string journal_frame(std::uint8_t kind, std::string_view payload);
 
 /// A Recorder that appends to a journal. Opening a file that exists starts a new session: a stage runs from its start
 /// again, so what earlier sessions recorded counts only if rewind() brings it back. A part that can go on where it

@@ -73,6 +73,14 @@ std::vector<fs::path> files_with(const fs::path& results, std::string_view recip
   return found;
 }
 
+// Those of sweeps' trials.
+std::vector<fs::path> trial_files_with(const fs::path& results, const char* ending) {
+  std::vector<fs::path> found;
+  for (const auto& file : glob(results, std::string("*/sweep-*/*") + ending))
+    if (!file.filename().string().starts_with("decisions.")) found.push_back(file);
+  return found;
+}
+
 std::string time_text(fs::file_time_type time) {
   const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(fs::file_time_type::clock::to_sys(time));
   const std::time_t raw = seconds.time_since_epoch().count();
@@ -104,7 +112,7 @@ struct RunLog::Impl {
 };
 
 RunLog::RunLog(fs::path results, const std::string& recipe, const std::string& run, const Attributes& attributes,
-               const Value& plan)
+               const Value& plan, const std::string& below)
     : impl_(std::make_unique<Impl>()) {
   if (!is_name(recipe) || recipe == "cache")
     throw Error(backquoted(printable(recipe)) +
@@ -115,7 +123,7 @@ RunLog::RunLog(fs::path results, const std::string& recipe, const std::string& r
       run.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != std::string::npos)
     throw Error(backquoted(printable(run)) + " cannot name a run: letters, digits, `-` and `_` can", Exit::usage);
   detail::members_of(plan, "the plan of run " + run);
-  const auto folder = results / recipe;
+  const auto folder = below.empty() ? results / recipe : results / recipe / below;
   detail::make_folders(folder);
   impl_->file = folder / (run + kJournalEnding);
   if (fs::exists(impl_->file) || fs::exists(with_ending(impl_->file, kResultEnding)))
@@ -162,6 +170,12 @@ fs::path RunLog::close(const std::string& status, const Cache& cache) {
   return file;
 }
 
+void RunLog::discard() {
+  impl_->heartbeat.reset();
+  impl_->out.reset();
+  remove_file(impl_->file);
+}
+
 const fs::path& RunLog::journal() const { return impl_->file; }
 
 std::vector<fs::path> find_results(const fs::path& results, std::string_view recipe) {
@@ -176,10 +190,19 @@ std::vector<fs::path> find_results(const fs::path& results, std::string_view rec
   return found;
 }
 
+std::vector<fs::path> find_all_results(const fs::path& results) {
+  auto out = find_results(results);
+  for (const char* ending : {kResultEnding, kJournalEnding})
+    for (auto& file : trial_files_with(results, ending)) out.push_back(std::move(file));
+  return out;
+}
+
 std::vector<fs::path> repair(const fs::path& results) {
   const Cache cache(results);
   std::vector<fs::path> written;
-  for (const auto& journal : files_with(results, {}, kJournalEnding)) {
+  auto journals = files_with(results, {}, kJournalEnding);
+  for (auto& journal : trial_files_with(results, kJournalEnding)) journals.push_back(std::move(journal));
+  for (const auto& journal : journals) {
     std::unique_ptr<Result> result;
     try {
       result = read_result(journal, &cache);

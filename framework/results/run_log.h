@@ -28,13 +28,15 @@ class XP_API RunLog {
   /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`,
   /// `recipe_name`, `host`, `started` and `status` = "running" where `attributes` lack them. Throws Error if the
   /// folder cannot be written or the run exists.
+  /// A trial of a sweep lies in the sweep's folder `below` that of the recipe.
   RunLog(std::filesystem::path results, const std::string& recipe, const std::string& run,
-         const Attributes& attributes, const Value& plan);
+         const Attributes& attributes, const Value& plan, const std::string& below = {});
   ~RunLog();  ///< without close(): the journal stays for repair()
   void stage(const std::string& digest, const std::string& status);  ///< "started" "done" "cached" "failed: ..."
   void log_line(const std::string& text);
   /// Folds the records of all stages that stage() named into results/<recipe>/<run>.h5 and removes the journal.
   std::filesystem::path close(const std::string& status, const Cache& cache);
+  void discard();  ///< removes the journal: nothing of the run is worth a result
   const std::filesystem::path& journal() const;
 
  private:
@@ -74,6 +76,8 @@ XP_API std::unique_ptr<Result> read_result(const std::filesystem::path& file, co
 /// whose HDF5 file is there counts once.
 XP_API std::vector<std::filesystem::path> find_results(const std::filesystem::path& results,
                                                        std::string_view recipe = {});
+/// The same, and those of all sweeps' trials, in no order.
+XP_API std::vector<std::filesystem::path> find_all_results(const std::filesystem::path& results);
 /// Folds journals whose process is dead, with status "killed"; returns the files written. A journal that cannot be
 /// read is reported as a warning and stays.
 XP_API std::vector<std::filesystem::path> repair(const std::filesystem::path& results);

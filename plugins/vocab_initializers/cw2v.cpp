@@ -135,6 +135,7 @@ class Cw2v final : public xp::VocabInitializer {
     const auto wanted = problem.target_vectors.index_select(0, xp::tensor_of(ids));
     xp::SmallAdam adam(problem.parameters, p_.lr);
     for (std::int64_t step = 0; step < p_.steps; ++step) {
+      setting.progressed(static_cast<double>(step), static_cast<double>(p_.steps), "learning weights");
       std::vector<std::int64_t> places;
       auto stream = setting.random.child("step").stream(step);
       const auto n = std::ssize(problem.rows);
@@ -176,6 +177,7 @@ class Cw2v final : public xp::VocabInitializer {
     const auto pairs = read(setting);
     xp::SmallAdam adam(problem.parameters, p_.lr);
     for (std::int64_t step = 0; step < p_.steps; ++step) {
+      setting.progressed(static_cast<double>(step), static_cast<double>(p_.steps), "learning weights");
       auto stream = setting.random.child("step").stream(step);
       std::vector<std::int64_t> centre, context, drawn;
       while (std::ssize(centre) < p_.batch) {

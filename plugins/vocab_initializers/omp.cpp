@@ -46,9 +46,9 @@ class Omp final : public xp::VocabInitializer {
     std::vector<xp::TokenId> covered, bare;
     for (const auto row : plan.open_rows())
       (rows.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
-    const auto input = pursue(rows.input, rows.anchors, covered);
+    const auto input = pursue(setting, rows.input, rows.anchors, covered);
     const bool own_output = rows.output.defined() && xp::has_own_output(xp::weights_of(setting));
-    const auto output = own_output ? pursue(rows.output, rows.anchors, covered) : Combinations{};
+    const auto output = own_output ? pursue(setting, rows.output, rows.anchors, covered) : Combinations{};
     for (std::size_t i = 0; i < covered.size(); ++i) {
       if (input[i].empty()) {
         bare.push_back(covered[i]);
@@ -162,14 +162,15 @@ class Omp final : public xp::VocabInitializer {
     }
   };
 
-  Combinations pursue(const at::Tensor& table, const std::vector<xp::Anchor>& anchors,
-                      const std::vector<xp::TokenId>& wanted) const {
+  Combinations pursue(const xp::VocabSetting& setting, const at::Tensor& table,
+                      const std::vector<xp::Anchor>& anchors, const std::vector<xp::TokenId>& wanted) const {
     constexpr std::size_t kBlock = 256;
     std::vector<std::int64_t> ids;
     for (const auto& anchor : anchors) ids.push_back(anchor.target);
     const Atoms atoms(table.index_select(0, xp::tensor_of(ids)).contiguous(), p_.unit_atoms);
     Combinations out;
     for (std::size_t begin = 0; begin < wanted.size(); begin += kBlock) {
+      setting.progressed(static_cast<double>(begin), static_cast<double>(wanted.size()), "seeking combinations");
       const std::vector<xp::TokenId> block(
           wanted.begin() + static_cast<std::ptrdiff_t>(begin),
           wanted.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kBlock, wanted.size())));

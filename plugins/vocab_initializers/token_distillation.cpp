@@ -162,6 +162,8 @@ class Distiller {
       const auto order = shuffled(epoch);
       const std::span all(order);
       for (std::size_t from = 0; from < order.size(); from += batch()) {
+        s_.progressed(static_cast<double>(epoch) + static_cast<double>(from) / static_cast<double>(order.size()),
+                      static_cast<double>(p_.epochs), "distilling rows");
         const auto some = all.subspan(from, std::min(batch(), order.size() - from));
         const auto off = loss(some);
         sum += off.item<double>() * static_cast<double>(some.size());

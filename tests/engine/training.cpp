@@ -54,7 +54,7 @@ Trained Stage::run(TrainRequest request) {
       .mark = [](std::int64_t) {},
       .rewind = [this](std::int64_t step) { notes.rewind(step); },
       .work = work(),
-      .stop_requested = [&] { return stop_at >= 0 && asked++ == stop_at; },
+      .stop_requested = [&](double) { return stop_at >= 0 && asked++ == stop_at; },
       .progress =
           [this](double, double, std::string_view) {
             if (at_progress) at_progress();

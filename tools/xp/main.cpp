@@ -68,7 +68,8 @@ int main(int argc, char** argv) {
       "  xp run R --arm ofa --seed 0 --smoke      one arm, one seed, in seconds\n"
       "  xp table quickstart --format latex       a table from result files alone\n"
       "  xp inspect initializer ofa               parameters of a component\n"
-      "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 75 stopped with a "
+      "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 6 a sweep with failed trials, "
+      "75 stopped with a "
       "checkpoint.\n"
       "XP_LOG=debug (info, warn, error, off) says more or less on standard error.");
   app.set_version_flag("--version,-V", "xp " XP_VERSION "\nbuild " XP_BUILD_STAMP,
@@ -80,9 +81,9 @@ int main(int argc, char** argv) {
                  "Where results go (default: XP_RESULTS, else results/ of the project).");
   app.add_flag("--json", program.json, "Machine-readable output.");
   app.add_flag("--quiet,-q", program.quiet, "No progress.");
-  for (const AddVerb add :
-       {add_run, add_check, add_prove, add_show, add_plugins, add_inspect, add_docs, add_new, add_schema, add_table,
-        add_plot, add_ls, add_repair, add_tokenize, add_adapt, add_export, add_data, add_cache, add_env})
+  for (const AddVerb add : {add_run,     add_check,    add_prove, add_sweep,  add_worker, add_show,  add_plugins,
+                            add_inspect, add_docs,     add_new,   add_schema, add_table,  add_plot,  add_ls,
+                            add_repair,  add_tokenize, add_adapt, add_export, add_data,   add_cache, add_env})
     add(app, program);
   try {
     refuse_unknown_verb(app, argc, argv);

@@ -45,6 +45,8 @@ void add_run(CLI::App& app, Program& program);
 void add_check(CLI::App& app, Program& program);
 void add_prove(CLI::App& app, Program& program);
 void add_show(CLI::App& app, Program& program);
+void add_sweep(CLI::App& app, Program& program);
+void add_worker(CLI::App& app, Program& program);
 void add_plugins(CLI::App& app, Program& program);
 void add_inspect(CLI::App& app, Program& program);
 void add_docs(CLI::App& app, Program& program);

@@ -66,6 +66,8 @@ void follow(Program& program, RecipeOptions options, const ProcessPlace& place) 
   run_engine(program, options.plan(program, catalogue, true), catalogue, 0, place);
 }
 
+}  // namespace
+
 double seconds_of(const std::string& max_time) {
   if (max_time.empty()) return 0;
   const auto quantity = parse_quantity(max_time);
@@ -73,8 +75,6 @@ double seconds_of(const std::string& max_time) {
     throw Error("--max-time wants a time like \"45 min\", not " + backquoted(max_time), Exit::usage);
   return quantity->amount;
 }
-
-}  // namespace
 
 void RunRequest::add_to(CLI::App& verb) {
   verb.add_option("--max-time", max_time, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
@@ -107,6 +107,9 @@ std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions 
   const Cache cache(program.results_folder());
   const auto ahead = outlook(plan, cache);
   if (!program.quiet) std::fputs(outlook_text(plan, ahead).c_str(), stderr);
+  if (!program.quiet && !plan.axes.empty())
+    std::fprintf(stderr, "a recipe with [sweep] runs here without its axes; `xp sweep %s` runs its trials\n",
+                 options.recipe.c_str());
   if (ahead.to_run == 0 && place.size == 1 && all_whole(plan, cache)) {
     const auto known = same_result(program, plan);
     return known ? *known : fold_cached(program, plan, catalogue, cache).file;

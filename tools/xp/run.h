@@ -14,6 +14,9 @@ struct RunRequest {
   void add_to(CLI::App& verb);
 };
 
+/// Seconds of "45 min"; 0 for an empty text. Throws Error (Exit::usage).
+double seconds_of(const std::string& max_time);
+
 /// Runs what is missing and returns the result file; nothing in one of several processes that train along with the
 /// first. Throws Error as running does (Exit::stopped after max_time).
 std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions options, const RunRequest& request);

@@ -99,6 +99,10 @@ class TransferVocabulary final : public xp::Stage {
                              .donor = donor ? &*donor : nullptr,
                              .source_vectors = source_vectors ? &*source_vectors : nullptr,
                              .translations = translations ? &*translations : nullptr};
+    // Planning is the second quarter of the stage as it is shown.
+    setting.progress = [&](double done, double total, std::string_view what) {
+      context.progress(1 + (total > 0 ? done / total : 0), 4, what);
+    };
     context.progress(1, 4, "planning rows");
     const auto plan = xp::plan_vocabulary(setting, *p_.initializer, xp::match_levels(p_.copy));
     context.progress(2, 4, "writing tables");
