@@ -21,8 +21,9 @@ namespace {
 std::atomic<int> stop_signal{0};
 
 void on_signal(int signal) {
-  // The second request ends the process at once.
-  if (stop_signal.exchange(signal) != 0) std::_Exit(128 + signal);
+  // A person's second ^C ends the process at once. A scheduler may well send SIGTERM twice: to all processes of a
+  // job, and to the script that passes it on.
+  if (stop_signal.exchange(signal) != 0 && signal == SIGINT) std::_Exit(128 + signal);
 }
 
 /// Installs the handlers for the life of a run.

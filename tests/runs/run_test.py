@@ -167,6 +167,8 @@ stop      = "2 steps"
         run = subprocess.Popen([XP, "run", "tiny.toml", "--set", 'stage.pretrain.stop="100000 steps"'], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         time.sleep(4)
         run.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+        run.send_signal(signal.SIGTERM)  # Slurm tells a job's processes and its script, which passes it on
         _, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 75, err)
         self.assertTrue(list((self.folder / "results" / "cache" / ".work").glob("*/training/training.*")), err)
