@@ -95,8 +95,8 @@ bool has_ended(pid_t child) {
 
 }  // namespace
 
-ChildResult run_child(const std::vector<std::string>& command, std::chrono::milliseconds limit,
-                      std::size_t most_output) {
+XP_API ChildResult run_child(const std::vector<std::string>& command, std::chrono::milliseconds limit,
+                             std::size_t most_output) {
   Pipe output(command.front()), errors(command.front());
   const auto end = Clock::now() + limit;
   const pid_t child = start(command, output, errors);
@@ -121,7 +121,7 @@ ChildResult run_child(const std::vector<std::string>& command, std::chrono::mill
   return result;
 }
 
-std::string signal_name(int signal) {
+XP_API std::string signal_name(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name ? std::string("SIG") + name : "unknown signal";
 }
