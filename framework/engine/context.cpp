@@ -202,11 +202,20 @@ void StageRun::train(TrainRequest request) {
                     .precision = precision_of(shared_.plan),
                     .device = device(),
                     .threads = threads(),
-                    .processes = shared_.processes};
+                    .processes = shared_.processes,
+                    .checkpoint_seconds = shared_.checkpoint_seconds,
+                    .fingerprints = fingerprints()};
   const auto trained = xp::train(std::move(request), std::move(host));
   const bool has_tokenizer = tokenizer_from && tokenizer(*tokenizer_from) != nullptr;
   save(trained.checkpoint, has_tokenizer ? &*tokenizer_from : nullptr, output_name);
   if (shared_.processes.first()) std::filesystem::remove_all(training_);
+}
+
+FingerprintSink StageRun::fingerprints() {
+  return {[this](std::int64_t step, std::uint64_t hash) { recorder_.batch_fingerprint(step, hash); },
+          [this](std::int64_t step, std::string_view tensor, std::uint64_t hash) {
+            recorder_.weight_fingerprint(step, tensor, hash);
+          }};
 }
 
 std::unique_ptr<Handle> StageRun::handle(const Reference& reference, View view) { return subject(reference, view); }

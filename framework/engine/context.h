@@ -9,6 +9,7 @@
 
 #include "api/stage.h"
 #include "engine/data_pool.h"
+#include "engine/fingerprints.h"
 #include "engine/processes.h"
 #include "engine/references.h"
 #include "engine/session.h"
@@ -30,6 +31,7 @@ struct RunShared {
   std::function<void(const std::string& node, double share, const std::string& what)> progress;
   std::string rest_at = {};  ///< a stage that stops, with a training state, when `rest_share` of it is done
   double rest_share = 0;
+  double checkpoint_seconds = 60;  ///< between two training states
 };
 
 class StageRun final : public StageContext {
@@ -66,6 +68,7 @@ class StageRun final : public StageContext {
   const State& artifact(std::string_view name);
   std::unique_ptr<OwnedHandle> subject(const Reference& reference, View view);
   FrozenModel open(const Reference& reference);
+  FingerprintSink fingerprints();
   at::Device device() const;
 
   RunShared shared_;

@@ -24,8 +24,9 @@ struct RunOptions {
   std::filesystem::path results;     ///< results folder
   std::vector<std::string> command;  ///< as typed, for the record
   bool json = false, quiet = false;
-  bool any_build = false;  ///< accept artifacts of other builds
-  double max_seconds = 0;  ///< stop with a checkpoint after this time; 0: never
+  bool any_build = false;          ///< accept artifacts of other builds
+  double max_seconds = 0;          ///< stop with a checkpoint after this time; 0: never
+  double checkpoint_seconds = 60;  ///< training states are written this often; it changes no result
   ProcessPlace place;
   std::string below;          ///< of a sweep's trial: the sweep's folder below the recipe's, where its result goes
   std::string run;            ///< name of the result; empty: a new run id

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "engine/collate.h"
+#include "engine/fingerprints.h"
 #include "engine/packing.h"
 
 namespace xp {
@@ -227,12 +228,12 @@ LogicalBatch Loader::make() {
   counters_.epochs = epochs();
   LogicalBatch out;
   if (settings_.pack > 0) groups = packed(groups, fields_, settings_.pack);
-  out.micro = micro_batches(groups);
+  add_micro_batches(groups, out);
   out.counters = counters_, out.after = at_;
   return out;
 }
 
-std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& groups) const {
+void Loader::add_micro_batches(std::vector<std::vector<Example>>& groups, LogicalBatch& to) const {
   std::vector<std::size_t> order(groups.size());
   std::iota(order.begin(), order.end(), 0);
   const auto longest = [&](std::size_t g) {
@@ -246,13 +247,13 @@ std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& grou
   if (!settings_.whole)
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
-  std::vector<Batch> out;
   std::vector<const Example*> items;
   std::int64_t widest = 0;
   const auto flush = [&] {
     if (items.empty()) return;
-    out.push_back(collate(items, fields_));
-    if (!settings_.device.is_cpu()) out.back() = out.back().on(settings_.device);
+    auto& batch = to.micro.emplace_back(collate(items, fields_));
+    to.fingerprint = fingerprint(batch, to.fingerprint);
+    if (!settings_.device.is_cpu()) batch = batch.on(settings_.device);
     items.clear(), widest = 0;
   };
   for (const auto g : order) {
@@ -264,7 +265,6 @@ std::vector<Batch> Loader::micro_batches(std::vector<std::vector<Example>>& grou
     widest = std::max(widest, lengths[g]);
   }
   flush();
-  return out;
 }
 
 double Loader::units_per_epoch() const {

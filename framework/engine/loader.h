@@ -27,6 +27,7 @@ struct LogicalBatch {
   std::vector<Batch> micro;
   Counters counters;  ///< after this batch: input_tokens, items, bytes, epochs, steps as the data say
   LoaderPosition after;
+  std::uint64_t fingerprint = 0;  ///< of `micro`, before it went to a device
 };
 
 struct LoaderSettings {
@@ -70,7 +71,7 @@ class Loader {
   std::vector<Example> take(std::size_t part);
   std::size_t next_part() const;
   bool at_epoch_end(std::size_t part) const;
-  std::vector<Batch> micro_batches(std::vector<std::vector<Example>>& groups) const;
+  void add_micro_batches(std::vector<std::vector<Example>>& groups, LogicalBatch& to) const;
   double epochs() const;
   void produce();
 

@@ -123,7 +123,8 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
         reporter.progress(node, share, what);
       },
       options.rest_at,
-      options.rest_share};
+      options.rest_share,
+      options.checkpoint_seconds};
   const auto outcome = run_graph(shared, log, reporter);
   processes->post("done");
   if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes

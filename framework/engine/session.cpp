@@ -216,6 +216,14 @@ BuiltModel& Session::model(std::string_view role) {
   throw Error("no model has the role " + backquoted(role) + "; there is " + listed(names));
 }
 
+double Session::own_numbers() const {
+  double out = 0;
+  for (const auto& role : own_roles_)
+    for (const auto& own = models_.at(role).own; const auto i : own.distinct())
+      out += static_cast<double>(own.values[i].numel());
+  return out;
+}
+
 void Session::make(const std::string& role, const std::string& type, const Table& settings, const Checkpoint* from,
                    bool frozen, const ModelRequest* request) {
   if (models_.contains(role)) throw Error("two models want the role " + backquoted(role));

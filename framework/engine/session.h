@@ -69,6 +69,7 @@ class Session {
   BuiltModel& model(std::string_view role);
   bool has_model(std::string_view role) const { return models_.contains(role); }
   const Strings& own_roles() const { return own_roles_; }  ///< of add_own_model(), in order
+  double own_numbers() const;                              ///< in the parameters of own models
   const std::map<std::string, BuiltModel, std::less<>>& models() const { return models_; }
   const std::map<std::string, Strings>& categories() const { return categories_; }
   const Encoder* encoder() const { return resources_.encoder.get(); }

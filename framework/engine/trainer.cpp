@@ -6,10 +6,8 @@
 #include <cmath>
 #include <utility>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/artifacts.h"
 #include "engine/continuation.h"
 #include "engine/device.h"
 #include "engine/gradients.h"
@@ -18,7 +16,6 @@
 #include "engine/packing.h"
 #include "engine/pass_cache.h"
 #include "engine/point_recorder.h"
-#include "engine/references.h"
 #include "engine/step_sums.h"
 #include "engine/towers.h"
 #include "engine/training_state.h"
@@ -54,6 +51,7 @@ class TrainerImpl final : public Trainer {
     if (state_.evaluations == 0) evaluate();
     last_save_ = Clock::now();
     run_strategy();
+    if (!weights_due(state_.counters.steps)) record_fingerprints();
     if (state_.last_evaluated_step != state_.counters.steps) evaluate();
     loader_->stop();
     for (const auto& callback : r_.callbacks) callback->finished("done");
@@ -70,6 +68,7 @@ class TrainerImpl final : public Trainer {
     const WorkClock waited;
     batch_ = loader_->next();
     state_.counters.seconds += waited.seconds();
+    if (h_.fingerprints.batch) h_.fingerprints.batch(batch_.counters.steps, batch_.fingerprint);
     return batch_.micro;
   }
 
@@ -269,6 +268,11 @@ class TrainerImpl final : public Trainer {
     std::map<std::string, double> knobs;
     for (const auto& [name, ramp] : ramps_) knobs[name] = ramp.at(ramp_progress(ramp, r_.stop, c));
     record_step(h_.recorder, report_, c, knobs, r_.data.front().dataset.text);
+    if (weights_due(c.steps)) record_fingerprints();
+  }
+
+  void record_fingerprints() {
+    record_weights(h_.fingerprints, state_.counters.steps, all_, distinct_, towers_->averages());
   }
 
   void evaluate() {
@@ -330,7 +334,7 @@ class TrainerImpl final : public Trainer {
   void load_state() {
     auto saved = read_training_state(h_.work);
     if (!saved) {
-      h_.rewind(-1);
+      h_.rewind(-1), record_fingerprints();
       continued_.start(*r_.optimizer);
       loader_->start(continued_.position(r_.data.size()), {});
       return;
@@ -353,11 +357,7 @@ class TrainerImpl final : public Trainer {
     auto quiet_context = session_->context(false);
     const bool own_handle = r_.objective->handle(quiet_context, *plain) != nullptr;
     h_.recorder.metric("skipped_steps", static_cast<double>(state_.skipped), {.unit = "steps"});
-    double parameters = 0;
-    for (const auto& role : session_->own_roles())
-      for (const auto& own = session_->model(role).own; const auto i : own.distinct())
-        parameters += static_cast<double>(own.values[i].numel());
-    h_.recorder.metric("parameters", parameters, {.unit = "numbers"});
+    h_.recorder.metric("parameters", session_->own_numbers(), {.unit = "numbers"});
     h_.recorder.counters(state_.counters);
     Trained out{session_->exported(r_.objective.get(), own_handle), state_.counters};
     if (r_.keep_state) continued_.keep(state_, *r_.optimizer, out.checkpoint.state);

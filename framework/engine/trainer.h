@@ -10,6 +10,7 @@
 
 #include "api/stage.h"
 #include "engine/data_pool.h"
+#include "engine/fingerprints.h"
 #include "engine/loader.h"
 #include "engine/processes.h"
 #include "engine/references.h"
@@ -39,6 +40,7 @@ struct TrainingHost {
   int threads = 1;
   Processes& processes;
   double checkpoint_seconds = 60;  ///< training state is written this often; it changes no result
+  FingerprintSink fingerprints = {};
 };
 
 /// What training leaves: the model for the next stage.

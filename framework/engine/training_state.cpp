@@ -13,6 +13,7 @@ namespace xp {
 namespace {
 
 constexpr std::string_view kStem = "training.";
+constexpr std::string_view kHalf = "writing";  // not yet whole, or left by a kill
 
 // Doubles go as their bits: a resumed run must not differ in the last digit.
 std::int64_t bits(double value) {
@@ -108,7 +109,7 @@ void write_training_state(const std::filesystem::path& work, std::int64_t step, 
   std::filesystem::create_directories(work);
   const auto target = work / (std::string(kStem) + std::to_string(step));
   if (std::filesystem::exists(target)) return;  // nothing happened since
-  const auto temporary = make_scratch(work, "writing");
+  const auto temporary = make_scratch(work, kHalf);
   save_state(temporary, state);
   sync_path(temporary);
   std::filesystem::rename(temporary, target);
@@ -118,6 +119,7 @@ void write_training_state(const std::filesystem::path& work, std::int64_t step, 
 }
 
 std::optional<State> read_training_state(const std::filesystem::path& work) {
+  for (const auto& left : glob(work, std::string(kHalf) + "*")) std::filesystem::remove_all(left);
   for (const auto& folder : saved_in(work)) {
     try {
       return load_state(folder);

@@ -27,7 +27,8 @@ std::vector<Feedback> load_feedback(const State& in);
 
 /// Written as <work>/training.<step>/ under a temporary name and renamed; older ones are removed then.
 void write_training_state(const std::filesystem::path& work, std::int64_t step, const State& state);
-/// The newest that reads back; unreadable ones are removed with a warning. Nothing if there is none.
+/// The newest that reads back; unreadable ones are removed with a warning, and what a kill left half written without
+/// one. Nothing if there is none.
 std::optional<State> read_training_state(const std::filesystem::path& work);
 
 }  // namespace xp

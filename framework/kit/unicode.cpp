@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace xp {
 namespace {

@@ -78,16 +78,16 @@ std::string shown(const fs::path& file) {
 
 class Loader {
  public:
-  Loader(const fs::path& root, Sources& files, Problems& problems)
-      : root_(root), files_(files), problems_(problems) {}
+  Loader(const fs::path& root, const std::vector<RecipeFile>& stored, Sources& files, Problems& problems)
+      : root_(root), stored_(stored), files_(files), problems_(problems) {}
 
   std::optional<Table> load(const fs::path& file, const SourceSpan& asked) {
     std::error_code none;
-    const auto real = fs::weakly_canonical(file, none);
+    const auto real = stored_.empty() ? fs::weakly_canonical(file, none) : file;
     if (const auto at = std::find(open_.begin(), open_.end(), real); at != open_.end()) return cycle(at, asked);
     std::string text;
     try {
-      text = read_file(file, std::uint64_t{1} << 24);
+      text = stored_.empty() ? read_file(file, std::uint64_t{1} << 24) : stored(file)->text;
     } catch (const Error& error) {
       problems_.error("missing-file", error.what(), asked);
       return {};
@@ -96,7 +96,8 @@ class Loader {
       problems_.error("too-many", "the recipe extends more than " + std::to_string(kMostFiles) + " files", asked);
       return {};
     }
-    auto source = std::make_shared<SourceText>(SourceText{shown(file), std::move(text)});
+    auto source =
+        std::make_shared<SourceText>(SourceText{stored_.empty() ? shown(file) : file.string(), std::move(text)});
     // The order of a layer is known once its bases are read; until then the text is only parsed.
     Problems own;
     auto table = read_toml(source, own);
@@ -108,6 +109,7 @@ class Loader {
     if (!merged) return {};
     source->order = ++order_;
     files_.texts.push_back(source);
+    keep(file, source->text);
     if (!table->contains("recipe") && !open_.empty()) files_.parts.insert(source.get());
     table->erase("extends");
     lay_over(*merged, *table, named_ones(*merged, *table));
@@ -115,6 +117,23 @@ class Loader {
   }
 
  private:
+  void keep(const fs::path& file, const std::string& text) {
+    std::error_code none;
+    const auto near = stored_.empty()
+                          ? fs::absolute(file, none).lexically_normal().lexically_proximate(fs::absolute(root_, none))
+                          : file;
+    const auto path = near.generic_string();
+    if (std::none_of(files_.files.begin(), files_.files.end(), [&](const auto& one) { return one.path == path; }))
+      files_.files.push_back({path, text});
+  }
+
+  const RecipeFile* stored(const fs::path& file) const {
+    const auto path = file.generic_string();
+    const auto found =
+        std::find_if(stored_.begin(), stored_.end(), [&](const auto& one) { return one.path == path; });
+    return found == stored_.end() ? nullptr : &*found;
+  }
+
   // Components that names may mean while two files are merged: those of the base first.
   static Table named_ones(const Table& base, const Table& over) {
     Table names = over;
@@ -157,10 +176,10 @@ class Loader {
 
   std::optional<fs::path> search(const fs::path& file, const std::string& name, const SourceSpan& span) {
     const auto beside = (file.parent_path() / name).lexically_normal();
-    const auto shared = (root_ / "recipes" / name).lexically_normal();
+    const auto shared = ((stored_.empty() ? root_ : fs::path()) / "recipes" / name).lexically_normal();
     std::error_code none;
-    if (!name.empty() && fs::is_regular_file(beside, none)) return beside;
-    if (!name.empty() && fs::is_regular_file(shared, none)) return shared;
+    for (const auto& path : {beside, shared})
+      if (!name.empty() && (stored_.empty() ? fs::is_regular_file(path, none) : stored(path) != nullptr)) return path;
     const auto folder = [](const fs::path& path) {
       return backquoted(shown(path.parent_path().empty() ? "." : path.parent_path()));
     };
@@ -178,6 +197,7 @@ class Loader {
   }
 
   const fs::path& root_;
+  const std::vector<RecipeFile>& stored_;
   Sources& files_;
   Problems& problems_;
   std::vector<fs::path> open_;
@@ -207,8 +227,9 @@ Value* child(Value& place, const PathStep& step, const Table& names, bool& made)
 
 }  // namespace
 
-std::optional<Table> load_files(const fs::path& file, const fs::path& root, Sources& files, Problems& problems) {
-  return Loader(root, files, problems).load(file, {});
+std::optional<Table> load_files(const fs::path& file, const fs::path& root, const std::vector<RecipeFile>& stored,
+                                Sources& files, Problems& problems) {
+  return Loader(root, stored, files, problems).load(stored.empty() ? file : fs::path(stored.back().path), {});
 }
 
 void lay_over(Table& base, const Table& over, const Table& names) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "recipe/plan.h"
 #include "schema/value.h"
 
 namespace xp::recipe {
@@ -16,15 +17,20 @@ namespace xp::recipe {
 /// The texts that a recipe was read from, bases first.
 struct Sources {
   std::vector<std::shared_ptr<const SourceText>> texts;
+  std::vector<RecipeFile> files;      ///< the same, each once
   std::set<const SourceText*> parts;  ///< files without a format version: shared parts, no recipes of their own
 
   bool is_part(const SourceSpan& span) const { return parts.contains(span.source.get()); }
 };
 
 /// Reads a file and all that it extends, merged; `files` gets every text. A cycle, a missing base and a
-/// syntax error are problems and give nothing.
-std::optional<Table> load_files(const std::filesystem::path& file, const std::filesystem::path& root, Sources& files,
-                                Problems& problems);
+/// syntax error are problems and give nothing. With `stored` files, the last of them is read in place of `file`, and
+/// nothing on the disk.
+std::optional<Table> load_files(const std::filesystem::path& file, const std::filesystem::path& root,
+                                const std::vector<RecipeFile>& stored, Sources& files, Problems& problems);
+
+/// options.root, else what project_root() finds from the recipe; of stored files from the working folder.
+std::filesystem::path root_of(const std::filesystem::path& file, const ResolveOptions& options);
 
 /// Lays `over` over `base`: tables merge, a table that states another `type` replaces, lists of tables with `id`
 /// merge by `id`, everything else replaces. Where `base` names a component of `names` and `over` is a table, it is

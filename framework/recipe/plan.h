@@ -46,8 +46,16 @@ struct PlanSetting {
   std::int64_t processes = 1;  ///< that train together
 };
 
+/// A file of a recipe. `path` is relative to the project's root, as far as it lies below; so are what it extends.
+struct RecipeFile {
+  std::string path, text;
+};
+
 struct Plan {
   std::string name, summary, source;  ///< source: the text of all recipe files, each under its name
+  std::vector<RecipeFile> files;      ///< each once, bases first, the recipe last
+  Table overrides;                    ///< what the caller laid over them (recipe/stored.h)
+  std::string engine;                 ///< sha256 of libxp_engine
   PlanSetting setting;
   std::vector<std::int64_t> seeds;
   std::vector<PlanNode> nodes;  ///< distinct digests, inputs before users
@@ -71,7 +79,8 @@ struct ResolveOptions {
   bool to_run = false;              ///< packages that the plan reads must be on this machine; else that is a warning
   bool trust_plugins = false;       ///< folders of plugins that the recipe names may be used
   std::filesystem::path root = {};  ///< project root; empty: found from the recipe
-  std::string engine_hash = {};     ///< sha256 of libxp_engine
+  std::vector<RecipeFile> stored = {};  ///< files to read in place of those on the disk; the last is the recipe
+  std::string engine_hash = {};         ///< sha256 of libxp_engine
 };
 
 /// Reads and resolves; all mistakes go to `problems`. Nothing is returned if there is an error. No plugin is loaded.

@@ -185,8 +185,7 @@ std::string to_dot(const Plan& plan) {
 
 std::vector<Origin> origins(const fs::path& file, const ResolveOptions& options, Problems& problems) {
   recipe::Sources files;
-  const auto root = options.root.empty() ? project_root(file) : options.root;
-  const auto document = recipe::load_files(file, root, files, problems);
+  const auto document = recipe::load_files(file, recipe::root_of(file, options), options.stored, files, problems);
   if (!document) return {};
   const recipe::Overrides overrides(options, problems);
   Table outer = recipe::outer_document(*document, overrides, options, problems);

@@ -82,17 +82,28 @@ std::string uncommitted_changes(const std::filesystem::path& root) {
   }
 }
 
+std::vector<std::pair<std::string, std::string>> plugin_hashes(const Plan& plan, const Catalogue& catalogue) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& library : libraries(plan, catalogue))
+    for (const auto* info : catalogue.list())
+      if (info->library == library) {
+        out.emplace_back(info->plugin, info->hash);
+        break;
+      }
+  return out;
+}
+
 Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const std::vector<std::string>& command) {
   struct utsname about {};
   uname(&about);
   std::string plugins;
-  for (const auto& library : libraries(plan, catalogue))
-    for (const auto* info : catalogue.list())
-      if (info->library == library) {
-        plugins += (plugins.empty() ? "" : "\n") + info->plugin + " " + info->hash;
-        break;
-      }
+  for (const auto& [name, hash] : plugin_hashes(plan, catalogue))
+    plugins += (plugins.empty() ? "" : "\n") + name + " " + hash;
+  List files;
+  for (const auto& file : plan.files) files.push_back(Table{{"path", file.path}, {"text", file.text}});
   return {{"recipe", plan.source},
+          {"recipe_files", to_json(Value(std::move(files)))},
+          {"overrides", to_json(Value(plan.overrides))},
           {"command", join(command, " ")},
           {"started", utc_now()},
           {"host", about.nodename},
@@ -106,6 +117,7 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
           {"libtorch", XP_TORCH_VERSION},
           {"xp", XP_VERSION},
           {"build", XP_BUILD_STAMP},
+          {"engine", plan.engine},
           {"commit", commit_of(project_root(std::filesystem::current_path()))},
           {"dirty", uncommitted_changes(project_root(std::filesystem::current_path()))},
           {"plugins", plugins},

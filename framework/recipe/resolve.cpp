@@ -6,6 +6,7 @@
 #include "recipe/digests.h"
 #include "recipe/reports.h"
 #include "recipe/resolver.h"
+#include "recipe/stored.h"
 #include "recipe/toml_reader.h"
 
 namespace xp {
@@ -114,9 +115,9 @@ std::string all_texts(const Sources& files) {
 
 std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, const ResolveOptions& options,
                             Problems& problems) {
-  const auto root = options.root.empty() ? project_root(file) : options.root;
+  const auto root = root_of(file, options);
   Sources files;
-  const auto document = load_files(file, root, files, problems);
+  const auto document = load_files(file, root, options.stored, files, problems);
   if (!document) return {};
   const Overrides overrides(options, problems);
   const auto outer = outer_document(*document, overrides, options, problems);
@@ -134,8 +135,9 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   if (problems.errors() > 0) return report_not_fetched(found, nullptr, problems), std::nullopt;
 
   Plan plan;
-  plan.name = head.name.empty() ? file.stem().string() : head.name;
+  plan.name = head.name.empty() ? fs::path(files.files.back().path).stem().string() : head.name;
   plan.summary = head.summary, plan.source = all_texts(files);
+  plan.files = files.files, plan.overrides = overrides_table(options), plan.engine = options.engine_hash;
   plan.setting = head.setting, plan.seeds = head.seeds;
   plan.claims = reports.claims, plan.tables = reports.tables, plan.figures = reports.figures;
   plan.axes = reports.axes, plan.sweep = reports.sweep;
@@ -159,9 +161,9 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
 
 std::vector<fs::path> plugin_folders(const fs::path& file, const ResolveOptions& options, Problems& problems) {
   if (!options.trust_plugins) return {};
-  const auto root = options.root.empty() ? project_root(file) : options.root;
+  const auto root = root_of(file, options);
   Sources files;
-  const auto document = load_files(file, root, files, problems);
+  const auto document = load_files(file, root, options.stored, files, problems);
   if (!document) return {};
   const auto outer = outer_document(*document, Overrides(options, problems), options, problems);
   read_head(outer, options, problems);
@@ -183,6 +185,10 @@ fs::path project_root(const fs::path& from) {
     if (folder == folder.root_path()) break;
   }
   return fs::current_path();
+}
+
+fs::path recipe::root_of(const fs::path& file, const ResolveOptions& options) {
+  return options.root.empty() ? project_root(options.stored.empty() ? file : fs::current_path()) : options.root;
 }
 
 std::vector<std::string> libraries(const Plan& plan, const Catalogue& catalogue) {

@@ -59,11 +59,14 @@ class XP_API JournalRecorder final : public Recorder {
   void counters(const Counters& final) override;
   Counters last_counters() const;  ///< zeros before the first
   void note(std::string_view text) override;
+  /// What a step of training read, and a tensor that it left; as points, of one step those recorded last count.
+  void batch_fingerprint(std::int64_t step, std::uint64_t hash);
+  void weight_fingerprint(std::int64_t step, std::string_view tensor, std::uint64_t hash);
   /// What was recorded so far belongs to `step`; on the disk when it returns.
   void mark(std::int64_t step);
   /// Goes on from `step`: what earlier sessions recorded after their rewind() (all, if they called none) counts up to
   /// the last mark of `step`. Without such a mark it counts if no later step was known when it was recorded, and of
-  /// points at one step those recorded anew win. `step` <= 0 starts from nothing.
+  /// points at one step those recorded anew win. `step` < 0 starts from nothing.
   void rewind(std::int64_t step);
   void sync();
 

@@ -30,11 +30,26 @@ struct LedgerTable {
   std::vector<std::vector<std::string>> rows;
 };
 
+/// What training read and held after a step, as 64-bit hashes: equal runs have equal ones.
+struct BatchFingerprint {
+  std::int64_t step = 0;
+  std::uint64_t hash = 0;  ///< of ids and content of the batch that the step took
+  bool operator==(const BatchFingerprint&) const = default;
+};
+struct WeightFingerprint {
+  std::int64_t step = 0;
+  std::string tensor;
+  std::uint64_t hash = 0;
+  bool operator==(const WeightFingerprint&) const = default;
+};
+
 struct StageRecord {
   std::map<std::string, Curve> curves;
   std::map<std::string, FinalValue> finals;
   std::map<std::string, ItemTable> items;
   std::map<std::string, LedgerTable> ledgers;
+  std::vector<BatchFingerprint> batches;   ///< of every step, ascending
+  std::vector<WeightFingerprint> weights;  ///< of few steps, ascending; of one step all tensors in the model's order
   Counters counters;
   std::vector<std::string> notes;
 };

@@ -88,7 +88,9 @@ class Reader {
       case Entry::rewind: return rewind(in.i64());
       case Entry::mark: step_ = in.i64(); break;
       case Entry::point: in.u32(), in.u32(), in.real(), step_ = in.i64(); break;
-      case Entry::counters: step_ = in.i64(); break;
+      case Entry::counters:
+      case Entry::batch: step_ = in.i64(); break;
+      case Entry::weight: in.u32(), step_ = in.i64(); break;
       case Entry::metric:
       case Entry::item:
       case Entry::row:
@@ -117,7 +119,7 @@ class Reader {
 
   void rewind(std::int64_t step) {
     rewound_ = true, step_ = step;
-    if (step <= 0) return aside_.clear();
+    if (step < 0) return aside_.clear();
     if (cut_at_mark(events, step)) return;
     std::erase_if(events, [&](const Event& event) { return event.step > step; });
     const bool marked = cut_at_mark(aside_, step);
@@ -149,6 +151,7 @@ class Folder {
   explicit Folder(Reader& from) : sessions_(from.sessions) {
     for (const auto& event : from.events) apply(event);
     for (auto& [name, points] : points_) finish(points, out.curves[name].points);
+    finish(batches_, out.batches), finish(weights_, out.weights);
   }
 
   StageRecord out;
@@ -169,6 +172,17 @@ class Folder {
       case Entry::row: row(in, session); break;
       case Entry::counters: out.counters = counters_of(in); break;
       case Entry::note: out.notes.emplace_back(in.text()); break;
+      case Entry::batch: {
+        const auto step = in.i64();
+        batches_.push_back({event.age, {step, static_cast<std::uint64_t>(in.i64())}});
+        break;
+      }
+      case Entry::weight: {
+        const auto& tensor = at(session.names, in.u32(), "name");
+        const auto step = in.i64();
+        weights_.push_back({event.age, {step, tensor, static_cast<std::uint64_t>(in.i64())}});
+        break;
+      }
       default: break;
     }
     if (event.kind != Entry::mark && in.left() > 0)
@@ -186,20 +200,26 @@ class Folder {
     points_[name].push_back({event.age, point});
   }
 
+  template <class T>
   struct Aged {
     std::size_t age;
-    CurvePoint point;
+    T what;
   };
 
+  static std::int64_t step_of(const CurvePoint& point) { return point.at.steps; }
+  static std::int64_t step_of(const BatchFingerprint& one) { return one.step; }
+  static std::int64_t step_of(const WeightFingerprint& one) { return one.step; }
+
   // Sorted by step; a step measured before a kill and again after it counts once.
-  static void finish(std::vector<Aged>& points, std::vector<CurvePoint>& out) {
-    std::stable_sort(points.begin(), points.end(), [](const Aged& a, const Aged& b) {
-      return std::pair(a.point.at.steps, a.age) < std::pair(b.point.at.steps, b.age);
+  template <class T>
+  static void finish(std::vector<Aged<T>>& all, std::vector<T>& out) {
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+      return std::pair(step_of(a.what), a.age) < std::pair(step_of(b.what), b.age);
     });
-    for (std::size_t i = 0, last = 0; i < points.size(); i = last) {
-      while (last < points.size() && points[last].point.at.steps == points[i].point.at.steps) ++last;
+    for (std::size_t i = 0, last = 0; i < all.size(); i = last) {
+      while (last < all.size() && step_of(all[last].what) == step_of(all[i].what)) ++last;
       for (; i < last; ++i)
-        if (points[i].age == points[last - 1].age) out.push_back(points[i].point);
+        if (all[i].age == all[last - 1].age) out.push_back(std::move(all[i].what));
     }
   }
 
@@ -230,7 +250,9 @@ class Folder {
   }
 
   const std::vector<Session>& sessions_;
-  std::unordered_map<std::string, std::vector<Aged>> points_;  ///< by curve
+  std::unordered_map<std::string, std::vector<Aged<CurvePoint>>> points_;  ///< by curve
+  std::vector<Aged<BatchFingerprint>> batches_;
+  std::vector<Aged<WeightFingerprint>> weights_;
   std::unordered_map<std::string, std::unordered_map<std::string, std::size_t>> rows_;
 };
 

@@ -18,6 +18,8 @@ enum class Entry : std::uint8_t {
   note = 10,      ///< text
   mark = 11,      ///< i64 step
   rewind = 12,    ///< i64 step
+  batch = 13,     ///< i64 step, i64 hash
+  weight = 14,    ///< u32 tensor, i64 step, i64 hash
 };
 
 constexpr std::uint32_t kRecordFormat = 1;

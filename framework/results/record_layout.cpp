@@ -1,5 +1,6 @@
 // One StageRecord as groups and datasets.
 #include <array>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -136,6 +137,47 @@ LedgerTable read_ledger(const Hdf5Reader& from, const std::string& path) {
   return ledger;
 }
 
+void write_fingerprints(Hdf5Writer& to, const std::string& path, const StageRecord& record) {
+  std::vector<std::int64_t> steps, hashes;
+  const auto columns = [&](const auto& all, const std::string& place) {
+    steps.clear(), hashes.clear();
+    for (const auto& one : all) steps.push_back(one.step), hashes.push_back(static_cast<std::int64_t>(one.hash));
+    to.integers(place + "/step", steps), to.integers(place + "/hash", hashes);
+  };
+  columns(record.batches, path + "/batches"), columns(record.weights, path + "/weights");
+  // Names once: there are as many rows of them as there are steps that count.
+  std::vector<std::string> names;
+  std::vector<std::int64_t> tensors;
+  std::map<std::string, std::int64_t> known;
+  for (const auto& one : record.weights) {
+    const auto [at, fresh] = known.emplace(one.tensor, std::ssize(names));
+    if (fresh) names.push_back(one.tensor);
+    tensors.push_back(at->second);
+  }
+  to.integers(path + "/weights/tensor", tensors), to.texts(path + "/weights/names", names);
+}
+
+void read_fingerprints(const Hdf5Reader& from, const std::string& path, StageRecord& record) {
+  const auto columns = [&](const std::string& place, auto& all) {
+    const auto steps = from.integers(place + "/step"), hashes = from.integers(place + "/hash");
+    same_length(place, hashes, steps.size());
+    all.resize(steps.size());
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      all[i].step = steps[i], all[i].hash = static_cast<std::uint64_t>(hashes[i]);
+  };
+  columns(path + "/batches", record.batches), columns(path + "/weights", record.weights);
+  const auto tensors = from.integers(path + "/weights/tensor");
+  const auto names = from.texts(path + "/weights/names");
+  same_length(path + "/weights", tensors, record.weights.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i] < 0 || tensors[i] >= std::ssize(names))
+      throw Error("result file: " + backquoted(path) + " names tensor " + std::to_string(tensors[i]) + " of " +
+                      std::to_string(names.size()),
+                  Exit::data);
+    record.weights[i].tensor = names[static_cast<std::size_t>(tensors[i])];
+  }
+}
+
 }  // namespace
 
 void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& record) {
@@ -154,6 +196,7 @@ void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& r
     for (const auto& [column, values] : items.columns) to.reals(path + "/" + hdf5_name(column, kItemsOwn), values);
   }
   for (const auto& [name, ledger] : record.ledgers) write_ledger(to, group + "/ledger/" + hdf5_name(name), ledger);
+  if (!record.batches.empty() || !record.weights.empty()) write_fingerprints(to, group + "/fingerprints", record);
   to.texts(group + "/notes", record.notes);
 }
 
@@ -180,6 +223,7 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool w
   if (whole)
     each("ledger",
          [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
+  if (whole && from.has(group + "/fingerprints")) read_fingerprints(from, group + "/fingerprints", record);
   record.notes = from.texts(group + "/notes");
   return record;
 }

@@ -154,6 +154,18 @@ void JournalRecorder::note(std::string_view text) {
   names_->write(Entry::note, Packer().text(text));
 }
 
+void JournalRecorder::batch_fingerprint(std::int64_t step, std::uint64_t hash) {
+  const std::lock_guard lock(names_->mutex);
+  names_->write(Entry::batch, Packer().i64(step).i64(static_cast<std::int64_t>(hash)));
+}
+
+void JournalRecorder::weight_fingerprint(std::int64_t step, std::string_view tensor, std::uint64_t hash) {
+  const std::lock_guard lock(names_->mutex);
+  Packer payload;
+  payload.u32(names_->name(tensor)).i64(step).i64(static_cast<std::int64_t>(hash));
+  names_->write(Entry::weight, payload);
+}
+
 void JournalRecorder::mark(std::int64_t step) {
   {
     const std::lock_guard lock(names_->mutex);

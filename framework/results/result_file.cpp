@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kJournalFormat = 1;
-constexpr std::array<std::string_view, 4> kOwnGroups = {"records", "plan", "recipe", "log"};
+constexpr std::array<std::string_view, 5> kOwnGroups = {"records", "plan", "recipe", "recipe_files", "log"};
 
 void take(RunContent& run, std::uint8_t kind, std::string_view payload, const std::string& where) {
   Unpacker in(payload);
@@ -67,6 +67,8 @@ void write_stages(Hdf5Writer& to, const RunContent& run, const Cache& cache) {
 }
 
 }  // namespace
+
+bool is_long(std::string_view attribute) { return attribute == "recipe" || attribute == "recipe_files"; }
 
 std::string arm_name(const std::string& arm) { return hdf5_name(arm, kOwnGroups); }
 
@@ -139,9 +141,10 @@ void write_result(const fs::path& file, const RunContent& run, const Cache& cach
   Hdf5Writer to;
   to.integer_attribute("/", "format", kResultFormat);
   for (const auto& [name, value] : run.attributes)
-    if (name != "recipe") to.text_attribute("/", name, value);
-  if (const auto recipe = run.attributes.find("recipe"); recipe != run.attributes.end())
-    to.text("/recipe", recipe->second);
+    if (is_long(name))
+      to.text("/" + name, value);
+    else
+      to.text_attribute("/", name, value);
   to.text("/plan", to_json(run.plan));
   to.texts("/log", run.log);
   to.group("/records");

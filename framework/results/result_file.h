@@ -52,10 +52,13 @@ void write_result(const std::filesystem::path& file, const RunContent& run, cons
 
 void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& record);
 /// Not `whole`: without ledgers, which have a row for every token of a vocabulary and which no table or claim looks
-/// at, and without what stands in its curves. It takes a fraction of the time.
+/// at, without fingerprints, and without what stands in its curves. It takes a fraction of the time.
 StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool whole = true);
 /// A curve of the record in `group`.
 Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::string& name);
+
+/// Attributes that may be longer than HDF5 lets an attribute be, and are datasets.
+bool is_long(std::string_view attribute);
 
 /// The first link of a member's path; arms may not hide the file's own groups.
 std::string arm_name(const std::string& arm);

@@ -49,6 +49,17 @@ class Stored : public Result {
     return {all.begin(), all.end()};
   }
 
+  std::optional<StageRecord> whole(std::string_view arm, std::int64_t seed, std::string_view node) const override {
+    for (const auto& member : run_.members) {
+      if (member.arm != arm || member.seed != seed) continue;
+      const auto stage = member.stages.find(node);
+      if (stage == member.stages.end() || !run_.status.contains(stage->second)) return std::nullopt;
+      auto loaded = load(stage->second, true);
+      return loaded.complete ? std::move(loaded.record) : std::nullopt;
+    }
+    return std::nullopt;
+  }
+
   std::vector<StageStatus> stages() const override {
     std::vector<StageStatus> out;
     for (const auto& digest : digests()) {
@@ -60,7 +71,8 @@ class Stored : public Result {
   }
 
  protected:
-  virtual Loaded load(const std::string& digest) const = 0;
+  /// Not `whole`: without what tables and claims do not look at.
+  virtual Loaded load(const std::string& digest, bool whole) const = 0;
   virtual bool complete(const std::string& digest) const = 0;
   virtual Curve load_curve(const std::string& digest, const std::string& name, Curve known) const = 0;
   const RunContent& run() const { return run_; }
@@ -93,7 +105,7 @@ class Stored : public Result {
   const StageRecord* record(const std::string& digest, bool partial) const {
     if (!run_.status.contains(digest)) return nullptr;
     auto found = records_.find(digest);
-    if (found == records_.end()) found = records_.emplace(digest, load(digest)).first;
+    if (found == records_.end()) found = records_.emplace(digest, load(digest, false)).first;
     const auto& loaded = found->second;
     return loaded.record && (loaded.complete || partial) ? &*loaded.record : nullptr;
   }
@@ -127,7 +139,7 @@ class OpenRun final : public Stored {
   }
 
  private:
-  Loaded load(const std::string& digest) const override {
+  Loaded load(const std::string& digest, bool) const override {
     auto found = detail::find_record(cache_, digest);
     if (!found) return {};
     return {std::move(found->record), found->entry.has_value()};
@@ -148,7 +160,8 @@ RunContent read_content(const Hdf5Reader& from, const fs::path& path) {
                 Exit::data);
   RunContent run;
   run.attributes = from.text_attributes("/");
-  if (from.has("/recipe")) run.attributes["recipe"] = from.text("/recipe");
+  for (const auto& link : from.children("/"))
+    if (detail::is_long(link)) run.attributes[link] = from.text("/" + link);
   run.plan = detail::stored_object(from.text("/plan"), where + ", /plan");
   run.members = detail::members_of(run.plan, where);
   run.log = from.texts("/log");
@@ -165,8 +178,8 @@ class ClosedRun final : public Stored {
   bool alive() const override { return false; }
 
  private:
-  Loaded load(const std::string& digest) const override {
-    return {detail::read_record(*from_, "/records/" + digest, false), complete(digest)};
+  Loaded load(const std::string& digest, bool whole) const override {
+    return {detail::read_record(*from_, "/records/" + digest, whole), complete(digest)};
   }
   bool complete(const std::string& digest) const override {
     return from_->integer_attribute("/records/" + digest, "complete") == 1;

@@ -14,7 +14,7 @@
 namespace xp {
 
 /// Text attributes of `/`: command, started, ended, status, host, cpu, threads, libraries, commit, ... `recipe`, the
-/// source text, is stored as the dataset `/recipe`.
+/// source text, and `recipe_files`, the same as JSON [{path, text}], are stored as datasets.
 using Attributes = std::map<std::string, std::string>;
 
 /// "20261125-215903-a1b2": UTC time and a random part; names sort by age.
@@ -66,6 +66,8 @@ class XP_API Result {
   virtual std::vector<StageStatus> stages() const = 0;      ///< of all digests, sorted
   virtual const std::vector<std::string>& log() const = 0;  ///< lines with UTC time
   virtual std::vector<std::string> digests() const = 0;     ///< of stages(), without a look at the cache
+  /// Everything that a stage of a member recorded, read anew; nothing if it was not finished or is no stage of it.
+  virtual std::optional<StageRecord> whole(std::string_view arm, std::int64_t seed, std::string_view node) const = 0;
 };
 
 /// Opens one; throws Error (Exit::data) saying what is wrong with the file. Records of an open journal come from

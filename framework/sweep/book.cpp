@@ -42,8 +42,7 @@ std::vector<Event> Book::news() {
   good_ = read_journal(
       file_,
       [&](std::uint8_t kind, std::string_view payload) {
-        if (kind != kDecision)
-          throw Error(backquoted(file_.string()) + " is no journal of a sweep", Exit::data);
+        if (kind != kDecision) throw Error(backquoted(file_.string()) + " is no journal of a sweep", Exit::data);
         out.push_back(event_from(payload, file_.string()));
       },
       good_);

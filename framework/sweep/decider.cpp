@@ -33,11 +33,7 @@ struct Decider::Study {
 };
 
 Decider::Decider(std::filesystem::path folder, Rules rules, const Registry& registry, bool proposes)
-    : folder_(std::move(folder)),
-      rules_(std::move(rules)),
-      registry_(registry),
-      proposes_(proposes),
-      book_(folder_) {
+    : folder_(std::move(folder)), rules_(std::move(rules)), registry_(registry), proposes_(proposes), book_(folder_) {
   reset();
 }
 
@@ -61,7 +57,8 @@ void Decider::reset() {
 }
 
 void Decider::take_in(const Event& event, bool own) {
-  const auto found = std::find_if(studies_.begin(), studies_.end(), [&](const auto& s) { return s->arm == event.arm; });
+  const auto found =
+      std::find_if(studies_.begin(), studies_.end(), [&](const auto& s) { return s->arm == event.arm; });
   if (found == studies_.end())
     throw Error(backquoted(book_.file().string()) + " tells of arm " + backquoted(printable(event.arm)) +
                     ", which the recipe does not have",
@@ -166,7 +163,8 @@ std::size_t Decider::reopen_failed() {
   for (const auto& trial : trials_->all())
     if (trial.phase == Phase::failed) failed.push_back(&trial);
   for (const auto* trial : failed)
-    write({.kind = Event::Kind::back, .arm = trial->arm, .number = trial->number, .text = "asked for again"}, true, true);
+    write({.kind = Event::Kind::back, .arm = trial->arm, .number = trial->number, .text = "asked for again"}, true,
+          true);
   return failed.size();
 }
 
@@ -224,9 +222,9 @@ bool Decider::propose() {
   return false;
 }
 
-// Nothing runs, and nobody is promoted. A search that waits for results gets those of the trials at rest as pruned; at
-// the end of an arm without a finished trial, the furthest goes on. Others stay at rest: a longer search may promote
-// them.
+// Nothing runs, and nobody is promoted. A search that waits for results gets those of the trials at rest as pruned;
+// at the end of an arm without a finished trial, the furthest goes on. Others stay at rest: a longer search may
+// promote them.
 bool Decider::release() {
   bool any = false;
   for (const auto& study : studies_) {

@@ -20,7 +20,7 @@ namespace xp::sweep {
 struct Step {
   enum class What : std::uint8_t { run, wait, end };
   What what = What::wait;
-  TrialState trial = {};         ///< a copy of the one to run
+  TrialState trial = {};                  ///< a copy of the one to run
   std::optional<std::int64_t> rung = {};  ///< run it to this rung; nothing: to its end
 };
 
@@ -28,7 +28,7 @@ struct Step {
 struct Outcome {
   enum class End : std::uint8_t { done, rung, failed, given_back };
   End end = End::done;
-  double value = 0;     ///< goal or the rung's metric, as the recipe means it
+  double value = 0;          ///< goal or the rung's metric, as the recipe means it
   std::string failure = {};  ///< class of a failure
   std::string why = {};      ///< of a failure, or why it was given back
   std::string file = {};     ///< result, in the sweep's folder
@@ -46,8 +46,8 @@ class XP_API Decider {
   /// Writes down how a step of next() ended. False if it was given to another worker meanwhile, and nothing was
   /// written.
   bool finish(const std::string& worker, const Step& step, const Outcome& outcome);
-  /// Replays the journal with fresh searches; returns how many decisions it holds. Throws Error (Exit::verdict) at the
-  /// first that comes out otherwise.
+  /// Replays the journal with fresh searches; returns how many decisions it holds. Throws Error (Exit::verdict) at
+  /// the first that comes out otherwise.
   std::size_t replay();
 
   /// For a search that is outside: proposes until `open` trials wait for a worker. False once it proposes no more.

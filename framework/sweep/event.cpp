@@ -35,7 +35,8 @@ Event event_from(std::string_view json, const std::string& where) {
   const detail::Stored stored(table, where);
   Event out;
   const auto name = std::find(std::begin(kNames), std::end(kNames), stored.text("event"));
-  if (name == std::end(kNames)) throw stored.wrong("event", "one of " + listed({std::begin(kNames), std::end(kNames)}));
+  if (name == std::end(kNames))
+    throw stored.wrong("event", "one of " + listed({std::begin(kNames), std::end(kNames)}));
   out.kind = static_cast<Event::Kind>(name - std::begin(kNames));
   out.arm = stored.text("arm"), out.number = stored.integer("number");
   if (out.number < 0) throw stored.wrong("number", "0 or more");

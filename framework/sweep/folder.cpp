@@ -70,7 +70,8 @@ void write_header(const fs::path& folder, const Header& header) {
 
 Header read_header(const fs::path& folder) {
   const auto file = folder / kHeader;
-  if (!fs::exists(file)) throw Error(backquoted(folder.string()) + " holds no sweep: it has no " + kHeader, Exit::data);
+  if (!fs::exists(file))
+    throw Error(backquoted(folder.string()) + " holds no sweep: it has no " + kHeader, Exit::data);
   const auto table = detail::stored_object(read_file(file, 1 << 26), file.string());
   const detail::Stored stored(table, file.string());
   if (stored.integer("format") != kFormat)

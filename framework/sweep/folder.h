@@ -1,6 +1,6 @@
 #pragma once
-// The folder of one sweep: results/<recipe>/sweep-<time>/ with what was asked, the journal of decisions, workers' files
-// and the results of trials.
+// The folder of one sweep: results/<recipe>/sweep-<time>/ with what was asked, the journal of decisions, workers'
+// files and the results of trials.
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -32,7 +32,8 @@ XP_API void write_header(const std::filesystem::path& folder, const Header& head
 /// Throws Error (Exit::data) if the folder holds no sweep.
 XP_API Header read_header(const std::filesystem::path& folder);
 /// Folders of all sweeps of one recipe, or of all; newest first.
-XP_API std::vector<std::filesystem::path> find_sweeps(const std::filesystem::path& results, std::string_view recipe = {});
+XP_API std::vector<std::filesystem::path> find_sweeps(const std::filesystem::path& results,
+                                                      std::string_view recipe = {});
 
 /// Trials of a sweep as its journal has them now. Throws Error (Exit::data).
 XP_API Trials read_trials(const std::filesystem::path& folder, const Header& header);

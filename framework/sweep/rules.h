@@ -13,9 +13,9 @@ namespace xp::sweep {
 XP_API const std::vector<std::string>& failure_classes();
 
 struct Rules {
-  std::string goal;     ///< metric path, its mean over seeds; empty: no trial is better than another
-  bool higher = false;  ///< which goals are better
-  Table method, prune, launcher;                ///< components with `type`; empty: none is named
+  std::string goal;               ///< metric path, its mean over seeds; empty: no trial is better than another
+  bool higher = false;            ///< which goals are better
+  Table method, prune, launcher;  ///< components with `type`; empty: none is named
   std::map<std::string, std::int64_t> retries;  ///< by failure class
   double timeout = 0;                           ///< seconds for one attempt; 0: no limit
   double budget = 0;                            ///< seconds of work after which no trial begins; 0: no limit

@@ -45,8 +45,7 @@ TrialState& Trials::known(const Event& event) {
 bool Trials::gives_up(const TrialState& trial, const std::string& failure) const {
   const auto before = trial.failures.find(failure);
   const auto allowed = retries_.find(failure);
-  return (before == trial.failures.end() ? 0 : before->second) >=
-         (allowed == retries_.end() ? 0 : allowed->second);
+  return (before == trial.failures.end() ? 0 : before->second) >= (allowed == retries_.end() ? 0 : allowed->second);
 }
 
 TrialState& Trials::apply(const Event& event) {

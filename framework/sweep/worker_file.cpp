@@ -73,7 +73,8 @@ WorkerLook look_at_worker(const fs::path& folder, const std::string& id) {
 
 std::vector<WorkerLook> workers_in(const fs::path& folder) {
   std::vector<WorkerLook> out;
-  for (const auto& file : glob(folder, std::string("*") + kEnding)) out.push_back(look_at_worker(folder, file.stem()));
+  for (const auto& file : glob(folder, std::string("*") + kEnding))
+    out.push_back(look_at_worker(folder, file.stem()));
   return out;
 }
 

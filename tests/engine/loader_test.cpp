@@ -52,6 +52,7 @@ std::string print(const LogicalBatch& batch) {
     out += "\n";
   }
   const auto& c = batch.counters;
+  out += std::to_string(batch.fingerprint) + " ";
   return out + std::to_string(c.steps) + " " + std::to_string(c.input_tokens) + " " + std::to_string(c.items) + " " +
          std::to_string(c.bytes) + " " + std::to_string(c.epochs);
 }

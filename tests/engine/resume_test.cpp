@@ -46,6 +46,8 @@ void check_same(const Stage& stage, const Checkpoint& checkpoint) {
     INFO(curve);
     CHECK(stage.notes.values(curve) == unbroken().notes.values(curve));
   }
+  CHECK(stage.notes.batches == unbroken().notes.batches);
+  CHECK(stage.notes.weights == unbroken().notes.weights);
   const auto &a = stage.notes.last, &b = unbroken().notes.last;
   CHECK((std::tuple(a.steps, a.input_tokens, a.supervised_tokens, a.items, a.bytes, a.epochs, a.flops) ==
          std::tuple(b.steps, b.input_tokens, b.supervised_tokens, b.items, b.bytes, b.epochs, b.flops)));
@@ -70,6 +72,8 @@ TEST_CASE("training that is stopped after any step and resumed ends with identic
     CHECK(stage.notes.notes.back() == "resumed at step " + std::to_string(k));
   }
   CHECK(unbroken().notes.values("loss").size() == kSteps);
+  CHECK(unbroken().notes.batches.size() == kSteps);
+  CHECK(unbroken().notes.weights.size() == 5);  // after 0, 1, 2, 4 and 7 steps
 }
 
 TEST_CASE("training that dies between two states goes on from the last one") {
@@ -87,6 +91,24 @@ TEST_CASE("training that dies between two states goes on from the last one") {
   stage.at_progress = {};
   check_same(stage, stage.run(every_second()).checkpoint);
   CHECK(stage.notes.notes.back() == "resumed at step 4");
+}
+
+TEST_CASE("a change to a training state shows in the fingerprints, and what a kill half wrote goes") {
+  Stage stage(letters(30));
+  stage.stop_at = 3;
+  CHECK_THROWS_AS(stage.run(request(stage)), Error);
+  const auto state = stage.work() / "training.3" / "state.safetensors";
+  auto bytes = read_file(state);
+  const auto weights = bytes.size() - 3;  // of a moment or a weight: all tensors move with it
+  bytes[weights] ^= 0x10;
+  write_file(state, bytes);
+  std::filesystem::create_directories(stage.work() / "writing-left");
+  stage.stop_at = -1;
+  stage.run(request(stage));
+  CHECK_FALSE(std::filesystem::exists(stage.work() / "writing-left"));
+  CHECK(stage.notes.batches == unbroken().notes.batches);
+  CHECK(stage.notes.weights.at(2) == unbroken().notes.weights.at(2));
+  CHECK(stage.notes.weights.at(4) != unbroken().notes.weights.at(4));
 }
 
 TEST_CASE("a damaged training state is passed over, and never stands in the way of a good one") {

@@ -67,7 +67,11 @@ Trained Stage::run(TrainRequest request) {
       .artifact = [](std::string_view) -> const State& { throw Error("no artifact is named"); },
       .precision = precision,
       .threads = threads,
-      .processes = *alone};
+      .processes = *alone,
+      .fingerprints = {[this](std::int64_t step, std::uint64_t hash) { notes.batches[step] = hash; },
+                       [this](std::int64_t step, std::string_view tensor, std::uint64_t hash) {
+                         notes.weights[step][std::string(tensor)] = hash;
+                       }}};
   return train(std::move(request), std::move(host));
 }
 

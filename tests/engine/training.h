@@ -30,6 +30,8 @@ class Notes final : public Recorder {
   void note(std::string_view text) override { notes.emplace_back(text); }
   void rewind(std::int64_t step) {
     for (auto& [name, points] : curves) std::erase_if(points, [&](const auto& p) { return p.first.steps > step; });
+    std::erase_if(batches, [&](const auto& one) { return one.first > step; });
+    std::erase_if(weights, [&](const auto& one) { return one.first > step; });
   }
   std::vector<double> values(const std::string& curve) const {
     std::vector<double> out;
@@ -40,6 +42,8 @@ class Notes final : public Recorder {
 
   std::map<std::string, std::vector<std::pair<Counters, double>>> curves;
   std::map<std::string, double> finals;
+  std::map<std::int64_t, std::uint64_t> batches;                         ///< fingerprint by step
+  std::map<std::int64_t, std::map<std::string, std::uint64_t>> weights;  ///< by step and tensor
   Strings notes;
   Counters last;
 };

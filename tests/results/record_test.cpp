@@ -53,6 +53,29 @@ TEST_CASE("a record holds every kind of entry", "[record]") {
   CHECK(mixing.rows[1] == std::vector<std::string>{std::string("a\0b\0", 4), "mean % of pieces", ""});
   CHECK(same(record.counters, counters_at(50)));
   CHECK(record.notes == std::vector<std::string>{"the first note", "zweite Zeile: \xC3\xA4"});
+  REQUIRE((record.batches.size() == 3 && record.weights.size() == 6));
+  CHECK(record.batches[2] == BatchFingerprint{4, 4});
+  CHECK(record.batches[0] == BatchFingerprint{1, 0x8000000000000001ull});
+  CHECK(record.weights[3] == WeightFingerprint{2, "layer/0 %", ~2ull});
+}
+
+TEST_CASE("a stop before the first step keeps what was measured there", "[record]") {
+  const Scratch scratch;
+  const auto file = scratch / "record.journal";
+  {
+    JournalRecorder to(file);
+    to.rewind(-1);
+    to.weight_fingerprint(0, "w", 7);
+    to.point("dev", 3, counters_at(0), {});
+    to.mark(0);
+  }
+  JournalRecorder to(file);
+  to.rewind(0);
+  to.batch_fingerprint(1, 5);
+  const auto record = read_record(file);
+  CHECK(values(record, "dev") == std::vector<double>{3});
+  CHECK(record.weights == std::vector<WeightFingerprint>{{0, "w", 7}});
+  CHECK(record.batches == std::vector<BatchFingerprint>{{1, 5}});
 }
 
 TEST_CASE("after a rewind to a mark everything recorded since is void", "[record]") {
@@ -63,6 +86,8 @@ TEST_CASE("after a rewind to a mark everything recorded since is void", "[record
       to.point("loss", static_cast<double>(step), counters_at(step), {});
       to.ledger("steps", {"step"}, {std::to_string(step)});
       to.note("step " + std::to_string(step));
+      to.batch_fingerprint(step, static_cast<std::uint64_t>(step) * 3);
+      for (const char* tensor : {"b", "a"}) to.weight_fingerprint(step, tensor, static_cast<std::uint64_t>(step));
       to.item("seen", std::to_string(step), "value", static_cast<double>(step));
       if (step % 4 == 3) to.mark(step);
     }
@@ -95,23 +120,28 @@ TEST_CASE("without a mark a rewind goes by steps", "[record]") {
   const auto file = scratch / "record.journal";
   {
     JournalRecorder to(file);
-    for (std::int64_t step : {0, 10, 20, 30}) to.point("loss", static_cast<double>(step), counters_at(step), {});
+    for (std::int64_t step : {0, 10, 20, 30}) {
+      to.batch_fingerprint(step, 1);
+      to.point("loss", static_cast<double>(step), counters_at(step), {});
+    }
     to.metric("late", 1, {});
     to.note("late");
   }
   SECTION("to a step: later entries are void, the step measured again counts once") {
     JournalRecorder to(file);
     to.rewind(20);
+    to.batch_fingerprint(20, 2);
     to.point("loss", 21, counters_at(20), {});
     to.point("loss", 31, counters_at(30), {});
     const auto record = read_record(file);
     CHECK(values(record, "loss") == std::vector<double>{0, 10, 21, 31});
+    CHECK(record.batches == std::vector<BatchFingerprint>{{0, 1}, {10, 1}, {20, 2}});
     CHECK(record.finals.empty());
     CHECK(record.notes.empty());
   }
   SECTION("to the start: everything is void") {
     JournalRecorder to(file);
-    to.rewind(0);
+    to.rewind(-1);
     to.point("loss", 1, counters_at(0), {});
     CHECK(values(read_record(file), "loss") == std::vector<double>{1});
   }

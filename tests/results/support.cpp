@@ -50,11 +50,13 @@ std::string difference(const StageRecord& a, const StageRecord& b) {
     if (ledger.columns != b.ledgers.at(name).columns || ledger.rows != b.ledgers.at(name).rows)
       return "ledger " + name;
   if (!same(a.counters, b.counters)) return "counters";
+  if (a.batches != b.batches) return "fingerprints of batches";
+  if (a.weights != b.weights) return "fingerprints of weights";
   if (a.notes != b.notes) return "notes";
   return {};
 }
 
-void record_everything(Recorder& to, std::int64_t points) {
+void record_everything(JournalRecorder& to, std::int64_t points) {
   const MetricSignature loss{"nats/token", "abcd", "text:train", "1"};
   for (std::int64_t i = 0; i < points; ++i) {
     to.point("loss", 1.0 / static_cast<double>(i + 3), counters_at(i * 10), loss);
@@ -76,6 +78,11 @@ void record_everything(Recorder& to, std::int64_t points) {
   to.ledger("mixing", columns, {std::string("a\0b\0", 4), "mean % of pieces", ""});
   to.ledger("mixing", columns, {"\xFF\xFE", std::string(9000, 'x'), "/"});
   to.counters(counters_at(points * 10));
+  for (std::int64_t step : {1, 2, 4}) {
+    to.batch_fingerprint(step, 0x8000000000000001ull * static_cast<std::uint64_t>(step));
+    for (const char* tensor : {"embedding.token", "layer/0 %"})
+      to.weight_fingerprint(step, tensor, ~static_cast<std::uint64_t>(step));
+  }
   to.note("the first note");
   to.note("zweite Zeile: \xC3\xA4");
 }

@@ -111,7 +111,7 @@ inline bool same(const Counters& a, const Counters& b) {
 std::string difference(const StageRecord& a, const StageRecord& b);
 
 /// Every kind of entry, awkward names and values among them.
-void record_everything(Recorder& to, std::int64_t points = 5);
+void record_everything(JournalRecorder& to, std::int64_t points = 5);
 
 /// {arm, seed, {node: digest}} for plan_of.
 struct PlannedMember {

@@ -176,7 +176,8 @@ TEST_CASE("trials rest at rungs, the better half goes on, and the rest stays") {
   Hand hand(scratch.path(), rules);
   std::string log;
   for (auto step = hand.next(); step.what == Step::What::run; step = hand.next()) {
-    log += std::to_string(static_cast<int>(number_of(step))) + (step.rung ? "@" + std::to_string(*step.rung) : "!") + " ";
+    log += std::to_string(static_cast<int>(number_of(step))) + (step.rung ? "@" + std::to_string(*step.rung) : "!") +
+           " ";
     hand.finish(step, step.rung ? rests(-number_of(step)) : done(number_of(step)));
   }
   // Each new one is the best so far and goes on; the first alone at the second rung waits for another.

@@ -69,7 +69,8 @@ TEST_CASE("a journal that tells of what cannot be is refused") {
   CHECK_THROWS_WITH(trials.apply({.kind = Event::Kind::done, .arm = "main", .number = 3}),
                     ContainsSubstring("trial 3") && ContainsSubstring("nobody proposed"));
   CHECK_THROWS_WITH(event_from(R"({"event": "jump", "arm": "a", "number": 1})", "j"), ContainsSubstring("one of"));
-  CHECK_THROWS_WITH(event_from(R"({"event": "done", "arm": "a", "number": -1})", "j"), ContainsSubstring("0 or more"));
+  CHECK_THROWS_WITH(event_from(R"({"event": "done", "arm": "a", "number": -1})", "j"),
+                    ContainsSubstring("0 or more"));
   CHECK_THROWS_WITH(event_from("[]", "j"), ContainsSubstring("not a JSON object"));
 }
 

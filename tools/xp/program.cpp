@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "plugin/loader.h"
+#include "recipe/stored.h"
 
 namespace xp::program {
 
@@ -66,6 +68,17 @@ Catalogue RecipeOptions::catalogue(const Program& program) const {
   return program.catalogue(folders);
 }
 
+void RecipeOptions::take(const std::filesystem::path& result) {
+  if (!recipe.empty() || !resolve.set.empty() || !resolve.unset.empty() || resolve.smoke)
+    throw Error("the experiment is the file's own: a recipe, --set, --unset and --smoke do not go with it",
+                Exit::usage);
+  from = read_result(result);
+  limits.arms = std::move(resolve.arms), limits.seeds = std::move(resolve.seeds);
+  const bool trusted = resolve.trust_plugins;
+  resolve = stored_experiment(*from);
+  resolve.trust_plugins = trusted, recipe = resolve.stored.back().path;
+}
+
 Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue, bool to_run) const {
   auto options = resolve;
   options.to_run = to_run;
@@ -76,7 +89,21 @@ Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue, boo
   problems.raise();
   if (!problems.empty() && !program.quiet) std::fputs(problems.text().c_str(), stderr);
   if (!plan) throw Error("the recipe " + backquoted(recipe) + " could not be resolved", Exit::usage);
-  return std::move(*plan);
+  if (!from) return std::move(*plan);
+  check_same_experiment(*from, *plan, catalogue, any_build);
+  if (limits.arms.empty() && limits.seeds.empty()) return std::move(*plan);
+  for (const auto seed : limits.seeds)
+    if (std::none_of(plan->members.begin(), plan->members.end(), [&](const auto& one) { return one.seed == seed; }))
+      throw Error(backquoted(from->path().string()) + " has no seed " + std::to_string(seed), Exit::usage);
+  for (const auto& arm : limits.arms)
+    if (std::none_of(plan->members.begin(), plan->members.end(),
+                     [&](const auto& one) { return one.arm == arm || one.arm.starts_with(arm + "["); }))
+      throw Error(backquoted(from->path().string()) + " has no arm " + backquoted(printable(arm)), Exit::usage);
+  if (!limits.arms.empty()) options.arms = limits.arms;
+  if (!limits.seeds.empty()) options.seeds = limits.seeds;
+  auto part = xp::resolve(recipe, catalogue, options, problems);
+  problems.raise();
+  return part.value();
 }
 
 std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names) {

@@ -33,10 +33,16 @@ struct Program {
 struct RecipeOptions {
   std::string recipe;
   ResolveOptions resolve;
+  std::shared_ptr<const Result> from;  ///< the experiment is that of this result; null: of the recipe
+  ResolveOptions limits;               ///< arms and seeds of `from` that are wanted; empty: all
+  bool any_build = false;              ///< `from` may have been made with other binaries
   void add_to(CLI::App& app);
+  /// Goes on with the experiment of a result: arms and seeds so far become limits. Throws Error (Exit::usage) if
+  /// anything else was to be laid over it.
+  void take(const std::filesystem::path& result);
   /// What plugins offer, with the folders that a trusted recipe names.
   Catalogue catalogue(const Program& program) const;
-  /// Resolves; prints warnings, throws Error with all mistakes.
+  /// Resolves; prints warnings, throws Error with all mistakes, and if it is not the experiment of `from`.
   Plan plan(const Program& program, const Catalogue& catalogue, bool to_run = false) const;
 };
 
@@ -44,6 +50,8 @@ using AddVerb = void (*)(CLI::App&, Program&);
 void add_run(CLI::App& app, Program& program);
 void add_check(CLI::App& app, Program& program);
 void add_prove(CLI::App& app, Program& program);
+void add_reproduce(CLI::App& app, Program& program);
+void add_verify_resume(CLI::App& app, Program& program);
 void add_show(CLI::App& app, Program& program);
 void add_sweep(CLI::App& app, Program& program);
 void add_worker(CLI::App& app, Program& program);

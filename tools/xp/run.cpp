@@ -49,12 +49,9 @@ RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue
   return summary;
 }
 
-RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, double max_seconds,
-                      const ProcessPlace& place) {
-  RunOptions options;
-  options.place = place;
+RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, RunOptions options) {
   options.results = program.results_folder();
-  options.command = program.command, options.quiet = program.quiet, options.max_seconds = max_seconds;
+  options.command = program.command, options.quiet = program.quiet;
   return run_in_engine(plan, catalogue, options);
 }
 
@@ -63,21 +60,25 @@ void follow(Program& program, RecipeOptions options, const ProcessPlace& place) 
   program.quiet = true;
   options.resolve.processes = place.size;
   const auto catalogue = options.catalogue(program);
-  run_engine(program, options.plan(program, catalogue, true), catalogue, 0, place);
+  RunOptions run;
+  run.place = place;
+  run_engine(program, options.plan(program, catalogue, true), catalogue, std::move(run));
 }
 
 }  // namespace
 
-double seconds_of(const std::string& max_time) {
-  if (max_time.empty()) return 0;
-  const auto quantity = parse_quantity(max_time);
+double seconds_of(const std::string& time, const char* flag, double otherwise) {
+  if (time.empty()) return otherwise;
+  const auto quantity = parse_quantity(time);
   if (!quantity || quantity->unit != Unit::seconds || quantity->amount <= 0)
-    throw Error("--max-time wants a time like \"45 min\", not " + backquoted(max_time), Exit::usage);
+    throw Error(std::string(flag) + " wants a time like \"45 min\", not " + backquoted(time), Exit::usage);
   return quantity->amount;
 }
 
 void RunRequest::add_to(CLI::App& verb) {
   verb.add_option("--max-time", max_time, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
+  verb.add_option("--checkpoint-every", checkpoint_every,
+                  "Time between two training states, e.g. \"10 s\" (default 1 min); changes no result.");
   verb.add_option(
           "--nproc", processes,
           "Processes on this machine that train each model together; torchrun and srun may start them instead.")
@@ -85,7 +86,9 @@ void RunRequest::add_to(CLI::App& verb) {
 }
 
 std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions options, const RunRequest& request) {
-  const double max_seconds = seconds_of(request.max_time);
+  RunOptions run;
+  run.max_seconds = seconds_of(request.max_time, "--max-time", run.max_seconds);
+  run.checkpoint_seconds = seconds_of(request.checkpoint_every, "--checkpoint-every", run.checkpoint_seconds);
   auto place = place_from_environment(program.results_folder());
   if (place.size > 1 && request.processes > 1 && place.size != request.processes)
     throw Error("--nproc says " + std::to_string(request.processes) + " processes, the launcher started " +
@@ -115,7 +118,8 @@ std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions 
     return known ? *known : fold_cached(program, plan, catalogue, cache).file;
   }
   if (!program.quiet) std::fprintf(stderr, "writes to %s\n", (program.results_folder() / plan.name).c_str());
-  const auto file = run_engine(program, plan, catalogue, max_seconds, place).file;
+  run.place = place;
+  const auto file = run_engine(program, plan, catalogue, std::move(run)).file;
   if (others) others->wait();
   return file;
 }
@@ -125,16 +129,27 @@ void add_run(CLI::App& app, Program& program) {
       app.add_subcommand("run", "Runs what is missing of a recipe, then prints its tables and the claims' verdicts.");
   auto options = std::make_shared<RecipeOptions>();
   options->add_to(*verb);
+  verb->get_option("recipe")->required(false);
   auto request = std::make_shared<RunRequest>();
   request->add_to(*verb);
+  auto from = std::make_shared<std::string>();
+  verb->add_option("--from", *from, "The experiment that a result file holds, in place of a recipe.");
+  verb->add_flag("--any-build", options->any_build, "With --from: plugins and engine may be others than the file's.");
   verb->footer(
       "Examples:\n"
       "  xp run recipes/quickstart.toml --smoke\n"
+      "  xp run --from results/quickstart/RUN.h5 --arm ofa\n"
       "  xp run R --nproc 2\n"
       "  xp run R --set arm.ofa.stage.transfer.initializer.temperature=0.05\n"
       "Asking again with nothing changed runs nothing and prints the same. After an interrupt the same command goes "
       "on.");
   verb->callback([=, &program] {
+    if (!from->empty()) {
+      options->take(*from);
+      if (request->processes == 1) request->processes = static_cast<int>(options->resolve.processes);
+    } else if (options->recipe.empty()) {
+      throw Error("xp run wants a recipe, or --from with a result file", Exit::usage);
+    }
     const auto file = run_recipe(program, *options, *request);
     if (!file) return;
     const Cache cache(program.results_folder());

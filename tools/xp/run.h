@@ -9,13 +9,14 @@
 namespace xp::program {
 
 struct RunRequest {
-  std::string max_time;  ///< "45 min"; empty: no limit
-  int processes = 1;     ///< that train each model together
+  std::string max_time;          ///< "45 min"; empty: no limit
+  std::string checkpoint_every;  ///< "10 s" between training states; empty: the engine's own
+  int processes = 1;             ///< that train each model together
   void add_to(CLI::App& verb);
 };
 
-/// Seconds of "45 min"; 0 for an empty text. Throws Error (Exit::usage).
-double seconds_of(const std::string& max_time);
+/// Seconds of "45 min", as `flag` was given; `otherwise` for an empty text. Throws Error (Exit::usage).
+double seconds_of(const std::string& time, const char* flag, double otherwise = 0);
 
 /// Runs what is missing and returns the result file; nothing in one of several processes that train along with the
 /// first. Throws Error as running does (Exit::stopped after max_time).

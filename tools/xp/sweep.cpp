@@ -58,7 +58,8 @@ std::optional<std::filesystem::path> known_sweep(const Program& program, const S
   const auto header = sweep::read_header(*changed);
   const bool same = header.identity == now.identity;
   throw Error((same ? "what runs the sweep " : "the recipe changed since the sweep ") +
-                  backquoted(changed->filename().string()) + (same ? " was built anew since it began:\n" : " began:\n") +
+                  backquoted(changed->filename().string()) +
+                  (same ? " was built anew since it began:\n" : " began:\n") +
                   (same ? sweep::difference_of(header.binaries, now.binaries)
                         : sweep::difference_of(header.identity, now.identity)) +
                   "\nundo that, or begin another with --new; stages that did not change are shared" +
@@ -154,7 +155,7 @@ void report(Program& program, const std::filesystem::path& folder) {
 }
 
 void run_sweep(Program& program, const SweepOptions& options) {
-  const double max_seconds = seconds_of(options.max_time);
+  const double max_seconds = seconds_of(options.max_time, "--max-time");
   const auto setup = set_up_sweep(program, options.recipe, options.workers, options.trials);
   if (options.dry) return print(preview(program, options.recipe, *setup));
   auto header = header_of(options, *setup);
@@ -187,14 +188,16 @@ void add_sweep(CLI::App& app, Program& program) {
   auto* verb = app.add_subcommand("sweep", "Runs the trials of a recipe's [sweep], or goes on with them.");
   auto options = std::make_shared<SweepOptions>();
   options->recipe.add_to(*verb);
-  verb->add_flag("--dry-run,-n", options->dry, "List trials, keys that differ, shared stages and cost; start nothing.");
+  verb->add_flag("--dry-run,-n", options->dry,
+                 "List trials, keys that differ, shared stages and cost; start nothing.");
   verb->add_option("--workers,-j", options->workers, "Worker processes on this machine, in place of the launcher.")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--trials", options->trials, "How many trials; more than before extend the sweep.")
       ->check(CLI::Range(1, 1000000));
   verb->add_flag("--retry", options->retry, "Try failed trials again.");
   verb->add_flag("--new", options->fresh, "Begin another sweep, though one of this recipe is there.");
-  verb->add_flag("--replay", options->replay, "Decide everything in the journal again and say whether it is the same.");
+  verb->add_flag("--replay", options->replay,
+                 "Decide everything in the journal again and say whether it is the same.");
   verb->add_flag("--any-build", options->any_build, "Go on though xp or a plugin was built anew since it began.");
   verb->add_option("--max-time", options->max_time, "Stop with checkpoints after this time (exit code 75).");
   verb->footer(
@@ -208,7 +211,8 @@ void add_sweep(CLI::App& app, Program& program) {
 }
 
 void add_worker(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("worker", "Works at a sweep that was begun, beside other workers, until it is done.");
+  auto* verb =
+      app.add_subcommand("worker", "Works at a sweep that was begun, beside other workers, until it is done.");
   auto name = std::make_shared<std::string>(), max_time = std::make_shared<std::string>();
   verb->add_option("sweep", *name, "Folder of a sweep, or a recipe's name for its newest.")->required();
   verb->add_option("--max-time", *max_time, "Stop with checkpoints after this time (exit code 75).");
@@ -222,7 +226,7 @@ void add_worker(CLI::App& app, Program& program) {
                       sweep::difference_of(header.identity, now),
                   Exit::usage);
     setup->rules.retries = header.retries;
-    work_at_sweep(program, *setup, {folder, seconds_of(*max_time), false});
+    work_at_sweep(program, *setup, {folder, seconds_of(*max_time, "--max-time"), false});
   });
 }
 

@@ -83,8 +83,8 @@ std::string preview(const Program& program, const RecipeOptions& options, const 
     out += "\n";
   }
   out += count(seen.trials.size(), "trial") + (seen.more ? ", and more that depend on results" : "") + ", of " +
-         count(setup.plan.seeds.size(), "seed") + " each; " + count(seen.all.nodes.size(), "stage") + " in place of " +
-         std::to_string(seen.asked) + ", since trials share what is equal\n";
+         count(setup.plan.seeds.size(), "seed") + " each; " + count(seen.all.nodes.size(), "stage") +
+         " in place of " + std::to_string(seen.asked) + ", since trials share what is equal\n";
   return out + outlook_text(seen.all, ahead);
 }
 

@@ -16,9 +16,9 @@ void load(SweepSetup& setup, const char* interface, const Table& component) {
   const auto& type = *component.at("type").as<std::string>();
   const auto* info = setup.catalogue.find(interface, type);
   if (!info)
-    throw Error("there is no " + std::string(interface) + " " + backquoted(type) + " in " +
-                    listed(setup.catalogue.searched),
-                Exit::plugin);
+    throw Error(
+        "there is no " + std::string(interface) + " " + backquoted(type) + " in " + listed(setup.catalogue.searched),
+        Exit::plugin);
   load_plugins(setup.registry, setup.catalogue, {info->library});
 }
 

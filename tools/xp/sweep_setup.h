@@ -18,8 +18,8 @@ struct SweepSetup {
 };
 
 /// Resolves a recipe and loads what searches; a recipe without a method gets `grid`. `workers` > 0 asks for so many
-/// local ones in place of the recipe's launcher, `trials` > 0 for so many trials. Throws Error with every mistake that
-/// can be seen before the first trial.
+/// local ones in place of the recipe's launcher, `trials` > 0 for so many trials. Throws Error with every mistake
+/// that can be seen before the first trial.
 std::unique_ptr<SweepSetup> set_up_sweep(const Program& program, const RecipeOptions& options, int workers = 0,
                                          int trials = 0);
 /// "engine HASH", "plugin NAME HASH" of what the plan's stages use.

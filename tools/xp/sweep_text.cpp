@@ -46,7 +46,10 @@ Row row_of(const sweep::TrialState& trial, const std::vector<std::string>& keys,
   for (const auto& key : keys) {
     const auto value = trial.values.find(key);
     const auto* text = value == trial.values.end() ? nullptr : value->second.as<std::string>();
-    row.push_back(value == trial.values.end() ? "-" : text ? *text : value->second.is_number() ? short_number(value->second.number()) : to_text(value->second));
+    row.push_back(value == trial.values.end() ? "-"
+                  : text                      ? *text
+                  : value->second.is_number() ? short_number(value->second.number())
+                                              : to_text(value->second));
   }
   row.push_back(duration_text(trial.seconds));
   return row;
@@ -109,12 +112,9 @@ std::string trials_text(const sweep::Trials& trials, const sweep::Header& header
 Value trials_value(const sweep::Trials& trials, const sweep::Header& header) {
   List list;
   for (const auto& trial : trials.all()) {
-    Table one{{"arm", trial.arm},
-              {"number", trial.number},
-              {"name", trial.name()},
-              {"state", sweep::phase_name(trial.phase)},
-              {"values", trial.values},
-              {"seconds", trial.seconds}};
+    Table one{{"arm", trial.arm},       {"number", trial.number},
+              {"name", trial.name()},   {"state", sweep::phase_name(trial.phase)},
+              {"values", trial.values}, {"seconds", trial.seconds}};
     if (std::isfinite(trial.goal)) one.insert_or_assign("goal", trial.goal);
     if (!trial.file.empty()) one.insert_or_assign("file", trial.file);
     if (!trial.why.empty()) one.insert_or_assign("why", trial.why);

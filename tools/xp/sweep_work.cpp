@@ -156,8 +156,8 @@ class Worker {
     Outcome out;
     if (summary.status == "rests") {
       out.end = Outcome::End::rung;
-      value = sweep::value_at_rung(plan, setup_.prune, setup_.prune.rungs[static_cast<std::size_t>(*step.rung)], cache,
-                                   &why);
+      value = sweep::value_at_rung(plan, setup_.prune, setup_.prune.rungs[static_cast<std::size_t>(*step.rung)],
+                                   cache, &why);
     } else {
       out.file = summary.file.filename().string();
       value = sweep::goal_of(setup_.rules, *read_result(summary.file, &cache), &why);
@@ -218,7 +218,8 @@ std::string event_line(const sweep::Event& event, const sweep::TrialState& trial
       return name + "new" + values;
     }
     case Kind::done: return name + "done" + (rules.goal.empty() ? "" : "  " + short_number(event.value)) + took;
-    case Kind::rung: return name + "rests at rung " + std::to_string(event.rung + 1) + "  " + short_number(event.value) + took;
+    case Kind::rung:
+      return name + "rests at rung " + std::to_string(event.rung + 1) + "  " + short_number(event.value) + took;
     case Kind::go: return name + "goes on";
     case Kind::fail:
       return name + (trial.phase == sweep::TrialState::Phase::failed ? "failed" : "will be tried again") + "  " +
