@@ -27,9 +27,9 @@ Value strip_files(const Value& value) {
   List out;
   if (const auto* list = value.as<List>())
     for (const auto& one : *list) {
-      Table file = *one.as<Table>();
-      file.erase("path");
-      out.emplace_back(std::move(file));
+      Value file = one;
+      if (auto* table = file.as<Table>()) table->erase("path");
+      out.push_back(std::move(file));
     }
   return out;
 }

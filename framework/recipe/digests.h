@@ -10,7 +10,8 @@ namespace xp::recipe {
 
 /// The settings of a resolved component that change results: fields marked otherwise are left out, files stand as
 /// name and content, artifacts as digests.
-Table result_settings(const Catalogue& catalogue, const std::vector<std::string>& interfaces, const Table& settings);
+XP_API Table result_settings(const Catalogue& catalogue, const std::vector<std::string>& interfaces,
+                             const Table& settings);
 
 /// Gives nodes of members their digests and collects them in the plan, each once.
 class PlanBuilder {

@@ -156,10 +156,11 @@ Value to_value(const Plan& plan) {
     members.push_back(
         Table{{"arm", Value(member.arm)}, {"seed", Value(member.seed)}, {"stages", Value(std::move(stages))}});
   }
-  for (const auto& node : plan.nodes)
-    nodes.emplace(
-        node.digest,
-        Value(Table{{"name", Value(node.name)}, {"type", Value(node.type)}, {"settings", Value(node.settings)}}));
+  for (const auto& node : plan.nodes) {
+    Table stored{{"name", Value(node.name)}, {"type", Value(node.type)}, {"settings", Value(node.settings)}};
+    if (node.draws) stored.emplace("seed", Value(node.seed));
+    nodes.emplace(node.digest, Value(std::move(stored)));
+  }
   Table out{{"name", Value(plan.name)}, {"plan_id", Value(plan.plan_id)}, {"summary", Value(plan.summary)}};
   out.emplace("arms", Value(std::move(arms))), out.emplace("members", Value(std::move(members))),
       out.emplace("nodes", Value(std::move(nodes)));

@@ -22,7 +22,7 @@ XP_API std::string new_run_id();
 
 /// The resolved plan as tables and readers need it, stored as JSON in every result. Keys: "name", "plan_id",
 /// "summary", "arms" [{name, label}], "members" [{arm, seed, stages {node: digest}}], "nodes" {digest: {name, type,
-/// settings}}, "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
+/// settings, seed}}, "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
 class XP_API RunLog {
  public:
   /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`,

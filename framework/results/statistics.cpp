@@ -143,6 +143,12 @@ double sign_flip(Numbers differences, std::uint64_t seed) {
   return differences.size() <= kMostExactFlips ? exact_flips(differences) : drawn_flips(differences, seed);
 }
 
+double sign_flip_two_sided(Numbers differences) {
+  std::vector<double> turned(differences.begin(), differences.end());
+  for (auto& one : turned) one = -one;
+  return std::min(1.0, 2 * std::min(sign_flip(differences), sign_flip(turned)));
+}
+
 double paired_t(Numbers differences) {
   if (differences.size() < 2 || !finite(differences)) return kNaN;
   const double sd = sd_of(differences);

@@ -26,6 +26,8 @@ XP_API Interval t_interval(Numbers x, double confidence = 0.95);
 /// reaches the observed one. All patterns up to 20 differences, else `kFlips` drawn ones with the observed added to
 /// both counts (Phipson and Smyth 2010). 1 for no differences; NaN if one is not finite.
 XP_API double sign_flip(Numbers differences, std::uint64_t seed = 0);
+/// Twice the smaller of both directions, at most 1: that the mean is not 0.
+XP_API double sign_flip_two_sided(Numbers differences);
 inline constexpr std::int64_t kFlips = 99999;
 inline constexpr std::size_t kMostExactFlips = 20;
 

@@ -57,6 +57,7 @@ void add_members(const Result& result, const Table& plan, Study& study) {
     member.records = result.member(member.arm, member.seed);
     member.host = host == result.attributes().end() ? std::string() : host->second;
     member.plan_id = text_at(plan, "plan_id"), member.file = result.path().string(), member.nodes = nodes;
+    member.recipe = text_at(plan, "name"), member.run = result.path().stem().string();
     study.members.push_back(std::move(member));
   }
 }

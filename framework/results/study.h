@@ -17,6 +17,7 @@ struct StudyMember {
   const RecordSource* records = nullptr;      ///< null: planned, nothing there yet
   std::map<std::string, std::string> stages;  ///< node name -> digest
   std::string host, plan_id, file;
+  std::string recipe, run;             ///< the recipe's name, and the run's
   std::shared_ptr<const Table> nodes;  ///< the plan's "nodes" by digest; null if there are none
 };
 

@@ -1,4 +1,6 @@
-// Tables as text, Markdown, CSV, JSON and LaTeX.
+// Tables as text, and what all their formats share.
+#include "results/table_text.h"
+
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -8,10 +10,12 @@
 #include <cstdio>
 
 #include "base/text.h"
-#include "results/tables.h"
+#include "results/statistics.h"
 
 namespace xp {
 namespace {
+
+constexpr std::size_t kWidestSetting = 40;  // characters of a setting that a terminal shows
 
 std::string printed(double value, int decimals) {
   std::array<char, 400> buffer{};
@@ -36,6 +40,7 @@ std::string form_text(const MetricPath& path) {
 std::vector<std::string> heading(const TableColumn& column) {
   const auto& path = column.path;
   const std::string unit = column.what.unit.empty() ? "" : "(" + column.what.unit + ")";
+  if (!column.name.empty()) return {column.name, unit};
   if (!path.parts.empty()) {
     std::vector<std::string> lines{"mean of"};
     for (const auto& part : path.parts) lines.push_back(part.text);
@@ -44,45 +49,35 @@ std::vector<std::string> heading(const TableColumn& column) {
   return {path.stage, path.name + (path.view.empty() ? "" : "[" + path.view + "]"), form_text(path), unit};
 }
 
-std::string title_of(const TableColumn& column) {
-  return column.path.text + (column.what.unit.empty() ? "" : " (" + column.what.unit + ")");
+// "stage.transfer.initializer.rank" as "transfer" / "initializer.rank".
+std::vector<std::string> setting_heading(const std::string& key) {
+  const auto name = key.starts_with("stage.") ? key.substr(6) : key;
+  const auto point = name.find('.', name.starts_with("dataset.") ? 8 : 0);
+  if (point == std::string::npos) return {name, ""};
+  return {name.substr(0, point), name.substr(point + 1), ""};
 }
 
-// What stands in a cell, without marks for the best one.
-std::string body(const ResultTable& table, const TableCell& cell) {
-  if (cell.values.empty()) return "–";
-  auto text = mean_text(cell.mean, cell.values.size() > 1 ? cell.sd : std::nan(""));
-  if (table.n == 0 && !table.by_seed) text += " (n = " + std::to_string(cell.values.size()) + ")";
-  return text;
-}
-
-std::string notes_of(const TableCell& cell) {
-  std::string text;
-  for (const auto index : cell.notes) text += " " + note_mark(index);
-  return text;
-}
-
-bool any(const ResultTable& table, bool TableCell::*flag) {
+template <class Test>
+bool any_cell(const ResultTable& table, Test test) {
   for (const auto& row : table.rows)
-    for (const auto& cell : row.cells)
-      if (cell.*flag) return true;
+    if (std::any_of(row.cells.begin(), row.cells.end(), test)) return true;
   return false;
 }
 
-// Lines below a table; `best` is how the format shows the best cell.
-std::vector<std::string> legend(const ResultTable& table, const std::string& best) {
-  std::vector<std::string> lines;
-  std::string first;
-  if (!table.by_seed && table.n > 1) first = "Mean ± standard deviation over " + std::to_string(table.n) + " seeds.";
-  if (!table.by_seed && table.n == 0 && !table.rows.empty()) first = "Mean ± standard deviation over n seeds.";
-  if (!table.by_seed && table.n == 1) first = "One seed.";
-  if (any(table, &TableCell::best)) first += (first.empty() ? "" : " ") + best + ": best of the column.";
-  if (!first.empty()) lines.push_back(first);
-  if (any(table, &TableCell::differs))
-    lines.push_back("†: differs from " + table.rows[0].label +
-                    " (two-sided paired sign-flip, p <= 0.05, each by itself).");
-  for (std::size_t i = 0; i < table.notes.size(); ++i) lines.push_back(note_mark(i) + " " + table.notes[i] + ".");
-  return lines;
+// "over 6 seeds", "over 4 to 6 seeds".
+std::string over_pairs(const std::vector<std::size_t>& pairs) {
+  if (pairs.empty()) return "no common seeds";
+  const auto most = count(pairs.back(), "seed");
+  return "over " + (pairs.size() > 1 ? std::to_string(pairs.front()) + " to " + most : most);
+}
+
+std::string test_line(const ResultTable& table) {
+  const auto test = "(two-sided paired sign-flip " + over_pairs(table.pairs) + ", p <= 0.05, each by itself)";
+  if (detail::any_differs(table)) return "†: differs from " + printable(table.baseline) + " " + test + ".";
+  auto line = "No cell differs from " + printable(table.baseline) + " " + test;
+  if (table.pairs.empty()) return line + ".";
+  const double least = std::min(1.0, 2 * smallest_p("sign_flip", table.pairs.back()));
+  return line + (least > 0.05 ? "; so few seeds give no p below " + number_text(least) : "") + ".";
 }
 
 std::string padded(const std::string& text, std::size_t width) {
@@ -95,184 +90,124 @@ std::string trimmed(std::string line) {
   return line + "\n";
 }
 
-std::string as_text(const ResultTable& table) {
+std::string shortened(const std::string& text) {
+  return display_width(text) > kWidestSetting ? utf8_slice(text, 0, kWidestSetting - 1) + "…" : text;
+}
+
+// The lines of all headings; the last line has the units and what rows are.
+std::vector<std::vector<std::string>> heading_rows(const ResultTable& table) {
   std::vector<std::vector<std::string>> heads;
+  for (const auto& key : table.settings) heads.push_back(setting_heading(key));
+  for (const auto& column : table.columns) heads.push_back(heading(column));
   std::size_t lines = 1;
-  for (const auto& column : table.columns)
-    heads.push_back(heading(column)), lines = std::max(lines, heads.back().size());
-  std::vector<std::vector<std::string>> grid;  // the first cell of a line is its label
+  for (const auto& head : heads) lines = std::max(lines, head.size());
+  std::vector<std::vector<std::string>> grid;
   for (std::size_t line = 0; line < lines; ++line) {
-    std::vector<std::string> row{line + 1 == lines ? table.corner : ""};
-    // The unit stands in the last line of every heading.
+    const bool last = line + 1 == lines;
+    std::vector<std::string> row{last ? printable(table.corner) : ""};
     for (const auto& head : heads)
-      row.push_back(line + 1 == lines ? head.back() : line + 1 < head.size() ? head[line] : "");
+      row.push_back(printable(last ? head.back() : line + 1 < head.size() ? head[line] : ""));
     if (std::any_of(row.begin(), row.end(), [](const std::string& text) { return !text.empty(); }))
-      grid.push_back(row);
+      grid.push_back(std::move(row));
   }
-  const auto head_lines = grid.size();
-  const bool daggers = any(table, &TableCell::differs);
+  return grid;
+}
+
+std::string as_text(const ResultTable& table) {
+  auto grid = heading_rows(table);
+  const auto heads = grid.size();
+  const bool daggers = detail::any_differs(table);
   for (const auto& row : table.rows) {
     grid.push_back({printable(row.label)});
+    for (const auto& setting : row.settings) grid.back().push_back(shortened(printable(setting)));
     for (const auto& cell : row.cells)
-      grid.back().push_back(body(table, cell) + (cell.best ? "*" : " ") +
+      grid.back().push_back(detail::cell_text(table, cell) + (cell.best ? "*" : " ") +
                             (cell.differs ? "†"
                              : daggers    ? " "
                                           : "") +
-                            notes_of(cell));
+                            detail::note_marks(cell));
   }
-  std::vector<std::size_t> widths(table.columns.size() + 1);
-  for (const auto& row : grid)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], terminal_width(row[i]));
-  std::string out = table.title.empty() ? "" : table.title + "\n";
-  std::size_t total = 2 * table.columns.size();
-  for (const auto width : widths) total += width;
-  std::string rule;
-  for (std::size_t i = 0; i < total; ++i) rule += "─";
-  for (std::size_t line = 0; line < grid.size(); ++line) {
-    if (line == head_lines) out += rule + "\n";
-    std::string text;
-    for (std::size_t i = 0; i < grid[line].size(); ++i)
-      text += (i > 0 ? "  " : "") + padded(grid[line][i], widths[i]);
-    out += trimmed(std::move(text));
-  }
-  for (const auto& line : legend(table, "*")) out += line + "\n";
-  return out;
-}
-
-std::string md_escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    if (std::string_view("\\|*_`[]<>").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
-}
-
-std::string as_md(const ResultTable& table) {
-  std::string out = table.title.empty() ? "" : "**" + md_escaped(table.title) + "**\n\n";
-  out += "| " + md_escaped(table.corner) + " |";
-  for (const auto& column : table.columns) out += " " + md_escaped(title_of(column)) + " |";
-  out += "\n|---|";
-  for (std::size_t i = 0; i < table.columns.size(); ++i) out += "---:|";
-  out += "\n";
-  for (const auto& row : table.rows) {
-    out += "| " + md_escaped(row.label) + " |";
-    for (const auto& cell : row.cells) {
-      const auto text = body(table, cell);
-      out += " " + (cell.best ? "**" + text + "**" : text) + (cell.differs ? "†" : "") + md_escaped(notes_of(cell)) +
-             " |";
-    }
-    out += "\n";
-  }
-  for (const auto& line : legend(table, "Bold")) out += "\n" + md_escaped(line) + "\n";
-  return out;
-}
-
-std::string csv_quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
-std::string as_csv(const ResultTable& table) {
-  std::string out = csv_quoted(table.corner) + ",label";
-  for (const auto& column : table.columns)
-    for (const auto* part : {"mean", "sd", "n"}) out += "," + csv_quoted(column.path.text + " " + part);
-  out += "\n";
-  for (const auto& row : table.rows) {
-    out += csv_quoted(row.name) + "," + csv_quoted(row.label);
-    for (const auto& cell : row.cells) {
-      out += "," + (cell.values.empty() ? "" : number_text(cell.mean));
-      out += "," + (cell.values.size() < 2 ? "" : number_text(cell.sd)) + "," + std::to_string(cell.values.size());
-    }
-    out += "\n";
-  }
-  return out;
-}
-
-Value number_or_text(double value) { return std::isfinite(value) ? Value(value) : Value(number_text(value)); }
-
-std::string as_json(const ResultTable& table) {
-  List columns, rows, notes;
-  for (const auto& column : table.columns) {
-    Table entry{{"path", column.path.text},
-                {"unit", column.what.unit},
-                {"tokenizer", column.what.tokenizer},
-                {"split", column.what.split},
-                {"version", column.what.version}};
-    if (column.higher) entry["better"] = *column.higher ? "higher" : "lower";
-    columns.emplace_back(std::move(entry));
-  }
-  for (const auto& row : table.rows) {
-    List cells;
-    for (const auto& cell : row.cells) {
-      List seeds, values, why;
-      for (const auto seed : cell.seeds) seeds.emplace_back(seed);
-      for (const double value : cell.values) values.push_back(number_or_text(value));
-      for (const auto index : cell.notes) why.emplace_back(table.notes[index]);
-      Table entry{{"seeds", std::move(seeds)},
-                  {"values", std::move(values)},
-                  {"best", cell.best},
-                  {"differs", cell.differs},
-                  {"notes", std::move(why)}};
-      if (!cell.values.empty()) entry["mean"] = number_or_text(cell.mean);
-      if (cell.values.size() > 1) entry["sd"] = number_or_text(cell.sd);
-      cells.emplace_back(std::move(entry));
-    }
-    rows.emplace_back(Table{{"name", row.name}, {"label", row.label}, {"cells", std::move(cells)}});
-  }
-  return to_json(Table{{"id", table.id},
-                       {"title", table.title},
-                       {"rows_are", table.corner},
-                       {"columns", std::move(columns)},
-                       {"rows", std::move(rows)}}) +
-         "\n";
-}
-
-std::string tex_escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    if (c == '\\')
-      out += "\\textbackslash{}";
-    else if (c == '~')
-      out += "\\textasciitilde{}";
-    else if (c == '^')
-      out += "\\textasciicircum{}";
-    else if (std::string_view("&%$#_{}").find(c) != std::string_view::npos)
-      out += std::string("\\") + c;
-    else
-      out += c;
-  }
-  for (const auto& [from, to] : {std::pair{"±", "$\\pm$"}, std::pair{"†", "$^\\dagger$"}, std::pair{"–", "--"}})
-    for (auto at = out.find(from); at != std::string::npos; at = out.find(from, at + std::string_view(to).size()))
-      out.replace(at, std::string_view(from).size(), to);
-  return out;
-}
-
-std::string as_latex(const ResultTable& table) {
-  std::string out = "% needs \\usepackage{booktabs}\n\\begin{tabular}{l" + std::string(table.columns.size(), 'r') +
-                    "}\n\\toprule\n";
-  out += tex_escaped(table.corner);
-  for (const auto& column : table.columns) out += " & " + tex_escaped(title_of(column));
-  out += " \\\\\n\\midrule\n";
-  for (const auto& row : table.rows) {
-    out += tex_escaped(row.label);
-    for (const auto& cell : row.cells) {
-      const auto text = tex_escaped(body(table, cell));
-      out += " & " + (cell.best ? "\\textbf{" + text + "}" : text) + tex_escaped(cell.differs ? "†" : "");
-      if (!cell.notes.empty()) out += "$^{" + std::string(tex_escaped(notes_of(cell))).substr(1) + "}$";
-    }
-    out += " \\\\\n";
-  }
-  out += "\\bottomrule\n\\end{tabular}\n";
-  for (const auto& line : legend(table, "Bold")) out += "\n" + tex_escaped(line) + "\n";
+  const auto title = detail::table_title(table);
+  std::string out = (title.empty() ? "" : printable(title) + "\n") + detail::text_grid(grid, heads);
+  for (const auto& line : detail::legend(table, "*")) out += line + "\n";
+  for (const auto& line : detail::note_lines(table)) out += line + "\n";
   return out;
 }
 
 }  // namespace
 
-std::string mean_text(double mean, double sd) {
+namespace detail {
+
+std::string column_title(const TableColumn& column) {
+  return (column.name.empty() ? column.path.text : column.name) +
+         (column.what.unit.empty() ? "" : " (" + column.what.unit + ")");
+}
+
+std::string table_title(const ResultTable& table) {
+  if (table.cell.empty() || table.title.empty()) return table.title.empty() ? table.cell : table.title;
+  return table.title + ": " + table.cell;
+}
+
+std::string cell_text(const ResultTable& table, const TableCell& cell) {
+  if (cell.values.empty()) return "–";
+  auto text = mean_text(cell.mean, cell.values.size() > 1 ? cell.sd : std::nan(""), table.digits);
+  if (table.n == 0 && !table.by_seed) text += " (n = " + std::to_string(cell.values.size()) + ")";
+  return text;
+}
+
+std::string note_marks(const TableCell& cell) {
+  std::string text;
+  for (const auto index : cell.notes) text += " " + note_mark(index);
+  return text;
+}
+
+std::vector<std::string> legend(const ResultTable& table, const std::string& best) {
+  std::vector<std::string> lines;
+  std::string first;
+  if (!table.by_seed && table.n > 1) first = "Mean ± standard deviation over " + std::to_string(table.n) + " seeds.";
+  if (!table.by_seed && table.n == 0 && !table.rows.empty()) first = "Mean ± standard deviation over n seeds.";
+  if (!table.by_seed && table.n == 1) first = "One seed.";
+  if (any_cell(table, [](const TableCell& cell) { return cell.best; }))
+    first += (first.empty() ? "" : " ") + best + ": best of the column.";
+  if (!first.empty()) lines.push_back(first);
+  if (!table.baseline.empty()) lines.push_back(test_line(table));
+  return lines;
+}
+
+std::vector<std::string> note_lines(const ResultTable& table) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < table.notes.size(); ++i)
+    lines.push_back(note_mark(i) + " " + printable(table.notes[i]) + ".");
+  return lines;
+}
+
+bool any_differs(const ResultTable& table) {
+  return any_cell(table, [](const TableCell& cell) { return cell.differs; });
+}
+
+std::string text_grid(const std::vector<std::vector<std::string>>& rows, std::size_t heads) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], terminal_width(row[i]));
+  }
+  std::size_t total = widths.empty() ? 0 : 2 * (widths.size() - 1);
+  for (const auto width : widths) total += width;
+  std::string rule, out;
+  for (std::size_t i = 0; i < total; ++i) rule += "─";
+  for (std::size_t line = 0; line < rows.size(); ++line) {
+    if (heads > 0 && line == heads) out += rule + "\n";
+    std::string text;
+    for (std::size_t i = 0; i < rows[line].size(); ++i)
+      text += (i > 0 ? "  " : "") + padded(rows[line][i], widths[i]);
+    out += trimmed(std::move(text));
+  }
+  return out;
+}
+
+}  // namespace detail
+
+std::string mean_text(double mean, double sd, int digits) {
   const bool spread = std::isfinite(sd);
   if (!std::isfinite(mean)) return number_text(mean);
   const double size = std::max(std::abs(mean), spread ? sd : 0);
@@ -284,10 +219,10 @@ std::string mean_text(double mean, double sd) {
   if (exponent < -4 || exponent > 6) {
     const double scale = std::pow(10.0, exponent);
     const auto power = "e" + std::to_string(exponent);
-    return spread ? "(" + printed(mean / scale, 3) + " ± " + printed(sd / scale, 3) + ")" + power
-                  : printed(mean / scale, 3) + power;
+    return spread ? "(" + printed(mean / scale, digits - 1) + " ± " + printed(sd / scale, digits - 1) + ")" + power
+                  : printed(mean / scale, digits - 1) + power;
   }
-  const int decimals = std::max(0, 3 - exponent);
+  const int decimals = std::max(0, digits - 1 - exponent);
   return printed(mean, decimals) + (spread ? " ± " + printed(sd, decimals) : "");
 }
 
@@ -315,10 +250,10 @@ const std::vector<std::string>& table_formats() {
 
 std::string render(const ResultTable& table, std::string_view format) {
   if (format == "text") return as_text(table);
-  if (format == "md") return as_md(table);
-  if (format == "csv") return as_csv(table);
-  if (format == "json") return as_json(table);
-  if (format == "latex") return as_latex(table);
+  if (format == "md") return detail::as_markdown(table);
+  if (format == "csv") return detail::as_csv(table);
+  if (format == "json") return detail::as_json(table);
+  if (format == "latex") return detail::as_latex(table);
   const auto near = nearest(format, table_formats());
   throw Error("there is no table format " + backquoted(format) +
                   (near ? "; did you mean " + backquoted(*near) + "?" : "; formats are " + listed(table_formats())),

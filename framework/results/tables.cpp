@@ -5,96 +5,28 @@
 #include <set>
 
 #include "base/text.h"
+#include "results/settings.h"
 #include "results/statistics.h"
+#include "results/table_axes.h"
+#include "results/table_filter.h"
+#include "results/table_text.h"
 
 namespace xp {
 namespace {
 
-// The members behind one row, and the stage where rows are stages.
-struct Group {
-  std::string name, label, stage;
-  std::vector<const StudyMember*> members;
-};
-
-std::vector<const StudyMember*> first_of_each_seed(const Study& study, std::string_view arm) {
-  std::vector<const StudyMember*> out;
-  for (const auto seed : study.seeds(arm)) out.push_back(study.find(arm, seed));
-  return out;
-}
-
-std::vector<Group> by_arm(const Study& study) {
-  std::vector<Group> out;
-  for (const auto& arm : study.arms) out.push_back({arm.name, arm.label, {}, first_of_each_seed(study, arm.name)});
-  return out;
-}
-
-std::vector<Group> by_seed(const Study& study) {
-  std::vector<Group> out;
-  for (const auto& arm : study.arms)
-    for (const auto* member : first_of_each_seed(study, arm.name)) {
-      const auto seed = ", seed " + std::to_string(member->seed);
-      out.push_back({arm.name + seed, arm.label + seed, {}, {member}});
-    }
-  return out;
-}
-
-std::string before(const Study& study, const std::string& label) {
-  return study.arms.size() > 1 ? label + ", " : std::string();
-}
-
-std::vector<Group> by_stage(const Study& study) {
-  std::vector<Group> out;
-  for (const auto& arm : study.arms) {
-    const auto members = first_of_each_seed(study, arm.name);
-    std::set<std::string> stages;
-    for (const auto* member : members)
-      for (const auto& stage : member->records ? member->records->nodes() : std::vector<std::string>())
-        stages.insert(stage);
-    for (const auto& stage : stages)
-      out.push_back({before(study, arm.name) + stage, before(study, arm.label) + stage, stage, members});
-  }
-  return out;
-}
-
-std::vector<Group> by_key(const Study& study, const std::string& key) {
-  std::vector<Group> out;
-  std::string why;
-  for (const auto& arm : study.arms)
-    for (const auto& member : study.members) {
-      if (member.arm != arm.name) continue;
-      const auto* value = setting_value(member, key, &why);
-      if (!value) continue;
-      const auto text = value->as<std::string>() ? *value->as<std::string>() : to_text(*value);
-      const auto name = before(study, arm.name) + text;
-      auto group = std::find_if(out.begin(), out.end(), [&](const Group& g) { return g.name == name; });
-      if (group == out.end()) group = out.insert(out.end(), {name, before(study, arm.label) + text, {}, {}});
-      const auto same = [&](const StudyMember* other) { return other->seed == member.seed; };
-      if (std::none_of(group->members.begin(), group->members.end(), same)) group->members.push_back(&member);
-    }
-  if (out.empty() && !study.members.empty())
-    throw Error("rows = " + backquoted(key) + ": " + why +
-                    "; rows are `arm`, `seed`, `stage` or a key such as "
-                    "`stage.pretrain.lr`",
-                Exit::usage);
-  return out;
-}
-
-std::vector<Group> groups_of(const std::string& rows, const Study& study) {
-  if (rows == "arm") return by_arm(study);
-  if (rows == "seed") return by_seed(study);
-  if (rows == "stage") return by_stage(study);
-  return by_key(study, rows);
-}
+using detail::MemberSet;
+using detail::TableFilter;
+using detail::TableGroup;
 
 // A path with `*` gives a column for each number that any run has.
-std::vector<MetricPath> columns_of(const TableSpec& spec, const Study& study) {
+std::vector<MetricPath> columns_of(const TableSpec& spec, bool by_stage, const Study& study) {
   Problems problems;
   std::vector<MetricPath> out;
   for (const auto& text : spec.columns) {
     const auto path = parse_metric_path(text, {}, problems);
     if (!path) continue;
-    const bool rows_are_stages = spec.rows == "stage" && path->parts.empty() && path->stage == "*";
-    if (!names_several(*path) || rows_are_stages) {
+    const bool of_stages = by_stage && path->parts.empty() && path->stage == "*";
+    if (!names_several(*path) || of_stages) {
       out.push_back(*path);
       continue;
     }
@@ -110,78 +42,126 @@ std::vector<MetricPath> columns_of(const TableSpec& spec, const Study& study) {
   return out;
 }
 
-std::optional<bool> direction(const MetricPath& path, const MetricSignature& what,
-                              const std::vector<ClaimSpec>& claims) {
-  for (const auto& claim : claims) {
-    Problems problems;
-    const auto other = parse_metric_path(claim.metric, {}, problems);
-    if (!other) continue;
-    const bool same = path.parts.empty() && other->parts.empty()
-                          ? path.name == other->name && path.stage == other->stage
-                          : path.text == other->text;
-    if (same) return claim.better == "higher";
-  }
-  for (const auto* unit : {"bits", "nats", "second", "flops", "perplexity"})
-    if (what.unit.starts_with(unit)) return false;
-  // An evaluator's share counts what is right; a stage's own share may be of anything.
-  const bool evaluated = path.name.find('.') != std::string::npos;
-  if (evaluated && (what.unit == "share" || what.unit == "correlation")) return true;
-  return {};
-}
-
 class Builder {
  public:
-  Builder(const TableSpec& spec, const Study& study, const std::vector<ClaimSpec>& claims) : claims_(claims) {
-    table_.id = spec.id, table_.title = spec.title, table_.corner = spec.rows, table_.by_seed = spec.rows == "seed";
-    groups_ = groups_of(spec.rows, study);
-    for (const auto& group : groups_) table_.rows.push_back({group.name, group.label, {}});
-    for (auto& path : columns_of(spec, study)) add_column(std::move(path));
-    if (spec.rows == "arm") mark_differences();
+  Builder(const TableSpec& spec, const Study& study, const std::vector<ClaimSpec>& claims, const TableView& view)
+      : claims_(claims), filter_(view.keep, view.drop) {
+    const std::string rows = view.listing ? "run" : spec.rows;
+    table_.id = spec.id, table_.title = spec.title, table_.corner = rows, table_.digits = view.digits;
+    table_.listing = view.listing, table_.by_seed = view.listing || rows == "seed" || view.cols == "seed";
+    groups_ = view.listing ? detail::listed_groups(study) : detail::row_groups(rows, view.cols, study);
+    filter_.apply(groups_, [](const TableGroup& group) { return std::vector{group.name, group.label}; });
+    for (const auto& group : groups_) table_.rows.push_back({group.name, group.label, {}, {}, nullptr});
+    if (view.listing) add_settings(view.all_settings);
+    add_columns(spec, study, view.cols);
+    filter_.finish();
+    for (auto& column : planned_) add_column(std::move(column));
+    if (view.only_changed) drop_equal_columns();
+    if (rows == "arm" || !view.baseline.empty()) mark_differences(view.baseline);
+    if (!view.sort_by.empty()) detail::sort_rows(table_, view.sort_by);
     count_seeds();
   }
 
   ResultTable take() { return std::move(table_); }
 
  private:
-  void add_column(MetricPath path) {
-    TableColumn column{std::move(path), {}, {}};
+  // A column before its cells are made: of a key's value those of the members in `of`.
+  struct Planned {
+    MetricPath path;
+    std::string name, label, stage;
+    std::optional<MemberSet> of = {};
+  };
+
+  void add_columns(const TableSpec& spec, const Study& study, const std::string& cols) {
+    auto paths = columns_of(spec, spec.rows == "stage" || cols == "stage", study);
+    if (cols.empty()) {
+      for (auto& path : paths) planned_.push_back({std::move(path), {}, {}, {}});
+      filter_.apply(planned_, [](const Planned& column) { return std::vector{column.path.text}; });
+      return;
+    }
+    if (paths.size() != 1)
+      throw Error("columns that are values of " + backquoted(cols) + " show one metric, but " +
+                      count(paths.size(), "metric") + " are named: " + listed(spec.columns),
+                  Exit::usage);
+    table_.cell = paths.front().text;
+    for (auto& group : detail::column_groups(cols, study))
+      planned_.push_back({paths.front(), group.name, group.label, group.stage,
+                          MemberSet(group.members.begin(), group.members.end())});
+    filter_.apply(planned_, [](const Planned& column) { return std::vector{column.name, column.label}; });
+  }
+
+  void add_settings(bool all) {
+    detail::SettingsReader reader;
+    std::vector<detail::FlatSettings> rows;
+    std::map<std::string, std::pair<std::string, std::size_t>> first;  ///< value, and how many rows have the key
+    std::set<std::string> differing;
+    for (const auto& group : groups_) {
+      rows.push_back(reader.all(*group.members.front()));
+      for (const auto& [key, text] : rows.back()) {
+        auto& [value, times] = first.try_emplace(key, text, 0).first->second;
+        if (value != text) differing.insert(key);
+        ++times;
+      }
+    }
+    for (const auto& [key, seen] : first)
+      if (all || differing.contains(key) || seen.second != rows.size()) table_.settings.push_back(key);
+    filter_.apply(table_.settings, [](const std::string& key) { return std::vector{key}; });
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      table_.rows[i].member = groups_[i].members.front();
+      for (const auto& key : table_.settings) {
+        const auto found = rows[i].find(key);
+        table_.rows[i].settings.push_back(found == rows[i].end() ? "" : found->second);
+      }
+    }
+  }
+
+  void add_column(Planned planned) {
+    TableColumn column{planned.path, planned.label, {}, {}};
+    std::vector<Runs> runs;
+    for (const auto& group : groups_)
+      runs.push_back({within(planned.path, group.stage.empty() ? planned.stage : group.stage),
+                      detail::one_for_each_seed(group, planned.of ? &*planned.of : nullptr)});
     std::string first;
     // The direction may come from the unit, which the first number tells; `.best` needs it before.
-    column.what = peek(column.path);
-    column.higher = direction(column.path, column.what, claims_);
+    column.what = peek(runs);
+    column.higher = detail::direction_of(column.path, column.what, claims_);
     for (std::size_t row = 0; row < groups_.size(); ++row)
-      table_.rows[row].cells.push_back(cell(column, groups_[row], first));
+      table_.rows[row].cells.push_back(cell(column, runs[row], first));
     mark_best(column);
     table_.columns.push_back(std::move(column));
   }
 
-  static MetricPath within(const MetricPath& path, const Group& group) {
+  // The runs behind a cell, and the path to their number.
+  struct Runs {
+    MetricPath path;
+    std::vector<const StudyMember*> members;
+  };
+
+  static MetricPath within(const MetricPath& path, const std::string& stage) {
     MetricPath out = path;
-    if (!group.stage.empty() && path.parts.empty() && path.stage == "*") out.stage = group.stage;
+    if (!stage.empty() && path.parts.empty() && path.stage == "*") out.stage = stage;
     return out;
   }
 
-  MetricSignature peek(const MetricPath& path) const {
-    for (const auto& group : groups_)
-      for (const auto* member : group.members) {
+  static MetricSignature peek(const std::vector<Runs>& all) {
+    for (const auto& runs : all)
+      for (const auto* member : runs.members) {
         if (!member->records) continue;
-        if (const auto value = evaluate(within(path, group), *member->records, nullptr, true)) return value->what;
+        if (const auto value = evaluate(runs.path, *member->records, nullptr, true)) return value->what;
       }
     return {};
   }
 
-  TableCell cell(const TableColumn& column, const Group& group, std::string& first) {
+  TableCell cell(const TableColumn& column, const Runs& runs, std::string& first) {
     TableCell out;
     std::string why;
-    std::size_t missing = 0;
-    for (const auto* member : group.members) {
+    for (const auto* member : runs.members) {
       std::string reason = "it was planned, but nothing was recorded yet";
-      const auto value = member->records
-                             ? evaluate(within(column.path, group), *member->records, &reason, column.higher)
-                             : std::nullopt;
+      const auto value =
+          member->records ? evaluate(runs.path, *member->records, &reason, column.higher) : std::nullopt;
       if (!value) {
         if (why.empty()) why = reason;
-        ++missing;
+        ++out.missing;
         continue;
       }
       const auto run = backquoted(member->arm) + " (seed " + std::to_string(member->seed) + ")";
@@ -190,10 +170,12 @@ class Builder {
       out.seeds.push_back(member->seed), out.values.push_back(value->value);
     }
     out.mean = mean_of(out.values), out.sd = sd_of(out.values);
-    if (missing > 0 || group.members.empty()) {
-      const auto all = group.members.size();
-      std::string text =
-          out.values.empty() || all == 1 ? "" : std::to_string(missing) + " of " + count(all, "seed") + " missing: ";
+    const auto all = runs.members.size();
+    if (all == 0) out.missing = 1;
+    if (out.missing > 0) {
+      const std::string text = out.values.empty() || all == 1
+                                   ? ""
+                                   : std::to_string(out.missing) + " of " + count(all, "seed") + " missing: ";
       out.notes.push_back(note(text + (why.empty() ? "no run of it" : why)));
     }
     if (std::any_of(out.values.begin(), out.values.end(), [](double v) { return !std::isfinite(v); }))
@@ -217,6 +199,21 @@ class Builder {
     return table_.notes.size() - 1;
   }
 
+  void drop_equal_columns() {
+    const auto same = [](const TableCell& a, const TableCell& b) {
+      return a.seeds == b.seeds && a.values == b.values;
+    };
+    for (std::size_t c = table_.columns.size(); c-- > 0;) {
+      const auto& rows = table_.rows;
+      const bool equal = std::all_of(rows.begin(), rows.end(),
+                                     [&](const TableRow& row) { return same(row.cells[c], rows.front().cells[c]); });
+      if (!equal || rows.size() < 2) continue;
+      const auto at = static_cast<std::ptrdiff_t>(c);
+      table_.columns.erase(table_.columns.begin() + at);
+      for (auto& row : table_.rows) row.cells.erase(row.cells.begin() + at);
+    }
+  }
+
   void mark_best(const TableColumn& column) {
     if (!column.higher || table_.rows.size() < 2) return;
     std::optional<double> best;
@@ -227,20 +224,27 @@ class Builder {
     for (auto& row : table_.rows) row.cells.back().best = best && row.cells.back().mean == *best;
   }
 
-  void mark_differences() {
-    for (std::size_t row = 1; row < table_.rows.size(); ++row)
+  // Against the first row unless another is asked for; without pairs there is nothing to test.
+  void mark_differences(const std::string& asked) {
+    if (table_.by_seed && !asked.empty())
+      throw Error("a row of one seed has no pairs to test; `--baseline` wants rows of several seeds", Exit::usage);
+    if (table_.rows.size() < 2 && asked.empty()) return;
+    const auto baseline = asked.empty() ? 0 : detail::row_named(table_, asked);
+    bool any = false;
+    std::set<std::size_t> pairs;
+    for (std::size_t row = 0; row < table_.rows.size(); ++row)
       for (std::size_t c = 0; c < table_.columns.size(); ++c) {
         auto& cell = table_.rows[row].cells[c];
-        const auto& first = table_.rows[0].cells[c];
-        if (cell.seeds != first.seeds || cell.values.empty()) continue;
-        std::vector<double> up, down;
-        for (std::size_t i = 0; i < cell.values.size(); ++i) {
-          up.push_back(cell.values[i] - first.values[i]);
-          down.push_back(-up.back());
-        }
-        const double p = 2 * std::min(sign_flip(up), sign_flip(down));
-        cell.differs = p <= 0.05;
+        const auto& other = table_.rows[baseline].cells[c];
+        if (row == baseline || cell.seeds != other.seeds || cell.values.empty()) continue;
+        std::vector<double> differences;
+        for (std::size_t i = 0; i < cell.values.size(); ++i) differences.push_back(cell.values[i] - other.values[i]);
+        cell.differs = sign_flip_two_sided(differences) <= kDiffers;
+        any |= cell.differs, pairs.insert(cell.values.size());
       }
+    if (!any && asked.empty()) return;
+    table_.baseline = table_.rows[baseline].label;
+    table_.pairs.assign(pairs.begin(), pairs.end());
   }
 
   void count_seeds() {
@@ -251,15 +255,47 @@ class Builder {
     table_.n = sizes.size() == 1 ? *sizes.begin() : 0;
   }
 
+  static constexpr double kDiffers = 0.05;
+
   const std::vector<ClaimSpec>& claims_;
-  std::vector<Group> groups_;
+  TableFilter filter_;
+  std::vector<TableGroup> groups_;
+  std::vector<Planned> planned_;
   ResultTable table_;
 };
 
 }  // namespace
 
-ResultTable build_table(const TableSpec& spec, const Study& study, const std::vector<ClaimSpec>& claims) {
-  return Builder(spec, study, claims).take();
+std::optional<bool> detail::direction_of(const MetricPath& path, const MetricSignature& what,
+                                         const std::vector<ClaimSpec>& claims) {
+  for (const auto& claim : claims) {
+    Problems problems;
+    const auto other = parse_metric_path(claim.metric, {}, problems);
+    if (!other) continue;
+    const bool same = path.parts.empty() && other->parts.empty()
+                          ? path.name == other->name && path.stage == other->stage
+                          : path.text == other->text;
+    if (same) return claim.better == "higher";
+  }
+  for (const auto* unit : {"bits", "nats", "second", "flops", "perplexity"})
+    if (what.unit.starts_with(unit)) return false;
+  // An evaluator's share counts what is right; a stage's own share may be of anything.
+  const bool evaluated = path.name.find('.') != std::string::npos;
+  if (evaluated && (what.unit == "share" || what.unit == "correlation")) return true;
+  return {};
+}
+
+ResultTable build_table(const TableSpec& spec, const Study& study, const std::vector<ClaimSpec>& claims,
+                        const TableView& view) {
+  return Builder(spec, study, claims, view).take();
+}
+
+std::size_t missing_cells(const ResultTable& table) {
+  std::size_t out = 0;
+  for (const auto& row : table.rows)
+    out += static_cast<std::size_t>(
+        std::count_if(row.cells.begin(), row.cells.end(), [](const TableCell& cell) { return cell.missing > 0; }));
+  return out;
 }
 
 }  // namespace xp

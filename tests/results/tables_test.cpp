@@ -85,12 +85,16 @@ TEST_CASE("Markdown, CSV and LaTeX to the letter") {
         "ofa,\"OFA, Rang 64 ü\",2.5,0.3535533905932738,2\n"
         "random,random | 50 % \\x,3.5,0,2\n");
   CHECK(render(table, "latex") ==
-        "% needs \\usepackage{booktabs}\n\\begin{tabular}{lr}\n\\toprule\n"
+        "% needs \\usepackage{booktabs}; each number is a macro that the text may use\n"
+        "\\newcommand{\\xpMainOfaScoreBits}{2.500 $\\pm$ 0.354}\n"
+        "\\newcommand{\\xpMainRandomScoreBits}{3.500 $\\pm$ 0.000}\n"
+        "\\begin{table}\n\\centering\n"
+        "\\caption{Mean $\\pm$ standard deviation over 2 seeds. Bold: best of the column.}\n"
+        "\\label{tab:main}\n\\begin{tabular}{lr}\n\\toprule\n"
         "arm & score.bits (bits/byte) \\\\\n\\midrule\n"
-        "OFA, Rang 64 ü & \\textbf{2.500 $\\pm$ 0.354} \\\\\n"
-        "random | 50 \\% \\textbackslash{}x & 3.500 $\\pm$ 0.000 \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\n"
-        "Mean $\\pm$ standard deviation over 2 seeds. Bold: best of the column.\n");
+        "OFA, Rang 64 ü & \\textbf{\\xpMainOfaScoreBits} \\\\\n"
+        "random | 50 \\% \\textbackslash{}x & \\xpMainRandomScoreBits \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n");
   CHECK_THROWS_AS(render(table, "html"), Error);
 }
 

@@ -106,7 +106,28 @@ Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue, boo
   return part.value();
 }
 
-std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names) {
+namespace {
+
+// Of a recipe, or the one run "20261125-215903-a1b2"; newest first.
+std::vector<std::filesystem::path> results_named(const std::filesystem::path& folder, const std::string& name) {
+  auto found = find_results(folder, name);
+  if (!found.empty()) return found;
+  for (auto& file : find_results(folder))
+    if (file.stem() == name) return {std::move(file)};
+  std::vector<std::string> known;
+  for (const auto& file : find_results(folder)) known.push_back(file.parent_path().filename().string());
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  throw Error("no result file, no run and no recipe with results is called " + backquoted(printable(name)) +
+                  (known.empty() ? "; there are no results in " + folder.string() + " yet, `xp run RECIPE` makes some"
+                                 : "; there is " + listed(known)),
+              Exit::data);
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names,
+                                                  bool every) {
   const auto folder = program.results_folder();
   const Cache cache(folder);
   std::vector<std::unique_ptr<Result>> out;
@@ -122,19 +143,10 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       out.push_back(read_result(name, &cache));
       continue;
     }
-    const auto of_recipe = find_results(folder, name);
-    if (of_recipe.empty()) {
-      std::vector<std::string> known;
-      for (const auto& file : find_results(folder)) known.push_back(file.parent_path().filename().string());
-      std::sort(known.begin(), known.end());
-      known.erase(std::unique(known.begin(), known.end()), known.end());
-      throw Error(
-          "no result file and no recipe with results is called " + backquoted(printable(name)) +
-              (known.empty() ? "; there are no results in " + folder.string() + " yet, `xp run RECIPE` makes some"
-                             : "; there is " + listed(known)),
-          Exit::data);
+    for (const auto& file : results_named(folder, name)) {
+      out.push_back(read_result(file, &cache));
+      if (!every) break;
     }
-    out.push_back(read_result(of_recipe.front(), &cache));
   }
   return out;
 }

@@ -61,6 +61,7 @@ void add_docs(CLI::App& app, Program& program);
 void add_new(CLI::App& app, Program& program);
 void add_schema(CLI::App& app, Program& program);
 void add_table(CLI::App& app, Program& program);
+void add_diff(CLI::App& app, Program& program);
 void add_plot(CLI::App& app, Program& program);
 void add_ls(CLI::App& app, Program& program);
 void add_repair(CLI::App& app, Program& program);
@@ -71,8 +72,10 @@ void add_data(CLI::App& app, Program& program);
 void add_cache(CLI::App& app, Program& program);
 void add_env(CLI::App& app, Program& program);
 
-/// Results that a verb reads: files named, or the newest of each recipe named, or the newest of all.
-std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names);
+/// Results that a verb reads: files or runs named, or the newest of each recipe named (all of them if `every`), or
+/// the newest of all.
+std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names,
+                                                  bool every = false);
 
 /// Text to stdout; throws Error if it cannot be written.
 void print(std::string_view text);

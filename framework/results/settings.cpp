@@ -1,0 +1,123 @@
+#include "results/settings.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace xp::detail {
+namespace {
+
+constexpr std::size_t kShownDigits = 12;
+
+const std::string* text_in(const Table& table, std::string_view key) {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : found->second.as<std::string>();
+}
+
+// References and files lie in stored plans as tables (schema/value.h).
+const Table* stored_reference(const Value& value) {
+  const auto* table = value.as<Table>();
+  return table && text_in(*table, "reference") && text_in(*table, "kind") ? table : nullptr;
+}
+
+bool stored_file(const Value& value) {
+  const auto* table = value.as<Table>();
+  return table && text_in(*table, "name") && text_in(*table, "sha256") &&
+         table->size() == (text_in(*table, "path") ? 3 : 2);
+}
+
+bool all_are(const List& list, bool (*kind)(const Value&)) { return std::all_of(list.begin(), list.end(), kind); }
+
+class Flattener {
+ public:
+  Flattener(NodeSettings& out, const SettingsThatCount& that_count) : out_(out), that_count_(that_count) {}
+
+  void table(const Table& table, const std::string& under, FlatSettings& into) {
+    for (const auto& [key, value] : table) one(value, under.empty() ? key : under + "." + key, into);
+  }
+
+ private:
+  void one(const Value& value, const std::string& key, FlatSettings& into) {
+    if (const auto* artifact = stored_reference(value)) {
+      into[key] = setting_text(value);
+      return reference(*artifact);
+    }
+    if (const auto* inner = value.as<Table>(); inner && !inner->empty() && !stored_file(value))
+      return table(*inner, key, into);
+    const auto* list = value.as<List>();
+    const bool tables = list && !list->empty() &&
+                        all_are(*list, [](const Value& v) { return v.as<Table>() != nullptr && !stored_file(v); });
+    if (!tables) {
+      into[key] = setting_text(value);
+      return;
+    }
+    for (std::size_t i = 0; i < list->size(); ++i) one((*list)[i], key + "[" + std::to_string(i) + "]", into);
+  }
+
+  void reference(const Table& reference) {
+    if (const auto* node = text_in(reference, "node")) out_.inputs.insert(*node);
+    const auto component = reference.find("component");
+    const auto* inner = component == reference.end() ? nullptr : component->second.as<Table>();
+    if (!inner) return;
+    const auto* text = text_in(reference, "reference");
+    table(that_count_ ? that_count_("dataset", *inner) : *inner,
+          "dataset." + text->substr(0, text->find_first_of(":#")), out_.data);
+  }
+
+  NodeSettings& out_;
+  const SettingsThatCount& that_count_;
+};
+
+}  // namespace
+
+std::string setting_text(const Value& value) {
+  if (const auto* text = value.as<std::string>()) return *text;
+  if (const auto* reference = stored_reference(value)) {
+    std::string out = *text_in(*reference, "reference");
+    const auto* split = text_in(*reference, "split");
+    if (split && out.find(':') == std::string::npos) out.insert(std::min(out.find('#'), out.size()), ":" + *split);
+    const auto* digest = text_in(*reference, "digest");
+    const bool outside = !text_in(*reference, "node") && !reference->contains("component");
+    return outside && digest ? out + " @" + digest->substr(0, kShownDigits) : out;
+  }
+  if (stored_file(value))
+    return *text_in(*value.as<Table>(), "name") + " @" +
+           text_in(*value.as<Table>(), "sha256")->substr(0, kShownDigits);
+  const auto* list = value.as<List>();
+  if (!list || list->empty() || !all_are(*list, [](const Value& v) { return stored_file(v); })) return to_text(value);
+  std::vector<std::string> files;
+  for (const auto& one : *list) files.push_back(setting_text(one));
+  return "[" + join(files, ", ") + "]";
+}
+
+NodeSettings flat_settings(const Table& settings, const SettingsThatCount& that_count) {
+  NodeSettings out;
+  Flattener(out, that_count).table(that_count ? that_count("stage", settings) : settings, {}, out.settings);
+  return out;
+}
+
+const NodeSettings* SettingsReader::node(const StudyMember& member, const std::string& stage) {
+  const auto digest = member.stages.find(stage);
+  if (digest == member.stages.end() || !member.nodes) return nullptr;
+  const auto stored = member.nodes->find(digest->second);
+  const auto* table = stored == member.nodes->end() ? nullptr : stored->second.as<Table>();
+  const auto* settings = table ? find(*table, "settings") : nullptr;
+  if (!settings || !settings->as<Table>()) return nullptr;
+  const auto [at, fresh] = known_.try_emplace({member.nodes.get(), digest->second});
+  if (!fresh) return &at->second;
+  at->second = flat_settings(*settings->as<Table>());
+  if (const auto* seed = find(*table, "seed")) at->second.settings.emplace("seed", setting_text(*seed));
+  return &at->second;
+}
+
+FlatSettings SettingsReader::all(const StudyMember& member) {
+  FlatSettings out;
+  for (const auto& [stage, digest] : member.stages)
+    if (const auto* of = node(member, stage)) {
+      for (const auto& [key, text] : of->settings) out.emplace("stage." + stage + "." + key, text);
+      out.insert(of->data.begin(), of->data.end());
+    }
+  return out;
+}
+
+}  // namespace xp::detail

@@ -1,0 +1,41 @@
+#pragma once
+// The resolved settings of members as flat lists, for listings and differences.
+#include <map>
+#include <set>
+#include <string>
+
+#include "results/difference.h"
+#include "results/study.h"
+
+namespace xp::detail {
+
+/// "stage.transfer.initializer.rank" -> "64".
+using FlatSettings = std::map<std::string, std::string>;
+
+struct NodeSettings {
+  FlatSettings settings;         ///< keys without the stage: "initializer.rank"
+  FlatSettings data;             ///< of the datasets that it reads, whatever for: "dataset.english.files"
+  std::set<std::string> inputs;  ///< stages whose artifacts it takes
+};
+
+/// A setting as people read it: texts without quotes, an artifact as the recipe wrote it, with 12 digits of the
+/// digest where it is content from outside.
+std::string setting_text(const Value& value);
+
+/// Settings of a stored stage; files stand as name and 12 digits of their sha256.
+/// With `that_count` only those that it gives back for a "stage" and each "dataset".
+NodeSettings flat_settings(const Table& settings, const SettingsThatCount& that_count = {});
+
+/// Settings of members; what members share is flattened once.
+class SettingsReader {
+ public:
+  /// Of one stage; null if the plan says nothing of it. Lives as long as the reader.
+  const NodeSettings* node(const StudyMember& member, const std::string& stage);
+  /// Of all stages and of what they read: "stage.transfer.initializer.rank", "dataset.english.files".
+  FlatSettings all(const StudyMember& member);
+
+ private:
+  std::map<std::pair<const Table*, std::string>, NodeSettings> known_;
+};
+
+}  // namespace xp::detail
