@@ -66,7 +66,6 @@ struct Plan {
   std::vector<Value> axes;  ///< [[sweep.axis]] of the members, for slopes
   Table sweep;              ///< resolved [sweep] without its axes; empty: none
   std::string plan_id;      ///< identity without binaries
-  std::string engine;       ///< sha256 of the engine that digests count on
 };
 
 /// What the caller lays over a recipe.

@@ -143,7 +143,6 @@ std::optional<Plan> resolve(const fs::path& file, const Catalogue& catalogue, co
   plan.axes = reports.axes, plan.sweep = reports.sweep;
   const auto last = ends_before_arms(outer, world, files);
   PlanBuilder builder(plan, catalogue, options.engine_hash);
-  plan.engine = options.engine_hash;
   for (const auto& graph : graphs) {
     const auto wanted = wanted_nodes(graph, reports, last);
     for (const auto seed : head.seeds) builder.add(graph, wanted, seed);

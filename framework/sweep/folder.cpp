@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kHeader = "sweep.json";
 constexpr std::int64_t kFormat = 1;
 
 List list_of(const std::vector<std::string>& texts) { return List(texts.begin(), texts.end()); }
@@ -65,13 +64,13 @@ void write_header(const fs::path& folder, const Header& header) {
                     {"retries", std::move(retries)},
                     {"goal", header.goal},
                     {"higher", header.higher}};
-  write_file(folder / kHeader, to_json(Value(table)) + "\n");
+  write_file(folder / kHeaderFile, to_json(Value(table)) + "\n");
 }
 
 Header read_header(const fs::path& folder) {
-  const auto file = folder / kHeader;
+  const auto file = folder / kHeaderFile;
   if (!fs::exists(file))
-    throw Error(backquoted(folder.string()) + " holds no sweep: it has no " + kHeader, Exit::data);
+    throw Error(backquoted(folder.string()) + " holds no sweep: it has no " + kHeaderFile, Exit::data);
   const auto table = detail::stored_object(read_file(file, 1 << 26), file.string());
   const detail::Stored stored(table, file.string());
   if (stored.integer("format") != kFormat)
@@ -104,7 +103,7 @@ Header read_header(const fs::path& folder) {
 std::vector<fs::path> find_sweeps(const fs::path& results, std::string_view recipe) {
   if (!recipe.empty() && !is_name(recipe)) return {};
   std::vector<fs::path> out;
-  for (const auto& file : glob(results, (recipe.empty() ? "*" : std::string(recipe)) + "/sweep-*/" + kHeader))
+  for (const auto& file : glob(results, (recipe.empty() ? "*" : std::string(recipe)) + "/sweep-*/" + kHeaderFile))
     out.push_back(file.parent_path());
   std::sort(out.begin(), out.end(), [](const fs::path& a, const fs::path& b) { return a.filename() > b.filename(); });
   return out;
@@ -116,14 +115,14 @@ Trials read_trials(const fs::path& folder, const Header& header) {
   return out;
 }
 
-std::vector<fs::path> chosen_results(const fs::path& folder) {
+std::vector<fs::path> chosen_results(const fs::path& folder, bool every) {
   const auto header = read_header(folder);
   const auto trials = read_trials(folder, header);
   std::vector<fs::path> out;
   std::set<std::string> arms;
   for (const auto& trial : trials.all()) {
     if (trial.phase != TrialState::Phase::done) continue;
-    if (header.goal.empty()) {
+    if (every || header.goal.empty()) {
       out.push_back(folder / trial.file);
     } else if (arms.insert(trial.arm).second) {
       const auto best = ranking(trials, trial.arm, header.higher);

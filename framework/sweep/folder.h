@@ -11,6 +11,9 @@
 
 namespace xp::sweep {
 
+/// The file that makes a folder one of a sweep.
+inline constexpr const char* kHeaderFile = "sweep.json";
+
 /// What a sweep was begun with.
 struct Header {
   std::string recipe;      ///< path of the file
@@ -38,8 +41,8 @@ XP_API std::vector<std::filesystem::path> find_sweeps(const std::filesystem::pat
 /// Trials of a sweep as its journal has them now. Throws Error (Exit::data).
 XP_API Trials read_trials(const std::filesystem::path& folder, const Header& header);
 
-/// Results of a sweep's trials for tables and claims: of each arm the best by goal, or all trials where there is no
-/// goal, in the order proposed.
-XP_API std::vector<std::filesystem::path> chosen_results(const std::filesystem::path& folder);
+/// Results of a sweep's trials for tables and claims: of each arm the best by goal; all that are done, in the order
+/// proposed, where there is no goal or `every` one is asked for.
+XP_API std::vector<std::filesystem::path> chosen_results(const std::filesystem::path& folder, bool every = false);
 
 }  // namespace xp::sweep

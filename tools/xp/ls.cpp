@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "program.h"
+#include "sweep/folder.h"
+#include "sweep/worker_file.h"
 
 namespace xp::program {
 namespace {
@@ -16,10 +18,45 @@ std::string status_of(const Result& result) {
   return result.alive() ? "running" : "dead";
 }
 
+// "sweep, running: 3 done, 1 running, with 2 workers".
+std::string sweep_status(const std::filesystem::path& folder, const sweep::Trials& trials) {
+  const auto workers = sweep::workers_in(folder / "workers");
+  const auto alive = std::count_if(workers.begin(), workers.end(), [](const auto& one) { return one.alive; });
+  std::string counts;
+  for (const auto phase :
+       {sweep::TrialState::Phase::done, sweep::TrialState::Phase::resting, sweep::TrialState::Phase::pruned,
+        sweep::TrialState::Phase::running, sweep::TrialState::Phase::open, sweep::TrialState::Phase::failed})
+    if (const auto n = trials.count(phase); n > 0)
+      counts += (counts.empty() ? "" : ", ") + std::to_string(n) + " " + std::string(sweep::phase_name(phase));
+  const bool open =
+      trials.count(sweep::TrialState::Phase::open) + trials.count(sweep::TrialState::Phase::running) > 0;
+  const std::string state = alive > 0 ? "running, " + count(static_cast<std::size_t>(alive), "worker")
+                            : open    ? "dead"
+                                      : "at rest";
+  return "sweep " + state + ": " + (counts.empty() ? "no trial yet" : counts);
+}
+
+void list_sweeps(const std::filesystem::path& results, const std::string& recipe, List& list, std::string& out) {
+  for (const auto& folder : sweep::find_sweeps(results, recipe)) {
+    std::string status, started;
+    try {
+      const auto header = sweep::read_header(folder);
+      started = header.started, status = sweep_status(folder, sweep::read_trials(folder, header));
+    } catch (const Error& error) {
+      status = std::string("unreadable: ") + error.what();
+    }
+    const auto name = folder.parent_path().filename().string(), run = folder.filename().string();
+    list.push_back(
+        Table{{"recipe", name}, {"run", run}, {"status", status}, {"started", started}, {"file", folder.string()}});
+    out += name + "  " + run + "  " + started + "  " + status + "\n";
+  }
+}
+
 }  // namespace
 
 void add_ls(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("ls", "Lists runs, newest first; a run whose process died is shown as dead.");
+  auto* verb = app.add_subcommand(
+      "ls", "Lists runs and sweeps, newest first; what no living process works at is shown as dead.");
   auto recipe = std::make_shared<std::string>();
   verb->add_option("recipe", *recipe, "Only runs of this recipe.");
   verb->callback([=, &program] {
@@ -43,6 +80,7 @@ void add_ls(CLI::App& app, Program& program) {
                            {"file", file.string()}});
       out += name + "  " + file.stem().string() + "  " + started + "  " + status + "\n";
     }
+    list_sweeps(folder, *recipe, list, out);
     if (list.empty() && !recipe->empty()) open_results(program, {*recipe});  // says what there is
     if (program.json) return print(to_json(Value(std::move(list))) + "\n");
     print(out.empty() ? "no runs in " + folder.string() + "\n" : out);

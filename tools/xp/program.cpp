@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "plugin/loader.h"
 #include "recipe/stored.h"
+#include "sweep/folder.h"
 
 namespace xp::program {
 
@@ -141,6 +142,16 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
     std::error_code none;
     if (std::filesystem::is_regular_file(name, none)) {
       out.push_back(read_result(name, &cache));
+      continue;
+    }
+    const bool is_sweep = std::filesystem::exists(std::filesystem::path(name) / sweep::kHeaderFile, none);
+    const auto sweeps = is_sweep || !find_results(folder, name).empty() ? std::vector<std::filesystem::path>()
+                                                                        : sweep::find_sweeps(folder, name);
+    if (is_sweep || !sweeps.empty()) {
+      const auto trials = is_sweep ? std::filesystem::path(name) : sweeps.front();
+      for (const auto& file : sweep::chosen_results(trials, every)) out.push_back(read_result(file, &cache));
+      if (out.empty())
+        throw Error("no trial of the sweep " + backquoted(trials.string()) + " is done yet", Exit::data);
       continue;
     }
     for (const auto& file : results_named(folder, name)) {

@@ -71,7 +71,7 @@ RecipeOptions recipe_of(const sweep::Header& header) {
 
 std::filesystem::path sweep_folder(const Program& program, const std::string& name) {
   std::error_code none;
-  if (std::filesystem::exists(std::filesystem::path(name) / "sweep.json", none)) return name;
+  if (std::filesystem::exists(std::filesystem::path(name) / sweep::kHeaderFile, none)) return name;
   const auto sweeps = sweep::find_sweeps(program.results_folder(), name);
   if (!sweeps.empty()) return sweeps.front();
   std::vector<std::string> known;

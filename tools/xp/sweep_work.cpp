@@ -73,7 +73,7 @@ class Worker {
 
   bool storage_is_there() const {
     std::error_code none;
-    return std::filesystem::exists(request_.folder / "sweep.json", none);
+    return std::filesystem::exists(request_.folder / sweep::kHeaderFile, none);
   }
 
   // Waits while the results folder is away, as network folders may be for a while.
