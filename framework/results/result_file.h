@@ -57,7 +57,7 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool w
 /// A curve of the record in `group`.
 Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::string& name);
 
-/// Attributes that may be longer than HDF5 lets an attribute be, and are datasets.
+/// Attributes that are whole texts, and stand as datasets where people look for them.
 bool is_long(std::string_view attribute);
 
 /// The first link of a member's path; arms may not hide the file's own groups.

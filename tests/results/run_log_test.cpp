@@ -24,8 +24,10 @@ Value two_arms() {
 }
 
 Attributes some_attributes() {
-  return {
-      {"command", "xp run trial.toml"}, {"recipe", "name = \"trial\"\n"}, {"libraries", std::string(200000, 'l')}};
+  return {{"command", "xp run trial.toml"},
+          {"recipe", "name = \"trial\"\n"},
+          {"recipe_files", "[{\"path\": \"trial.toml\"}]"},
+          {"libraries", std::string(200000, 'l')}};
 }
 
 // A run of two arms that share a stage, folded.
@@ -42,10 +44,12 @@ fs::path closed_run(const fs::path& results, const std::string& id = new_run_id(
   return run.close("done", cache);
 }
 
-// Records of a file come without their ledgers.
+StageRecord whole_record(const Cache& cache, const std::string& digest) { return cache.record(*cache.find(digest)); }
+
+// Records of a file come without what tables and claims do not look at.
 StageRecord without_ledgers(const Cache& cache, const std::string& digest) {
-  auto record = cache.record(*cache.find(digest));
-  record.ledgers.clear();
+  auto record = whole_record(cache, digest);
+  record.ledgers.clear(), record.batches.clear(), record.weights.clear();
   return record;
 }
 
@@ -89,6 +93,10 @@ TEST_CASE("a closed run reads back as it was written", "[run]") {
     CHECK(member->nodes() == std::vector<std::string>{"fit", "tuned[duplicates]"});
     CHECK(difference(with_points(*member, "fit"), without_ledgers(cache, kFit)) == "");
     CHECK(difference(with_points(*member, "tuned[duplicates]"), without_ledgers(cache, digest)) == "");
+    CHECK(difference(result->whole(arm, seed, "fit").value(), whole_record(cache, kFit)) == "");
+    CHECK(difference(result->whole(arm, seed, "tuned[duplicates]").value(), whole_record(cache, digest)) == "");
+    CHECK_FALSE(result->whole(arm, seed, "other"));
+    CHECK_FALSE(result->whole(arm, 7, "fit"));
     CHECK(member->record("other") == nullptr);
     CHECK(member->curve("other", "loss") == nullptr);
     CHECK(member->curve("fit", "other") == nullptr);

@@ -33,6 +33,10 @@ def main() -> None:
             items = f["ofa/0/tuned[duplicates]/items/pairs"]
             assert items["id"].asstr()[3] == "doc-3" and items["correct"][3] == 1
             assert f["ofa/0/tuned[duplicates]/ledger/mixing/way"].asstr()[0] == "copied"
+            prints = f["ofa/0/tuned[duplicates]/fingerprints"]
+            assert prints["batches/step"][:].tolist() == [1, 2, 4]
+            names = prints["weights/names"].asstr()[:]
+            assert [names[i] for i in prints["weights/tensor"][:2]] == ["embedding.token", "layer/0 %"]
             assert f["ofa/0/tuned[duplicates]/notes"].asstr()[:].tolist()[0] == "the first note"
             assert f["ofa/0/tuned[duplicates]/counters/steps"][()] == 30000
     print("read with h5py", h5py.__version__)
