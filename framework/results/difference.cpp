@@ -148,13 +148,10 @@ class Comparer {
 
   // Settings that change results; all of them if nobody can tell.
   NodeSettings counted(const StudyMember& member, const std::string& stage) {
-    const auto digest = member.stages.find(stage);
-    if (digest == member.stages.end() || !member.nodes) return {};
-    const auto [at, fresh] = counted_.try_emplace({member.nodes.get(), digest->second});
-    if (!fresh) return at->second;
-    const auto node = member.nodes->find(digest->second);
-    const auto* table = node == member.nodes->end() ? nullptr : node->second.as<Table>();
-    const auto* settings = table ? find(*table, "settings") : nullptr;
+    const auto* table = node_of(member, stage);
+    const auto [at, fresh] = counted_.try_emplace(table);
+    if (!fresh || !table) return at->second;
+    const auto* settings = find(*table, "settings");
     if (settings && settings->as<Table>()) {
       at->second = detail::flat_settings(*settings->as<Table>(), that_count_);
       if (find(*table, "seed")) at->second.settings.emplace("seed", "");
@@ -303,7 +300,7 @@ class Comparer {
   std::map<Found, PairSet> changes_;
   std::map<FoundStage, PairSet> stages_;
   detail::SettingsReader left_, right_;
-  std::map<std::pair<const Table*, std::string>, NodeSettings> counted_;
+  std::map<const Table*, NodeSettings> counted_;
   std::map<std::string, std::set<std::string>> needs_;  ///< inputs of the stages that differ
   std::vector<std::string> causes_;                     ///< what differs in program and plugins
 };

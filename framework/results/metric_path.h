@@ -56,6 +56,8 @@ class XP_API RecordSource {
   virtual const StageRecord* record(std::string_view node) const = 0;
   /// One curve of a node's record with its points; null if there is none.
   virtual const Curve* curve(std::string_view node, const std::string& name) const;
+  /// The last point of such a curve; nothing if it has none.
+  virtual std::optional<FinalValue> last(std::string_view node, const std::string& name) const;
 };
 
 /// The paths that a path with `*` stands for in these records, sorted; itself where it has none. A mean stays as it

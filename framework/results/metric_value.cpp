@@ -14,6 +14,12 @@ const Curve* RecordSource::curve(std::string_view node, const std::string& name)
   return found == of->curves.end() ? nullptr : &found->second;
 }
 
+std::optional<FinalValue> RecordSource::last(std::string_view node, const std::string& name) const {
+  const auto* of = curve(node, name);
+  if (!of || of->points.empty()) return {};
+  return FinalValue{of->points.back().value, of->what};
+}
+
 namespace {
 
 void say(std::string* why, std::string text) {
@@ -178,6 +184,8 @@ std::optional<MetricValue> single(const MetricPath& path, const RecordSource& re
     }
     return MetricValue{final->second.value, final->second.what, {path.text}};
   }
+  if (!whole_curve)
+    if (const auto last = records.last(path.stage, key)) return MetricValue{last->value, last->what, {path.text}};
   const auto* curve = records.curve(path.stage, key);
   const auto value = of_curve(*curve, path, higher, why);
   if (!value) return {};
@@ -269,6 +277,7 @@ std::vector<MetricPath> expand(const MetricPath& path, const RecordSource& recor
 std::optional<MetricValue> evaluate(const MetricPath& path, const RecordSource& records, std::string* why,
                                     std::optional<bool> higher) {
   if (!path.parts.empty()) return mean_of(path, records, why, higher);
+  if (!names_several(path)) return single(path, records, why, higher);
   const auto expanded = expand(path, records, why);
   if (expanded.empty()) return {};
   if (expanded.size() == 1) return single(expanded.front(), records, why, higher);

@@ -50,6 +50,21 @@ struct StageStatus {
   bool complete = false;       ///< its artifact was made: the record is whole
 };
 
+/// What studies need of a plan.
+struct RunOutline {
+  struct Arm {
+    std::string name, label;  ///< the label may be empty
+  };
+  struct Member {
+    std::string arm;
+    std::int64_t seed = 0;
+    std::map<std::string, std::string> stages;  ///< node name -> digest
+  };
+  std::string name, plan_id, host;
+  std::vector<Arm> arms;
+  std::vector<Member> members;
+};
+
 /// A result as read back, from an HDF5 file or an open journal.
 class XP_API Result {
  public:
@@ -59,6 +74,10 @@ class XP_API Result {
   virtual bool alive() const = 0;  ///< open, and its process lives
   virtual const Attributes& attributes() const = 0;
   virtual const Value& plan() const = 0;
+  /// Throws Error (Exit::data) if the plan is not what RunLog stores.
+  virtual RunOutline outline() const;
+  /// The plan's entry of one stage {name, type, settings, seed}; null if there is none.
+  virtual const Table* node(std::string_view digest) const;
   /// Records of one member; null if the result has no such member. Stages that were not finished count as absent,
   /// unless `partial`: then what they recorded so far is there too, for curves of a run that works or was killed.
   /// Lives as long as the result.

@@ -97,13 +97,10 @@ NodeSettings flat_settings(const Table& settings, const SettingsThatCount& that_
 }
 
 const NodeSettings* SettingsReader::node(const StudyMember& member, const std::string& stage) {
-  const auto digest = member.stages.find(stage);
-  if (digest == member.stages.end() || !member.nodes) return nullptr;
-  const auto stored = member.nodes->find(digest->second);
-  const auto* table = stored == member.nodes->end() ? nullptr : stored->second.as<Table>();
+  const auto* table = node_of(member, stage);
   const auto* settings = table ? find(*table, "settings") : nullptr;
   if (!settings || !settings->as<Table>()) return nullptr;
-  const auto [at, fresh] = known_.try_emplace({member.nodes.get(), digest->second});
+  const auto [at, fresh] = known_.try_emplace(table);
   if (!fresh) return &at->second;
   at->second = flat_settings(*settings->as<Table>());
   if (const auto* seed = find(*table, "seed")) at->second.settings.emplace("seed", setting_text(*seed));
@@ -114,7 +111,8 @@ FlatSettings SettingsReader::all(const StudyMember& member) {
   FlatSettings out;
   for (const auto& [stage, digest] : member.stages)
     if (const auto* of = node(member, stage)) {
-      for (const auto& [key, text] : of->settings) out.emplace("stage." + stage + "." + key, text);
+      for (const auto& [key, text] : of->settings)
+        if (key != "seed") out.emplace("stage." + stage + "." + key, text);
       out.insert(of->data.begin(), of->data.end());
     }
   return out;

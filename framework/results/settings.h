@@ -13,7 +13,7 @@ namespace xp::detail {
 using FlatSettings = std::map<std::string, std::string>;
 
 struct NodeSettings {
-  FlatSettings settings;         ///< keys without the stage: "initializer.rank"
+  FlatSettings settings;         ///< keys without the stage: "initializer.rank"; of one that draws "seed" too
   FlatSettings data;             ///< of the datasets that it reads, whatever for: "dataset.english.files"
   std::set<std::string> inputs;  ///< stages whose artifacts it takes
 };
@@ -31,11 +31,12 @@ class SettingsReader {
  public:
   /// Of one stage; null if the plan says nothing of it. Lives as long as the reader.
   const NodeSettings* node(const StudyMember& member, const std::string& stage);
-  /// Of all stages and of what they read: "stage.transfer.initializer.rank", "dataset.english.files".
+  /// Of all stages and of what they read: "stage.transfer.initializer.rank", "dataset.english.files"; without the
+  /// stages' seeds, which follow the member's.
   FlatSettings all(const StudyMember& member);
 
  private:
-  std::map<std::pair<const Table*, std::string>, NodeSettings> known_;
+  std::map<const Table*, NodeSettings> known_;  ///< by what the plan says of a stage
 };
 
 }  // namespace xp::detail

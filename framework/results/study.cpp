@@ -9,55 +9,69 @@
 namespace xp {
 namespace {
 
-[[noreturn]] void bad_plan(const Result& result, const std::string& what) {
-  throw Error(
-      result.path().string() + ": the stored plan " + what + "; the file was damaged or written by another version",
-      Exit::data);
-}
+// What a stored plan says in short.
+class PlanReader {
+ public:
+  explicit PlanReader(const Result& result) : result_(result) {}
 
-std::string text_at(const Table& table, std::string_view key) {
-  const auto found = table.find(key);
-  const auto* text = found == table.end() ? nullptr : found->second.as<std::string>();
-  return text ? *text : std::string();
-}
-
-const List& list_at(const Result& result, const Table& plan, std::string_view key) {
-  const auto found = plan.find(key);
-  const auto* list = found == plan.end() ? nullptr : found->second.as<List>();
-  if (!list) bad_plan(result, "has no list " + backquoted(key));
-  return *list;
-}
-
-void add_arms(const Result& result, const Table& plan, Study& study) {
-  for (const auto& one : list_at(result, plan, "arms")) {
-    const auto* arm = one.as<Table>();
-    const auto name = arm ? text_at(*arm, "name") : std::string();
-    if (!arm || (name.empty() && !arm->contains("name"))) bad_plan(result, "has an arm without a name");
-    if (study.arm(name)) continue;
-    const auto label = text_at(*arm, "label");
-    study.arms.push_back({name, label.empty() ? name : label});
+  RunOutline outline() const {
+    const auto* plan = result_.plan().as<Table>();
+    if (!plan) bad("is a " + std::string(type_name(result_.plan())) + ", not a table");
+    RunOutline out;
+    out.name = text_at(*plan, "name"), out.plan_id = text_at(*plan, "plan_id");
+    if (const auto host = result_.attributes().find("host"); host != result_.attributes().end())
+      out.host = host->second;
+    for (const auto& one : list_at(*plan, "arms")) {
+      const auto* arm = one.as<Table>();
+      const auto name = arm ? text_at(*arm, "name") : std::string();
+      if (!arm || (name.empty() && !arm->contains("name"))) bad("has an arm without a name");
+      out.arms.push_back({name, text_at(*arm, "label")});
+    }
+    for (const auto& one : list_at(*plan, "members")) out.members.push_back(member(one));
+    return out;
   }
-}
 
-void add_members(const Result& result, const Table& plan, Study& study) {
-  std::shared_ptr<const Table> nodes;
-  if (const auto found = plan.find("nodes"); found != plan.end() && found->second.as<Table>())
-    nodes = std::make_shared<const Table>(*found->second.as<Table>());
-  const auto host = result.attributes().find("host");
-  for (const auto& one : list_at(result, plan, "members")) {
-    const auto* entry = one.as<Table>();
+ private:
+  RunOutline::Member member(const Value& value) const {
+    const auto* entry = value.as<Table>();
     const auto seed = entry ? entry->find("seed") : Table::const_iterator{};
-    if (!entry || seed == entry->end() || !seed->second.as<std::int64_t>())
-      bad_plan(result, "has a member without a seed");
-    StudyMember member;
-    member.arm = text_at(*entry, "arm"), member.seed = *seed->second.as<std::int64_t>();
+    if (!entry || seed == entry->end() || !seed->second.as<std::int64_t>()) bad("has a member without a seed");
+    RunOutline::Member out{text_at(*entry, "arm"), *seed->second.as<std::int64_t>(), {}};
     if (const auto stages = entry->find("stages"); stages != entry->end() && stages->second.as<Table>())
       for (const auto& [node, digest] : *stages->second.as<Table>())
-        if (digest.as<std::string>()) member.stages[node] = *digest.as<std::string>();
+        if (digest.as<std::string>()) out.stages[node] = *digest.as<std::string>();
+    return out;
+  }
+
+  [[noreturn]] void bad(const std::string& what) const {
+    throw Error(result_.path().string() + ": the stored plan " + what +
+                    "; the file was damaged or written by another version",
+                Exit::data);
+  }
+
+  static std::string text_at(const Table& table, std::string_view key) {
+    const auto found = table.find(key);
+    const auto* text = found == table.end() ? nullptr : found->second.as<std::string>();
+    return text ? *text : std::string();
+  }
+
+  const List& list_at(const Table& plan, std::string_view key) const {
+    const auto found = plan.find(key);
+    const auto* list = found == plan.end() ? nullptr : found->second.as<List>();
+    if (!list) bad("has no list " + backquoted(key));
+    return *list;
+  }
+
+  const Result& result_;
+};
+
+void add_members(const Result& result, RunOutline outline, Study& study) {
+  for (auto& one : outline.members) {
+    StudyMember member;
+    member.arm = std::move(one.arm), member.seed = one.seed, member.stages = std::move(one.stages);
     member.records = result.member(member.arm, member.seed);
-    member.host = host == result.attributes().end() ? std::string() : host->second;
-    member.plan_id = text_at(plan, "plan_id"), member.file = result.path().string(), member.nodes = nodes;
-    member.recipe = text_at(plan, "name"), member.run = result.path().stem().string();
+    member.host = outline.host, member.plan_id = outline.plan_id, member.recipe = outline.name;
+    member.file = result.path().string(), member.run = result.path().stem().string(), member.result = &result;
     study.members.push_back(std::move(member));
   }
 }
@@ -90,16 +104,36 @@ const StudyArm* Study::arm(std::string_view name) const {
   return found == arms.end() ? nullptr : &*found;
 }
 
+RunOutline Result::outline() const { return PlanReader(*this).outline(); }
+
+const Table* Result::node(std::string_view digest) const {
+  const auto* whole = plan().as<Table>();
+  const auto nodes = whole ? whole->find("nodes") : Table::const_iterator{};
+  const auto* all = !whole || nodes == whole->end() ? nullptr : nodes->second.as<Table>();
+  const auto found = all ? all->find(digest) : Table::const_iterator{};
+  return !all || found == all->end() ? nullptr : found->second.as<Table>();
+}
+
 Study study_of(const std::vector<const Result*>& results) {
   Study study;
+  std::set<std::string> arms;
   for (const auto* result : results) {
-    const auto* plan = result->plan().as<Table>();
-    if (!plan) bad_plan(*result, "is a " + std::string(type_name(result->plan())) + ", not a table");
-    if (study.name.empty()) study.name = text_at(*plan, "name");
-    add_arms(*result, *plan, study);
-    add_members(*result, *plan, study);
+    auto outline = result->outline();
+    if (study.name.empty()) study.name = outline.name;
+    for (auto& arm : outline.arms)
+      if (arms.insert(arm.name).second)
+        study.arms.push_back({arm.name, arm.label.empty() ? arm.name : std::move(arm.label)});
+    add_members(*result, std::move(outline), study);
   }
   return study;
+}
+
+const Table* node_of(const StudyMember& member, std::string_view stage) {
+  const auto digest = member.stages.find(std::string(stage));
+  if (digest == member.stages.end()) return nullptr;
+  if (member.result) return member.result->node(digest->second);
+  const auto found = member.nodes ? member.nodes->find(digest->second) : Table::const_iterator{};
+  return !member.nodes || found == member.nodes->end() ? nullptr : found->second.as<Table>();
 }
 
 const Value* setting_value(const StudyMember& member, std::string_view key, std::string* why) {
@@ -109,11 +143,9 @@ const Value* setting_value(const StudyMember& member, std::string_view key, std:
   };
   const auto parts = split(key, '.');
   if (parts.size() < 3 || parts[0] != "stage") return say(backquoted(key) + " is not `stage.NAME.PARAMETER`");
-  const auto digest = member.stages.find(parts[1]);
-  if (digest == member.stages.end())
+  if (!member.stages.contains(parts[1]))
     return say("arm " + backquoted(member.arm) + " has no stage " + backquoted(parts[1]));
-  const auto node = member.nodes ? member.nodes->find(digest->second) : Table::const_iterator{};
-  const auto* table = member.nodes && node != member.nodes->end() ? node->second.as<Table>() : nullptr;
+  const auto* table = node_of(member, parts[1]);
   const auto* value = table ? find(*table, "settings." + join({parts.begin() + 2, parts.end()}, ".")) : nullptr;
   return value ? value : say("the stored plan says no " + backquoted(key));
 }

@@ -18,8 +18,12 @@ struct StudyMember {
   std::map<std::string, std::string> stages;  ///< node name -> digest
   std::string host, plan_id, file;
   std::string recipe, run;             ///< the recipe's name, and the run's
-  std::shared_ptr<const Table> nodes;  ///< the plan's "nodes" by digest; null if there are none
+  const Result* result = nullptr;      ///< that the member is of; null for one made by hand
+  std::shared_ptr<const Table> nodes;  ///< where there is no result: the plan's "nodes" by digest, or null
 };
+
+/// What the plan says of a member's stage {name, type, settings, seed}; null if nothing.
+XP_API const Table* node_of(const StudyMember& member, std::string_view stage);
 
 struct StudyArm {
   std::string name, label;  ///< the label is the name where the recipe gives none

@@ -18,6 +18,7 @@ struct PlannedStage {
   Table settings;
   double accuracy = 0;       ///< 0: it records none
   std::string library = {};  ///< what the digest counts beside the settings
+  std::int64_t draws = -1;   ///< seed of a stage that draws
 };
 
 Value of_node(const std::string& name) {
@@ -48,10 +49,13 @@ class Written {
     for (const auto& stage : stages) {
       Table settings = stage.settings;
       settings.erase("threads");  // what components declare as .no_result()
-      all += to_text(Value(settings)) + stage.library + "/" + std::to_string(seed);
+      all +=
+          to_text(Value(settings)) + stage.library + "/" + std::to_string(seed) + "/" + std::to_string(stage.draws);
       const auto digest = digest_of(all);
       digests[stage.name] = digest;
-      nodes_[digest] = Table{{"name", stage.name}, {"type", "made_up"}, {"settings", Value(stage.settings)}};
+      Table node{{"name", stage.name}, {"type", "made_up"}, {"settings", Value(stage.settings)}};
+      if (stage.draws >= 0) node["seed"] = stage.draws;
+      nodes_[digest] = std::move(node);
       record(digest, stage.accuracy);
       digests_.push_back(digest);
     }
@@ -215,6 +219,21 @@ TEST_CASE("one seed of several is named; data and libraries are causes") {
   REQUIRE(found.stages.size() == 2);
   CHECK(found.stages[0].own == std::vector<std::string>{"plugin ofa", "precision"});
   CHECK(to_text(found).find("same recipe and data, other binaries") != std::string::npos);
+}
+
+TEST_CASE("a stage's own seed is a setting") {
+  const Scratch scratch;
+  Written first(scratch), second(scratch, "changed");
+  auto stages = chain(0.1, 0.5);
+  stages[1].draws = 0;
+  const auto a = first.member("ofa", 0, stages).result();
+  stages[1].draws = 7;
+  const auto b = second.member("ofa", 0, stages).result();
+  const auto found = between(*a, *b);
+  REQUIRE(change(found.can, "stage.pretrain.seed"));
+  CHECK(change(found.can, "stage.pretrain.seed")->after == "7");
+  REQUIRE(found.stages.size() == 2);
+  CHECK(found.stages[0].own == std::vector<std::string>{"seed"});
 }
 
 TEST_CASE("without manifests every setting counts; a path of a file never does") {

@@ -43,8 +43,8 @@ std::string message(const TableSpec& spec, const Study& study, const TableView& 
 
 // Settings of a member's stage `score`.
 void give(StudyMember& member, Table settings) {
-  member.nodes =
-      std::make_shared<Table>(Table{{member.stages.at("score"), Table{{"settings", Value(std::move(settings))}}}});
+  const Table node{{"settings", Value(std::move(settings))}, {"seed", member.seed}};
+  member.nodes = std::make_shared<Table>(Table{{member.stages.at("score"), node}});
 }
 
 // Two arms, three learning rates, two seeds each, of one recipe run twice.
@@ -127,6 +127,15 @@ TEST_CASE("arms of two recipes stay apart unless an axis tells them") {
   const auto rows = build_table(shape({kMetric}, "recipe"), hand.study);
   CHECK(names(rows) == std::vector<std::string>{"old", "new"});
   CHECK(rows.rows[0].cells[0].values == std::vector<double>{1, 1});
+}
+
+TEST_CASE("of two runs with the same arm and seed the first, which is the newest, counts") {
+  HandStudy hand;
+  for (const double value : {0.75, 0.25})
+    hand.run("ofa", 0, number_text(value)).stages["score"].finals["task.accuracy"] = {value, HandStudy::share()};
+  CHECK(build_table(shape({kMetric}), hand.study).rows[0].cells[0].values == std::vector<double>{0.75});
+  CHECK(build_table(shape({kMetric}), hand.study, {}, {.cols = "seed"}).rows[0].cells[0].mean == 0.75);
+  CHECK(build_table(shape({kMetric}), hand.study, {}, {.listing = true}).rows.size() == 2);
 }
 
 TEST_CASE("a listing has a row for each run and the settings that differ") {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "plugin/loader.h"
 #include "recipe/stored.h"
+#include "results/result_index.h"
 #include "sweep/folder.h"
 
 namespace xp::program {
@@ -125,10 +126,19 @@ std::vector<std::filesystem::path> results_named(const std::filesystem::path& fo
               Exit::data);
 }
 
+// The folder of a sweep, or the newest sweep of a recipe that has no other results.
+std::optional<std::filesystem::path> sweep_named(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code none;
+  if (std::filesystem::exists(std::filesystem::path(name) / sweep::kHeaderFile, none)) return name;
+  if (!find_results(folder, name).empty()) return std::nullopt;
+  const auto sweeps = sweep::find_sweeps(folder, name);
+  return sweeps.empty() ? std::nullopt : std::optional(sweeps.front());
+}
+
 }  // namespace
 
 std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names,
-                                                  bool every) {
+                                                  WhichRuns which) {
   const auto folder = program.results_folder();
   const Cache cache(folder);
   std::vector<std::unique_ptr<Result>> out;
@@ -136,7 +146,8 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
   if (wanted.empty()) {
     const auto all = find_results(folder);
     if (all.empty()) throw Error("no results in " + folder.string() + "; `xp run RECIPE` makes some", Exit::data);
-    wanted.push_back(all.front().string());
+    const auto& newest = all.front();
+    wanted.push_back(which == WhichRuns::newest ? newest.string() : newest.parent_path().filename().string());
   }
   for (const auto& name : wanted) {
     std::error_code none;
@@ -144,19 +155,21 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       out.push_back(read_result(name, &cache));
       continue;
     }
-    const bool is_sweep = std::filesystem::exists(std::filesystem::path(name) / sweep::kHeaderFile, none);
-    const auto sweeps = is_sweep || !find_results(folder, name).empty() ? std::vector<std::filesystem::path>()
-                                                                        : sweep::find_sweeps(folder, name);
-    if (is_sweep || !sweeps.empty()) {
-      const auto trials = is_sweep ? std::filesystem::path(name) : sweeps.front();
-      for (const auto& file : sweep::chosen_results(trials, every)) out.push_back(read_result(file, &cache));
+    if (const auto trials = sweep_named(folder, name)) {
+      for (const auto& file : sweep::chosen_results(*trials, which != WhichRuns::newest))
+        out.push_back(read_result(file, &cache));
       if (out.empty())
-        throw Error("no trial of the sweep " + backquoted(trials.string()) + " is done yet", Exit::data);
+        throw Error("no trial of the sweep " + backquoted(trials->string()) + " is done yet", Exit::data);
       continue;
+    }
+    if (which == WhichRuns::all_for_tables) {
+      auto runs = read_results(folder, name, cache);
+      for (auto& one : runs) out.push_back(std::move(one));
+      if (!runs.empty()) continue;
     }
     for (const auto& file : results_named(folder, name)) {
       out.push_back(read_result(file, &cache));
-      if (!every) break;
+      if (which == WhichRuns::newest) break;
     }
   }
   return out;

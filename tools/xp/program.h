@@ -72,10 +72,12 @@ void add_data(CLI::App& app, Program& program);
 void add_cache(CLI::App& app, Program& program);
 void add_env(CLI::App& app, Program& program);
 
-/// Results that a verb reads: files or runs named, or the newest of each recipe named (all of them if `every`), or
-/// the newest of all.
+/// Which runs of a recipe a verb reads; `all_for_tables`: through the recipe's index (results/result_index.h).
+enum class WhichRuns { newest, all, all_for_tables };
+
+/// Results that a verb reads: files or runs named, or runs of each recipe named, or of the recipe that ran last.
 std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names,
-                                                  bool every = false);
+                                                  WhichRuns which = WhichRuns::newest);
 
 /// Text to stdout; throws Error if it cannot be written.
 void print(std::string_view text);

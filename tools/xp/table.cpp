@@ -68,7 +68,11 @@ std::vector<TableSpec> wanted_tables(const TableOptions& options, const Value& p
 }
 
 void show_tables(Program& program, const TableOptions& options) {
-  const auto results = open_results(program, options.results, options.every);
+  // Claims may be about items, which an index does not have.
+  const auto results = open_results(program, options.results,
+                                    !options.every   ? WhichRuns::newest
+                                    : options.claims ? WhichRuns::all
+                                                     : WhichRuns::all_for_tables);
   const auto study = study_of(pointers(results));
   const auto claims = claims_from(results.front()->plan());
   const auto format = format_of(program, options);
