@@ -55,9 +55,10 @@ def main():
             if (kind, f"my_{kind}") not in found:
                 sys.exit(f"xp plugins does not list {kind} my_{kind}")
             run(args.program, "check", f"my_{kind}.toml", *plugins, cwd=folder)
-            run(args.program, "run", f"my_{kind}.toml", *plugins, cwd=folder)
-            if not list((folder / "results" / f"my_{kind}").glob("*.h5")):
-                sys.exit(f"the run of my_{kind}.toml left no result file")
+            verb = "sweep" if "\n[sweep]\n" in (folder / f"my_{kind}.toml").read_text() else "run"
+            run(args.program, verb, f"my_{kind}.toml", *plugins, cwd=folder)
+            if not list((folder / "results" / f"my_{kind}").rglob("*.h5")):
+                sys.exit(f"xp {verb} my_{kind}.toml left no result file")
     print(f"{len(kinds)} kinds made, built, tested and run outside the tree: {' '.join(kinds)}")
 
 

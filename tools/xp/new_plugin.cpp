@@ -46,10 +46,10 @@ std::string interface_of(std::string_view kind) {
               Exit::usage);
 }
 
-/// plugins/<folder>: the interface's plural; both interfaces for data share one.
+/// plugins/<folder>: the interface's plural; both interfaces for data share one, searches and pruners too.
 std::string folder_of(const std::string& interface) {
   if (interface == "data_source" || interface == "dataset") return "datasets";
-  if (interface == "search") return interface;
+  if (interface == "search" || interface == "pruner") return "search";
   if (interface.ends_with('y')) return interface.substr(0, interface.size() - 1) + "ies";
   return interface + "s";
 }
@@ -109,18 +109,20 @@ std::vector<File> files_for(const std::string& interface, const std::string& nam
                             bool in_tree) {
   const auto place = in_tree ? folder / "plugins" / folder_of(interface) : folder;
   const std::string recipe = (in_tree ? "recipes/" : "") + name + ".toml";
+  const auto made = text_of(interface + ".toml");
+  const std::string verb = made.find("\n[sweep]\n") == std::string_view::npos ? "run" : "sweep";
   Texts values = {{"name", name},
                   {"Class", class_name(name)},
                   {"interface", interface},
                   {"text", in_tree ? "datasets/udhr/en.txt.zst" : "sample.txt"},
-                  {"run", "xp run " + recipe + (in_tree ? "" : " --plugin-path build/plugins")}};
+                  {"run", "xp " + verb + " " + recipe + (in_tree ? "" : " --plugin-path build/plugins")}};
   auto source = filled(text_of(interface + ".cpp"), values);
   constexpr std::string_view kTorch = "//! TORCH\n";
   const bool torch = source.starts_with(kTorch);
   if (torch) source.erase(0, kTorch.size());
   std::vector<File> files = {{place / (name + ".cpp"), std::move(source)},
                              {place / (name + "_test.cpp"), filled(text_of(interface + "_test.cpp"), values)}};
-  auto use = filled(filled(text_of(interface + ".toml"), {{"model", std::string(text_of("learn.toml"))}}), values);
+  auto use = filled(filled(made, {{"model", std::string(text_of("learn.toml"))}}), values);
   files.push_back({folder / recipe, filled(text_of("pipeline.toml"), values) + use});
   if (!in_tree)
     for (const auto& [file, text] :

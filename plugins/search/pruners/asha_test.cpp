@@ -43,10 +43,10 @@ TEST_CASE("asha: the highest rung comes first") {
 
 TEST_CASE("asha: equal values go by the trial's number, and no number is worst") {
   const auto asha = pruner("asha", {{"keep", 0.5}});
-  asha->tell(3, 0, 1.0);
-  asha->tell(2, 0, 1.0);
   asha->tell(1, 0, std::numeric_limits<double>::quiet_NaN());
   asha->tell(0, 0, std::numeric_limits<double>::quiet_NaN());
+  asha->tell(3, 0, 1.0);
+  asha->tell(2, 0, 1.0);
   CHECK(promoted(*asha) == Trials{2, 3});
 }
 

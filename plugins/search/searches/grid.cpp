@@ -17,7 +17,8 @@ class Grid final : public Search {
       f.add(&Params::steps, "steps",
             "Points of a range, both ends included, evenly spaced (their logarithms where it is logarithmic); 0: "
             "ranges are refused.")
-          .min(0);
+          .min(0)
+          .max(1000);
     }
   };
   explicit Grid(Params params) : p_(params) {

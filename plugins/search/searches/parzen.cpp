@@ -8,12 +8,6 @@
 namespace xp::searches {
 namespace {
 
-/// The share of a normal distribution that lies within [0, 1].
-double inside(double centre, double width) {
-  const double scale = 1 / (width * std::numbers::sqrt2);
-  return 0.5 * (std::erf((1 - centre) * scale) + std::erf(centre * scale));
-}
-
 /// The larger distance of each to its neighbours: the ends of the range where there is one alone.
 std::vector<double> widths_of(const std::vector<double>& seen, double narrowest) {
   if (seen.size() == 1) return {std::max({seen[0], 1 - seen[0], narrowest})};
@@ -30,6 +24,12 @@ std::vector<double> widths_of(const std::vector<double>& seen, double narrowest)
 
 }  // namespace
 
+Parzen::Normal::Normal(double at, double wide) : centre(at), width(wide) {
+  const double scale = 1 / (width * std::numbers::sqrt2);
+  const double inside = 0.5 * (std::erf((1 - centre) * scale) + std::erf(centre * scale));
+  height = 1 / (width * inside * std::sqrt(2 * std::numbers::pi));
+}
+
 Parzen::Parzen(const std::vector<Point>& seen, const std::vector<std::size_t>& rows)
     : rows_(rows), kernels_(seen.size() + 1) {
   const double narrowest = 1 / std::min(100.0, 1.0 + static_cast<double>(kernels_));
@@ -43,7 +43,7 @@ Parzen::Parzen(const std::vector<Point>& seen, const std::vector<std::size_t>& r
     const auto widths = widths_of(places, narrowest);
     for (std::size_t i = 0; i < asked.size(); ++i) {
       row_[d][asked[i]] = places[i];
-      normal_[d][asked[i]] = {places[i], widths[i]};
+      normal_[d][asked[i]] = Normal(places[i], widths[i]);
     }
   }
 }
@@ -60,8 +60,7 @@ double Parzen::density(std::size_t kernel, std::size_t dimension, double at) con
   if (rows_[dimension] > 0) return share(row_[dimension][kernel], dimension, at);
   const auto& normal = normal_[dimension][kernel];
   const double z = (at - normal.centre) / normal.width;
-  return std::exp(-0.5 * z * z) /
-         (normal.width * inside(normal.centre, normal.width) * std::sqrt(2 * std::numbers::pi));
+  return normal.height * std::exp(-0.5 * z * z);
 }
 
 Point Parzen::draw(RandomStream& random) const {

@@ -23,7 +23,8 @@ class Parzen {
 
  private:
   struct Normal {
-    double centre = 0.5, width = 1;
+    explicit Normal(double at = 0.5, double wide = 1);
+    double centre, width, height;  ///< of the density at the centre
   };
   double density(std::size_t kernel, std::size_t dimension, double at) const;
   double share(double seen, std::size_t dimension, double row) const;

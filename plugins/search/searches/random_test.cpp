@@ -56,6 +56,8 @@ TEST_CASE("random: another axis moves no value, and axes of one zip share their 
     CHECK(alone[i].values.at("a") == beside[i].values.at("a"));
     CHECK(beside[i].values.at("y") == beside[i].values.at("z"));
   }
+  const auto pair = trials(swept(*study(random(1), {range("a", 0, 1), range("b", 0, 1)}), bowl));
+  CHECK(pair[0].values.at("a") != pair[0].values.at("b"));
 }
 
 TEST_CASE("random: an arm without axes is tried once") { CHECK(proposals(*study(random(9), {})).size() == 1); }

@@ -41,8 +41,7 @@ class Tpe final : public Search {
       const auto random = attempt == 0 ? random_ : random_.child("again " + std::to_string(attempt));
       next.point = told_ < p_.startup ? random_point(axes_, random, number) : likely_point(random, number);
       next.values = axes_.values(next.point);
-      if (std::none_of(trials_.begin(), trials_.end(), [&](const Known& one) { return one.values == next.values; }))
-        break;
+      if (is_new(next.values)) break;
     }
     trials_.push_back(next);
     return Trial{number, std::move(next.values)};
@@ -67,6 +66,10 @@ class Tpe final : public Search {
     Values values;
     std::optional<TrialResult> result;
   };
+
+  bool is_new(const Values& values) const {
+    return std::none_of(trials_.begin(), trials_.end(), [&](const Known& one) { return one.values == values; });
+  }
 
   /// The best of the trials that were told, by number where goals are equal.
   std::vector<bool> good() const {
@@ -93,11 +96,15 @@ class Tpe final : public Search {
     auto stream = random.stream(number);
     Point best;
     double most = 0;
+    bool new_found = false;
     for (std::int64_t i = 0; i < p_.candidates; ++i) {
       auto candidate = good_ones.draw(stream);
-      const auto asked = asked_part(candidate, axes_.values(candidate));
+      const auto values = axes_.values(candidate);
+      const auto asked = asked_part(candidate, values);
       const double gain = good_ones.log_density(asked) - others.log_density(asked);
-      if (i == 0 || gain > most) best = std::move(candidate), most = gain;
+      const bool is_new_one = is_new(values);
+      if (i == 0 || is_new_one > new_found || (is_new_one == new_found && gain > most))
+        best = std::move(candidate), most = gain, new_found = is_new_one;
     }
     return best;
   }

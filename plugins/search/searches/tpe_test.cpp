@@ -70,10 +70,15 @@ TEST_CASE("tpe: failed trials are bad ones") {
 
 TEST_CASE("tpe: trials that are not told yet are not proposed again, and push others away") {
   const auto rows = listed("a", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-  const auto search = study(tpe(12, {{"startup", 1}}), {rows});
-  search->tell({search->propose()->number, 0.0, true, 1});
-  std::set<std::string> seen;
-  for (int i = 1; i < 6; ++i) CHECK(seen.insert(text(*search->propose())).second);
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const auto search = study(tpe(12, {{"startup", 1}}), {rows}, seed);
+    std::set<std::string> seen;
+    for (int i = 0; i < 8; ++i) {
+      const auto trial = search->propose();
+      CHECK(seen.insert(text(*trial)).second);
+      if (i == 0) search->tell({trial->number, 0.0, true, 1});
+    }
+  }
 
   // With eight on their way at a time, none lies on another.
   const auto spread = study(tpe(60, {{"startup", 10}}), {range("a", 0, 1)});
