@@ -61,7 +61,7 @@ int main(int count, char** arguments) try {
     Cache cache(results);
     char run[32];
     std::snprintf(run, sizeof run, "20260101-%06d-aaaa", i);
-    const double lr = 1e-4 * (1 + i % 10);
+    const double lr = (1 + i % 10) / 10000.0;
     const std::int64_t rank = std::int64_t{8} << (i / 10 % 10), seed = i / 100;
     std::vector<double> finals;
     for (std::size_t k = 0; k < kMetrics.size(); ++k) finals.push_back(share(draw));

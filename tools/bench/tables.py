@@ -38,7 +38,8 @@ PIVOT = """
 import sys
 import pandas
 table = pandas.read_csv(sys.argv[1])
-print(table.pivot_table(index="lr", columns="rank", values="retrieval.top10", aggfunc="mean").to_json(orient="split"))
+print(table.pivot_table(index="lr", columns="rank", values="retrieval.top10", aggfunc="mean")
+      .to_json(orient="split", double_precision=15))
 """
 
 
@@ -56,7 +57,8 @@ def equal(xp, python, table):
         for cell, value in zip(row["cells"], values, strict=True):
             if abs(cell["mean"] - value) > 1e-9:
                 return False
-    return [float(row["name"]) for row in mine["rows"]] == theirs["index"]
+    rates = [float(row["name"]) for row in mine["rows"]]
+    return all(abs(one - other) < 1e-12 for one, other in zip(rates, theirs["index"], strict=True))
 
 
 def measure(args, runs, folder):
