@@ -2,6 +2,8 @@
 // The bytes of an index of runs: texts once each, runs by their file's name, size and time.
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,13 +24,28 @@ struct IndexedStage {
   std::map<std::string, FinalValue> last;  ///< of each curve that has points
 };
 
+/// What a plan says of a stage; runs whose plans say the same share it.
+class IndexedNode {
+ public:
+  explicit IndexedNode(std::string json) : json_(std::move(json)) {}
+  const std::string& json() const { return json_; }
+  const Table* table() const {
+    if (!parsed_) parsed_ = value_from_json(json_);
+    return parsed_->as<Table>();
+  }
+
+ private:
+  std::string json_;
+  mutable std::optional<Value> parsed_;
+};
+
 /// What tables need of a run.
 struct IndexedRun {
   std::string file;                     ///< its name in the folder
   std::int64_t bytes = 0, changed = 0;  ///< `changed` in nanoseconds since 1970
   RunOutline outline;
-  std::map<std::string, IndexedStage, std::less<>> stages;  ///< by digest
-  std::map<std::string, std::string, std::less<>> nodes;    ///< digest -> JSON of the plan's node
+  std::map<std::string, IndexedStage, std::less<>> stages;                       ///< by digest
+  std::map<std::string, std::shared_ptr<const IndexedNode>, std::less<>> nodes;  ///< by digest
 };
 
 constexpr std::string_view kIndexHead = "xp index of runs, format 1\n";
@@ -68,6 +85,12 @@ class IndexUnpacker {
     if (at >= texts_.size()) throw Error("the index names a text that it does not hold", Exit::data);
     return texts_[at];
   }
+  std::shared_ptr<const IndexedNode> node() {
+    const auto& json = text();
+    auto& known = nodes_[&json];
+    if (!known) known = std::make_shared<const IndexedNode>(json);
+    return known;
+  }
   std::size_t size() { return from_.u32(); }
   std::int64_t integer() { return from_.i64(); }
   double real() { return from_.real(); }
@@ -76,6 +99,7 @@ class IndexUnpacker {
  private:
   Unpacker from_;
   std::vector<std::string> texts_;
+  std::unordered_map<const std::string*, std::shared_ptr<const IndexedNode>> nodes_;
 };
 
 inline void pack(IndexPacker& out, const FinalValue& value) {
@@ -165,7 +189,7 @@ inline std::string pack_index(const std::vector<IndexedRun>& runs) {
     out.size(run.stages.size());
     for (const auto& [digest, stage] : run.stages) pack(out.text(digest), stage);
     out.size(run.nodes.size());
-    for (const auto& [digest, json] : run.nodes) out.text(digest).text(json);
+    for (const auto& [digest, node] : run.nodes) out.text(digest).text(node->json());
   }
   return out.bytes();
 }
@@ -189,7 +213,7 @@ inline std::vector<IndexedRun> unpack_index(std::string_view bytes) {
     }
     for (auto nodes = in.size(); nodes > 0; --nodes) {
       const auto& digest = in.text();
-      run.nodes.emplace(digest, in.text());
+      run.nodes.emplace(digest, in.node());
     }
     runs.push_back(std::move(run));
   }

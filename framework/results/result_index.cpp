@@ -50,10 +50,7 @@ class IndexedResult final : public Result {
 
   const Table* node(std::string_view digest) const override {
     const auto stored = run_.nodes.find(digest);
-    if (stored == run_.nodes.end()) return nullptr;
-    auto known = nodes_.find(digest);
-    if (known == nodes_.end()) known = nodes_.emplace(digest, value_from_json(stored->second)).first;
-    return known->second.as<Table>();
+    return stored == run_.nodes.end() ? nullptr : stored->second->table();
   }
 
   const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial) const override {
@@ -115,7 +112,6 @@ class IndexedResult final : public Result {
   fs::path path_;
   IndexedRun run_;
   std::map<std::pair<std::string, std::int64_t>, Source> sources_;
-  mutable std::map<std::string, Value, std::less<>> nodes_;
   mutable std::map<std::pair<std::string, std::string>, Curve> curves_;  ///< by digest and name
   mutable std::unique_ptr<Result> whole_;
 };
@@ -145,7 +141,7 @@ IndexedRun indexed_run(const fs::path& file) {
     for (const auto& [node, digest] : member.stages) {
       if (source && !out.stages.contains(digest)) out.stages.emplace(digest, indexed_stage(*source, node));
       if (const auto* stored = result->node(digest); stored && !out.nodes.contains(digest))
-        out.nodes.emplace(digest, to_json(Value(*stored)));
+        out.nodes.emplace(digest, std::make_shared<const detail::IndexedNode>(to_json(Value(*stored))));
     }
   }
   return out;
