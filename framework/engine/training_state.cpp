@@ -45,6 +45,14 @@ std::vector<std::filesystem::path> saved_in(const std::filesystem::path& work) {
   return found;
 }
 
+void remove_half_written(const std::filesystem::path& work) {
+  std::vector<std::filesystem::path> left;
+  std::error_code none;
+  for (std::filesystem::directory_iterator at(work, none), end; !none && at != end; at.increment(none))
+    if (at->path().filename().string().starts_with(kHalf)) left.push_back(at->path());
+  for (const auto& folder : left) std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 
 void TrainingState::save(State& out) const {
@@ -119,7 +127,7 @@ void write_training_state(const std::filesystem::path& work, std::int64_t step, 
 }
 
 std::optional<State> read_training_state(const std::filesystem::path& work) {
-  for (const auto& left : glob(work, std::string(kHalf) + "*")) std::filesystem::remove_all(left);
+  remove_half_written(work);
   for (const auto& folder : saved_in(work)) {
     try {
       return load_state(folder);
