@@ -51,9 +51,9 @@ std::string plan_text(const DifferenceSide& side, std::string_view key) {
   return text ? *text : to_text(found->second);
 }
 
-class Comparer {
+class PlanComparer {
  public:
-  Comparer(const DifferenceSide& before, const DifferenceSide& after, const SettingsThatCount& that_count)
+  PlanComparer(const DifferenceSide& before, const DifferenceSide& after, const SettingsThatCount& that_count)
       : before_(before),
         after_(after),
         that_count_(that_count),
@@ -346,7 +346,7 @@ DifferenceSide side_of(const Result& result) {
 
 Difference difference_of(const DifferenceSide& before, const DifferenceSide& after,
                          const SettingsThatCount& that_count, const std::vector<std::string>& metrics) {
-  auto out = Comparer(before, after, that_count).take();
+  auto out = PlanComparer(before, after, that_count).take();
   out.numbers = detail::number_changes(before, after, metrics);
   return out;
 }

@@ -1,17 +1,20 @@
 // Figures as SVG text.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 
 #include "base/text.h"
 #include "results/figures.h"
+#include "results/markup.h"
 #include "results/tables.h"
 
 namespace xp {
 namespace {
 
-constexpr double kWidth = 760, kHeight = 440, kLeft = 78, kTop = 40, kBottom = 58, kGap = 16;
+using detail::escaped;
+using detail::fixed;
+
+constexpr double kWidth = kFigureWidth, kHeight = 440, kLeft = 78, kTop = 40, kBottom = 58, kGap = 16;
 constexpr double kLegendLine = 18;
 constexpr double kCharacter = 6.6;  // width of a character at the size of labels
 constexpr std::size_t kMostLabel = 32;
@@ -20,37 +23,12 @@ constexpr std::array<std::string_view, 7> kColours{"#0072B2", "#D55E00", "#009E7
                                                    "#E69F00", "#56B4E9", "#000000"};
 constexpr std::array<std::string_view, 4> kDashes{"", "6 3", "2 3", "8 3 2 3"};
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string fixed(double value) {
-  std::array<char, 400> buffer{};
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, 2).ptr;
-  std::string text(buffer.data(), end);
-  return text == "-0.00" ? "0.00" : text;
-}
-
 std::string clipped(const std::string& label) {
   return display_width(label) > kMostLabel ? utf8_slice(label, 0, kMostLabel - 1) + "…" : label;
 }
 
-std::string element(const std::string& name, const std::vector<std::pair<std::string, std::string>>& attributes,
-                    const std::string& content = "") {
+std::string shape(const std::string& name, const std::vector<std::pair<std::string, std::string>>& attributes,
+                  const std::string& content = "") {
   std::string out = "<" + name;
   for (const auto& [key, value] : attributes) out += " " + key + "=\"" + value + "\"";
   return out + (content.empty() ? "/>\n" : ">" + content + "</" + name + ">\n");
@@ -103,12 +81,12 @@ class Drawing {
                        kTop + kLegendLine * static_cast<double>(figure.lines.size()) + kGap);
   }
 
-  std::string svg() {
-    out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + fixed(kWidth) + "\" height=\"" + fixed(height_) +
-           "\" viewBox=\"0 0 " + fixed(kWidth) + " " + fixed(height_) +
+  std::string svg(double width) {
+    out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + fixed(width) + "\" height=\"" +
+           fixed(height_ * width / kWidth) + "\" viewBox=\"0 0 " + fixed(kWidth) + " " + fixed(height_) +
            "\" font-family=\"sans-serif\" font-size=\"12\">\n";
     out_ += "<title>" + escaped(figure_.title.empty() ? figure_.id : figure_.title) + "</title>\n";
-    out_ += "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+    out_ += "<rect class=\"paper\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
     out_ += label((kLeft + right_) / 2, 22, "middle", figure_.title.empty() ? figure_.id : figure_.title,
                   " font-size=\"15\"");
     axes();
@@ -141,25 +119,24 @@ class Drawing {
   void axes() {
     const double bottom = kHeight - kBottom;
     for (const double tick : x_.ticks(6)) {
-      out_ += element("line", {{"x1", fixed(px(tick))},
-                               {"x2", fixed(px(tick))},
-                               {"y1", fixed(kTop)},
-                               {"y2", fixed(bottom)},
-                               {"stroke", "#e5e5e5"}});
+      out_ += shape("line", {{"x1", fixed(px(tick))},
+                             {"x2", fixed(px(tick))},
+                             {"y1", fixed(kTop)},
+                             {"y2", fixed(bottom)},
+                             {"stroke", "#e5e5e5"}});
       out_ += label(px(tick), bottom + 17, "middle", short_number(tick));
     }
     for (const double tick : y_.ticks(6)) {
-      out_ += element("line", {{"x1", fixed(kLeft)},
-                               {"x2", fixed(right_)},
-                               {"y1", fixed(py(tick))},
-                               {"y2", fixed(py(tick))},
-                               {"stroke", "#e5e5e5"}});
+      out_ += shape("line", {{"x1", fixed(kLeft)},
+                             {"x2", fixed(right_)},
+                             {"y1", fixed(py(tick))},
+                             {"y2", fixed(py(tick))},
+                             {"stroke", "#e5e5e5"}});
       out_ += label(kLeft - 7, py(tick) + 4, "end", short_number(tick));
     }
-    out_ +=
-        element("path", {{"d", "M" + fixed(kLeft) + " " + fixed(kTop) + "V" + fixed(bottom) + "H" + fixed(right_)},
-                         {"fill", "none"},
-                         {"stroke", "#333333"}});
+    out_ += shape("path", {{"d", "M" + fixed(kLeft) + " " + fixed(kTop) + "V" + fixed(bottom) + "H" + fixed(right_)},
+                           {"fill", "none"},
+                           {"stroke", "#333333"}});
     out_ += label((kLeft + right_) / 2, bottom + 37, "middle", figure_.x_label);
     const double middle = (kTop + bottom) / 2;
     out_ += label(18, middle, "middle", figure_.y_label, " transform=\"rotate(-90 18.00 " + fixed(middle) + ")\"");
@@ -176,7 +153,7 @@ class Drawing {
       path += (path.empty() ? "M" : "L") + fixed(px(point.x)) + " " + fixed(py(point.high));
     for (auto point = line.points.rbegin(); point != line.points.rend(); ++point)
       path += "L" + fixed(px(point->x)) + " " + fixed(py(point->low));
-    out_ += element(
+    out_ += shape(
         "path", {{"d", path + "Z"}, {"fill", std::string(colour(i))}, {"fill-opacity", "0.16"}, {"stroke", "none"}});
   }
 
@@ -196,14 +173,14 @@ class Drawing {
       path += (path.empty() ? "M" : "L") + fixed(px(point.x)) + " " + fixed(py(point.mean));
     auto attributes = stroke(i);
     attributes.insert(attributes.begin(), {"d", path});
-    out_ += element("path", attributes);
+    out_ += shape("path", attributes);
     constexpr std::size_t kMostMarks = 24;  // more would hide the line
     if (points.size() > kMostMarks) return;
     for (const auto& point : points)
-      out_ += element("circle", {{"cx", fixed(px(point.x))},
-                                 {"cy", fixed(py(point.mean))},
-                                 {"r", "2.6"},
-                                 {"fill", std::string(colour(i))}});
+      out_ += shape("circle", {{"cx", fixed(px(point.x))},
+                               {"cy", fixed(py(point.mean))},
+                               {"r", "2.6"},
+                               {"fill", std::string(colour(i))}});
   }
 
   void legend() {
@@ -211,7 +188,7 @@ class Drawing {
       const double y = kTop + 10 + kLegendLine * static_cast<double>(i), x = right_ + 10;
       auto attributes = stroke(i);
       attributes.insert(attributes.begin(), {"d", "M" + fixed(x) + " " + fixed(y) + "H" + fixed(x + 18)});
-      out_ += element("path", attributes);
+      out_ += shape("path", attributes);
       out_ += label(x + 24, y + 4, "start", clipped(figure_.lines[i].label));
     }
   }
@@ -224,6 +201,6 @@ class Drawing {
 
 }  // namespace
 
-std::string to_svg(const ResultFigure& figure) { return Drawing(figure).svg(); }
+std::string to_svg(const ResultFigure& figure, double width) { return Drawing(figure).svg(width); }
 
 }  // namespace xp

@@ -31,8 +31,9 @@ struct ResultFigure {
 /// differ.
 XP_API ResultFigure build_figure(const FigureSpec& spec, const Study& study);
 
-/// The same bytes for the same numbers, everywhere.
-XP_API std::string to_svg(const ResultFigure& figure);
+constexpr double kFigureWidth = 760;
+/// The same bytes for the same numbers, everywhere. `width` in CSS pixels; a picture scales as a whole.
+XP_API std::string to_svg(const ResultFigure& figure, double width = kFigureWidth);
 
 /// Places for marks that people read easily: 1, 2 or 5 times a power of ten, within [low, high].
 XP_API std::vector<double> nice_ticks(double low, double high, int about);

@@ -50,6 +50,7 @@ class XP_API Hdf5Reader {
   std::vector<double> reals(const std::string& path) const;
   std::vector<std::int64_t> integers(const std::string& path) const;
   std::vector<std::string> texts(const std::string& path) const;
+  std::vector<std::string> texts(const std::string& path, std::size_t most) const;  ///< the first `most` of them
   double real(const std::string& path) const;
   std::int64_t integer(const std::string& path) const;
   std::string text(const std::string& path) const;

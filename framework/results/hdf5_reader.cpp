@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -108,23 +109,34 @@ struct Hdf5Reader::Impl {
     return out;
   }
 
-  std::vector<std::string> texts(const std::string& place, int rank) const {
+  std::vector<std::string> texts(const std::string& place, int rank,
+                                 std::size_t most = std::numeric_limits<std::size_t>::max()) const {
     const auto data = open(place, H5T_STRING, "text", rank);
-    std::vector<std::string> out(data.n);
-    if (data.n == 0) return out;
+    const hsize_t n = std::min(data.n, most), start = 0;
+    std::vector<std::string> out(n);
+    if (n == 0) return out;
+    Handle memory, part;
+    if (n < data.n) {
+      memory = Handle(H5Screate_simple(1, &n, nullptr), H5Sclose), part = Handle(H5Dget_space(data.set), H5Sclose);
+      if (!memory.ok() || !part.ok() || H5Sselect_hyperslab(part, H5S_SELECT_SET, &start, nullptr, &n, nullptr) < 0)
+        fail(place, reason());
+    }
+    const auto read = [&](hid_t type, void* cells) {
+      const hid_t to = memory.ok() ? hid_t(memory) : H5S_ALL, from = part.ok() ? hid_t(part) : H5S_ALL;
+      if (H5Dread(data.set, type, to, from, H5P_DEFAULT, cells) < 0) fail(place, reason());
+    };
     if (H5Tis_variable_str(data.type) > 0) {
-      std::vector<char*> cells(data.n, nullptr);
-      const auto type = text_type(H5T_VARIABLE);
-      if (H5Dread(data.set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells.data()) < 0) fail(place, reason());
-      for (std::size_t i = 0; i < cells.size(); ++i) {
+      std::vector<char*> cells(n, nullptr);
+      read(text_type(H5T_VARIABLE), cells.data());
+      for (std::size_t i = 0; i < n; ++i) {
         if (cells[i]) out[i] = cells[i];
         H5free_memory(cells[i]);
       }
     } else {
       const auto size = H5Tget_size(data.type);
-      std::string cells(size * data.n, '\0');
-      if (H5Dread(data.set, data.type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells.data()) < 0) fail(place, reason());
-      for (std::size_t i = 0; i < data.n; ++i) {
+      std::string cells(size * n, '\0');
+      read(data.type, cells.data());
+      for (std::size_t i = 0; i < n; ++i) {
         out[i] = cells.substr(i * size, size);
         out[i].resize(out[i].find_last_not_of('\0') + 1);
       }
@@ -201,6 +213,11 @@ std::vector<std::int64_t> Hdf5Reader::integers(const std::string& path) const {
 std::vector<std::string> Hdf5Reader::texts(const std::string& path) const {
   const Lock lock(library());
   return impl_->texts(path, 1);
+}
+
+std::vector<std::string> Hdf5Reader::texts(const std::string& path, std::size_t most) const {
+  const Lock lock(library());
+  return impl_->texts(path, 1, most);
 }
 
 double Hdf5Reader::real(const std::string& path) const {

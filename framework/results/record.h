@@ -43,6 +43,12 @@ struct WeightFingerprint {
   bool operator==(const WeightFingerprint&) const = default;
 };
 
+/// The beginning of a ledger, which may have a row for each token of a vocabulary.
+struct LedgerHead {
+  LedgerTable first;
+  std::size_t rows = 0;  ///< of the whole ledger
+};
+
 struct StageRecord {
   std::map<std::string, Curve> curves;
   std::map<std::string, FinalValue> finals;

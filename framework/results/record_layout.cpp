@@ -1,5 +1,7 @@
 // One StageRecord as groups and datasets.
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 
 #include "base/error.h"
@@ -10,6 +12,7 @@ namespace xp::detail {
 namespace {
 
 constexpr std::array<std::string_view, 1> kItemsOwn = {"id"};
+constexpr std::size_t kAllRows = std::numeric_limits<std::size_t>::max();
 
 struct IntegerCounter {
   const char* name;
@@ -110,7 +113,7 @@ void write_ledger(Hdf5Writer& to, const std::string& path, const LedgerTable& le
   }
 }
 
-LedgerTable read_ledger(const Hdf5Reader& from, const std::string& path) {
+LedgerTable read_ledger(const Hdf5Reader& from, const std::string& path, std::size_t most) {
   LedgerTable ledger;
   const auto links = from.children(path);
   ledger.columns.resize(links.size());
@@ -118,7 +121,7 @@ LedgerTable read_ledger(const Hdf5Reader& from, const std::string& path) {
   for (std::size_t i = 0; i < links.size(); ++i) {
     const auto place = path + "/" + links[i];
     const auto position = from.integer_attribute(place, "position");
-    auto cells = from.texts(place);
+    auto cells = from.texts(place, most);
     if (i == 0) ledger.rows.assign(cells.size(), std::vector<std::string>(links.size()));
     same_length(place, cells, ledger.rows.size());
     const auto at = static_cast<std::size_t>(position);
@@ -204,6 +207,18 @@ Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::st
   return curve_at(from, group + "/curves/" + hdf5_name(name));
 }
 
+std::map<std::string, LedgerHead> read_ledgers(const Hdf5Reader& from, const std::string& group, std::size_t most) {
+  std::map<std::string, LedgerHead> out;
+  for (const auto& link : from.children(group + "/ledger")) {
+    const auto path = group + "/ledger/" + link;
+    const auto rows = from.integer_attribute(path, "rows");
+    LedgerHead head{read_ledger(from, path, most), 0};
+    head.rows = std::max(head.first.rows.size(), static_cast<std::size_t>(std::max<std::int64_t>(rows, 0)));
+    out.emplace(hdf5_name_back(link), std::move(head));
+  }
+  return out;
+}
+
 StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool whole) {
   StageRecord record;
   const auto each = [&](const char* kind, const auto& take) {
@@ -221,8 +236,9 @@ StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool w
   each("items",
        [&](const std::string& name, const std::string& path) { record.items[name] = read_items(from, path); });
   if (whole)
-    each("ledger",
-         [&](const std::string& name, const std::string& path) { record.ledgers[name] = read_ledger(from, path); });
+    each("ledger", [&](const std::string& name, const std::string& path) {
+      record.ledgers[name] = read_ledger(from, path, kAllRows);
+    });
   if (whole && from.has(group + "/fingerprints")) read_fingerprints(from, group + "/fingerprints", record);
   record.notes = from.texts(group + "/notes");
   return record;

@@ -54,6 +54,8 @@ void write_record(Hdf5Writer& to, const std::string& group, const StageRecord& r
 /// Not `whole`: without ledgers, which have a row for every token of a vocabulary and which no table or claim looks
 /// at, without fingerprints, and without what stands in its curves. It takes a fraction of the time.
 StageRecord read_record(const Hdf5Reader& from, const std::string& group, bool whole = true);
+/// The ledgers of the record in `group`, each with its first `most` rows.
+std::map<std::string, LedgerHead> read_ledgers(const Hdf5Reader& from, const std::string& group, std::size_t most);
 /// A curve of the record in `group`.
 Curve read_curve(const Hdf5Reader& from, const std::string& group, const std::string& name);
 

@@ -59,6 +59,10 @@ class Stored : public Result {
     }
     return std::nullopt;
   }
+  std::map<std::string, LedgerHead> ledgers(const std::string& digest, std::size_t most) const override {
+    if (!run_.status.contains(digest)) return {};
+    return load_ledgers(digest, most);
+  }
 
   std::vector<StageStatus> stages() const override {
     std::vector<StageStatus> out;
@@ -75,6 +79,7 @@ class Stored : public Result {
   virtual Loaded load(const std::string& digest, bool whole) const = 0;
   virtual bool complete(const std::string& digest) const = 0;
   virtual Curve load_curve(const std::string& digest, const std::string& name, Curve known) const = 0;
+  virtual std::map<std::string, LedgerHead> load_ledgers(const std::string& digest, std::size_t most) const = 0;
   const RunContent& run() const { return run_; }
 
  private:
@@ -146,6 +151,17 @@ class OpenRun final : public Stored {
   }
   bool complete(const std::string& digest) const override { return cache_.find(digest).has_value(); }
   Curve load_curve(const std::string&, const std::string&, Curve known) const override { return known; }
+  std::map<std::string, LedgerHead> load_ledgers(const std::string& digest, std::size_t most) const override {
+    std::map<std::string, LedgerHead> out;
+    auto found = detail::find_record(cache_, digest);
+    if (!found) return out;
+    for (auto& [name, table] : found->record.ledgers) {
+      const auto rows = table.rows.size();
+      table.rows.resize(std::min(rows, most));
+      out[name] = {std::move(table), rows};
+    }
+    return out;
+  }
 
   Cache cache_;
 };
@@ -186,6 +202,9 @@ class ClosedRun final : public Stored {
   }
   Curve load_curve(const std::string& digest, const std::string& name, Curve) const override {
     return detail::read_curve(*from_, "/records/" + digest, name);
+  }
+  std::map<std::string, LedgerHead> load_ledgers(const std::string& digest, std::size_t most) const override {
+    return detail::read_ledgers(*from_, "/records/" + digest, most);
   }
 
   std::unique_ptr<Hdf5Reader> from_;

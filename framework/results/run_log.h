@@ -82,6 +82,8 @@ class XP_API Result {
   /// unless `partial`: then what they recorded so far is there too, for curves of a run that works or was killed.
   /// Lives as long as the result.
   virtual const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial = false) const = 0;
+  /// Ledgers of one stage, each with its first `most` rows; none if the run did not come to it.
+  virtual std::map<std::string, LedgerHead> ledgers(const std::string& digest, std::size_t most) const = 0;
   virtual std::vector<StageStatus> stages() const = 0;      ///< of all digests, sorted
   virtual const std::vector<std::string>& log() const = 0;  ///< lines with UTC time
   virtual std::vector<std::string> digests() const = 0;     ///< of stages(), without a look at the cache

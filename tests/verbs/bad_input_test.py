@@ -11,7 +11,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
-VERBS = "run check show plugins inspect docs new schema table plot ls repair tokenize adapt export data cache env".split()
+VERBS = "run check show plugins inspect docs new schema table plot report ls repair tokenize adapt export data cache env".split()
 SMALL = """recipe = 1
 [dataset.texts]
 type  = "text"
@@ -112,6 +112,7 @@ class BadInput(unittest.TestCase):
         self.refused(2, "`BAD-NAME` is no name for a plugin", "new", "schedule", "BAD-NAME")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "table", "nothing")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "plot", "nothing")
+        self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "report", "nothing")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "ls", "nothing")
         self.refused(2, "`missing` is no folder with a tokenizer", "tokenize", "missing")
         self.refused(4, "folder holds no tokenizer", "tokenize", "folder")

@@ -82,9 +82,10 @@ int main(int argc, char** argv) {
   app.add_flag("--json", program.json, "Machine-readable output.");
   app.add_flag("--quiet,-q", program.quiet, "No progress.");
   for (const AddVerb add :
-       {add_run,     add_check,   add_prove,    add_sweep, add_worker, add_reproduce, add_verify_resume, add_show,
-        add_plugins, add_inspect, add_docs,     add_new,   add_schema, add_table,     add_diff,          add_plot,
-        add_ls,      add_repair,  add_tokenize, add_adapt, add_export, add_data,      add_cache,         add_env})
+       {add_run,    add_check,   add_prove,   add_sweep, add_worker, add_reproduce, add_verify_resume,
+        add_show,   add_plugins, add_inspect, add_docs,  add_new,    add_schema,    add_table,
+        add_diff,   add_plot,    add_report,  add_ls,    add_repair, add_tokenize,  add_adapt,
+        add_export, add_data,    add_cache,   add_env})
     add(app, program);
   try {
     refuse_unknown_verb(app, argc, argv);

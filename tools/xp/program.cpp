@@ -175,6 +175,17 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
   return out;
 }
 
+void add_results_to(CLI::App& verb, std::vector<std::string>& names) {
+  verb.add_option("results", names,
+                  "Result files, or recipes' names for their newest result (default: the newest of all).");
+}
+
+std::vector<const Result*> pointers(const std::vector<std::unique_ptr<Result>>& results) {
+  std::vector<const Result*> out;
+  for (const auto& one : results) out.push_back(one.get());
+  return out;
+}
+
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
     throw Error("cannot write to the standard output");

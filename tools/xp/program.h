@@ -63,6 +63,7 @@ void add_schema(CLI::App& app, Program& program);
 void add_table(CLI::App& app, Program& program);
 void add_diff(CLI::App& app, Program& program);
 void add_plot(CLI::App& app, Program& program);
+void add_report(CLI::App& app, Program& program);
 void add_ls(CLI::App& app, Program& program);
 void add_repair(CLI::App& app, Program& program);
 void add_tokenize(CLI::App& app, Program& program);
@@ -78,6 +79,10 @@ enum class WhichRuns { newest, all, all_for_tables };
 /// Results that a verb reads: files or runs named, or runs of each recipe named, or of the recipe that ran last.
 std::vector<std::unique_ptr<Result>> open_results(const Program& program, const std::vector<std::string>& names,
                                                   WhichRuns which = WhichRuns::newest);
+
+/// The argument that open_results() takes.
+void add_results_to(CLI::App& verb, std::vector<std::string>& names);
+std::vector<const Result*> pointers(const std::vector<std::unique_ptr<Result>>& results);
 
 /// Text to stdout; throws Error if it cannot be written.
 void print(std::string_view text);

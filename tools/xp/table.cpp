@@ -4,9 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "program.h"
-#include "report_text.h"
 #include "results/claims.h"
-#include "results/figures.h"
 #include "results/tables.h"
 
 namespace xp::program {
@@ -18,12 +16,6 @@ struct TableOptions {
   TableView view;
   bool claims = false, every = false, strict = false;
 };
-
-std::vector<const Result*> pointers(const std::vector<std::unique_ptr<Result>>& results) {
-  std::vector<const Result*> out;
-  for (const auto& one : results) out.push_back(one.get());
-  return out;
-}
 
 // "t.tex" wants LaTeX unless a format is named.
 std::string format_of(const Program& program, const TableOptions& options) {
@@ -95,18 +87,13 @@ void show_tables(Program& program, const TableOptions& options) {
   program.exit = static_cast<int>(Exit::verdict);
 }
 
-void add_results(CLI::App& verb, std::vector<std::string>& into) {
-  verb.add_option("results", into,
-                  "Result files, or recipes' names for their newest result (default: the newest of all).");
-}
-
 }  // namespace
 
 void add_table(CLI::App& app, Program& program) {
   auto* verb =
       app.add_subcommand("table", "Tables from result files alone: means over seeds, with what is missing and why.");
   auto options = std::make_shared<TableOptions>();
-  add_results(*verb, options->results);
+  add_results_to(*verb, options->results);
   auto& view = options->view;
   verb->add_flag("--all-runs", options->every, "All runs of the recipes named, not the newest of each.");
   verb->add_option("--columns", options->columns, "Metric paths, instead of the recipe's tables.");
@@ -137,36 +124,6 @@ void add_table(CLI::App& app, Program& program) {
       "  xp table quickstart --settings --all-runs --sort-by score.retrieval.top10\n"
       "  xp table quickstart --baseline random --drop shuffled -o table.tex");
   verb->callback([=, &program] { show_tables(program, *options); });
-}
-
-void add_plot(CLI::App& app, Program& program) {
-  auto* verb = app.add_subcommand("plot", "Figures as SVG from result files alone.");
-  auto results = std::make_shared<std::vector<std::string>>();
-  auto x = std::make_shared<std::string>(), y = std::make_shared<std::string>(),
-       out = std::make_shared<std::string>();
-  add_results(*verb, *results);
-  verb->add_option("--x", *x, "Counter, e.g. adapt.bytes; with --y instead of the recipe's figures.");
-  verb->add_option("--y", *y, "Curve, e.g. adapt.bits_per_byte.bits.");
-  verb->add_option("--out,-o", *out, "Folder for the files (default: beside the result).");
-  verb->footer("Example: xp plot quickstart --x adapt.bytes --y adapt.bits_per_byte.bits -o figures");
-  verb->callback([=, &program] {
-    const auto opened = open_results(program, *results);
-    const auto& first = opened.front()->path();
-    const std::filesystem::path folder =
-        out->empty() ? first.parent_path() / first.stem() : std::filesystem::path(*out);
-    if (x->empty() != y->empty()) throw Error("--x and --y go together", Exit::usage);
-    if (x->empty()) {
-      const auto files = write_figures(pointers(opened), folder);
-      if (files.empty()) throw Error("the recipe states no [[figure]]; give --x and --y", Exit::usage);
-      for (const auto& file : files) print(file.string() + "\n");
-      return;
-    }
-    FigureSpec spec;
-    spec.id = "figure", spec.x = *x, spec.y = *y;
-    std::filesystem::create_directories(folder);
-    write_file(folder / "figure.svg", to_svg(build_figure(spec, study_of(pointers(opened)))));
-    print((folder / "figure.svg").string() + "\n");
-  });
 }
 
 }  // namespace xp::program
