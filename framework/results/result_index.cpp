@@ -41,11 +41,17 @@ class IndexedResult final : public Result {
   const fs::path& path() const override { return path_; }
   bool open() const override { return false; }
   bool alive() const override { return false; }
-  const Attributes& attributes() const override { return whole().attributes(); }
-  const Value& plan() const override { return whole().plan(); }
-  std::vector<StageStatus> stages() const override { return whole().stages(); }
-  const std::vector<std::string>& log() const override { return whole().log(); }
-  std::vector<std::string> digests() const override { return whole().digests(); }
+  const Attributes& attributes() const override { return file().attributes(); }
+  const Value& plan() const override { return file().plan(); }
+  std::vector<StageStatus> stages() const override { return file().stages(); }
+  const std::vector<std::string>& log() const override { return file().log(); }
+  std::vector<std::string> digests() const override { return file().digests(); }
+  std::map<std::string, LedgerHead> ledgers(const std::string& digest, std::size_t most) const override {
+    return file().ledgers(digest, most);
+  }
+  std::optional<StageRecord> whole(std::string_view arm, std::int64_t seed, std::string_view node) const override {
+    return file().whole(arm, seed, node);
+  }
   RunOutline outline() const override { return run_.outline; }
 
   const Table* node(std::string_view digest) const override {
@@ -54,7 +60,7 @@ class IndexedResult final : public Result {
   }
 
   const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial) const override {
-    if (partial) return whole().member(arm, seed, true);
+    if (partial) return file().member(arm, seed, true);
     const auto found = sources_.find(std::pair(std::string(arm), seed));
     return found == sources_.end() ? nullptr : &found->second;
   }
@@ -104,7 +110,7 @@ class IndexedResult final : public Result {
     return &at->second;
   }
 
-  const Result& whole() const {
+  const Result& file() const {
     if (!whole_) whole_ = read_result(path_);
     return *whole_;
   }

@@ -194,6 +194,32 @@ TEST_CASE("under a true null claims pass as often as alpha says, and controls do
   CHECK(with_control <= passed);
 }
 
+TEST_CASE("a claim on pure noise passes no more often than alpha, by every test over seeds") {
+  constexpr int kExperiments = 10'000;
+  for (const auto* test : {"sign_flip", "paired_t", "wilcoxon"})
+    for (const std::size_t seeds : {3, 5, 8}) {
+      CAPTURE(test, seeds);
+      RandomStream random(seeds);
+      auto claim = better_than({"old"});
+      claim.test = test;
+      int passed = 0;
+      for (int experiment = 0; experiment < kExperiments; ++experiment) {
+        HandStudy hand;
+        for (const auto* arm : {"new", "old"}) {
+          V values(seeds);
+          for (auto& value : values)  // normal (Box and Muller 1958)
+            value = std::sqrt(-2 * std::log(random.uniform())) * std::cos(6.283185307179586 * random.uniform());
+          hand.arm(arm, values);
+        }
+        passed += one(claim, hand).outcome == Outcome::pass;
+      }
+      // 3 standard errors of a share of 10 000.
+      CHECK(passed <= kExperiments * 0.05 + 3 * std::sqrt(kExperiments * 0.05 * 0.95));
+      const double reachable = smallest_p(test, seeds);
+      CHECK((passed > 0) == (reachable <= 0.05));
+    }
+}
+
 TEST_CASE("verdicts as JSON hold finite numbers only") {
   HandStudy hand;
   hand.arm("new", {0.6}).arm("old", {0.5});

@@ -71,6 +71,14 @@ def samples():
     yield "rounded 14", [float(v) for v in np.round(rng.normal(0.3, 1, 14), 1)]
     yield "normal 40", [float(v) for v in rng.normal(0.2, 1, 40)]
     yield "rounded 60", [float(v) for v in np.round(rng.normal(0.2, 1, 60), 1)]
+    # Differences as experiments give them: few, small, skewed, heavy-tailed, rounded, of bits per byte and of accuracy.
+    for n in (3, 4, 5, 6, 7, 8, 10, 13, 15):
+        yield f"bits per byte {n}", [float(v) for v in rng.normal(0.004, 0.01, n)]
+        yield f"skewed {n}", [float(v) for v in rng.exponential(1, n) - 0.8]
+        yield f"heavy tails {n}", [float(v) for v in 0.5 + rng.standard_t(2, n)]
+        yield f"accuracy {n}", [float(v) for v in np.round(rng.normal(0.01, 0.02, n), 3)]
+    yield "heavy tails 50", [float(v) for v in 0.2 + rng.standard_t(2, 50)]
+    yield "tiny 9", [float(v) for v in 1e-9 * rng.normal(0.3, 1, 9)]
 
 
 def one_sample(name, values):
