@@ -131,10 +131,11 @@ class PlanComparer {
     const NodeSettings none;
     const auto& a = left ? *left : none;
     const auto& b = right ? *right : none;
+    // Stages of one identity have nothing that counts and differs.
     const auto counted_a = equal ? none : counted(*before, stage), counted_b = equal ? none : counted(*after, stage);
-    compare(index, "settings", "stage." + stage + ".", a.settings, b.settings,
-            {&counted_a.settings, &counted_b.settings}, equal, found.own);
-    compare(index, "data", "", a.data, b.data, {&counted_a.data, &counted_b.data}, equal, found.own);
+    compare(index, "settings", "stage." + stage + ".",
+            {a.settings, b.settings, counted_a.settings, counted_b.settings}, found.own);
+    compare(index, "data", "", {a.data, b.data, counted_a.data, counted_b.data}, found.own);
     if (equal) return;
     for (const auto& input : a.inputs)
       if (b.inputs.contains(input)) {
@@ -159,21 +160,24 @@ class PlanComparer {
     return at->second;
   }
 
-  void compare(std::size_t index, const std::string& part, const std::string& front, const FlatSettings& a,
-               const FlatSettings& b, std::pair<const FlatSettings*, const FlatSettings*> counted, bool equal,
+  // Settings of both sides, and those of them that count.
+  struct Compared {
+    const FlatSettings &a, &b, &counted_a, &counted_b;
+  };
+
+  void compare(std::size_t index, const std::string& part, const std::string& front, const Compared& all,
                std::vector<std::string>& own) {
     std::set<std::string> keys;
-    for (const auto* side : {&a, &b})
+    for (const auto* side : {&all.a, &all.b})
       for (const auto& [key, text] : *side) keys.insert(key);
     const auto text = [](const FlatSettings& of, const std::string& key) {
       const auto found = of.find(key);
       return found == of.end() ? std::string() : found->second;
     };
     for (const auto& key : keys) {
-      if (text(a, key) == text(b, key) && a.contains(key) == b.contains(key)) continue;
-      // Stages of one identity have nothing that counts and differs.
-      const bool counts = !equal && (counted.first->contains(key) || counted.second->contains(key));
-      changes_[{counts, part, front + key, text(a, key), text(b, key)}].insert(index);
+      if (text(all.a, key) == text(all.b, key) && all.a.contains(key) == all.b.contains(key)) continue;
+      const bool counts = all.counted_a.contains(key) || all.counted_b.contains(key);
+      changes_[{counts, part, front + key, text(all.a, key), text(all.b, key)}].insert(index);
       if (counts) own.push_back(key);
     }
   }
