@@ -10,7 +10,7 @@
 namespace xp::detail {
 namespace {
 
-constexpr double kChart = 640, kSide = 14, kRow = 46, kTopRoom = 8, kAxisRoom = 42;
+constexpr double kChart = 640, kSide = 14, kRow = 52, kTopRoom = 8, kAxisRoom = 50;
 constexpr std::size_t kMostDots = 400;  // more would be one blot
 constexpr std::size_t kMostPairs = 200;
 
@@ -91,20 +91,19 @@ class DotChart {
   void axis() {
     for (const double tick : nice_ticks(low_, high_, 6)) {
       line(place(tick), kTopRoom, place(tick), bottom_, tick == 0 ? "zero" : "grid");
-      text(place(tick), bottom_ + 15, "middle", escaped(short_number(tick)), "tick");
+      text(place(tick), bottom_ + 18, "middle", escaped(short_number(tick)), "tick");
     }
     line(place(0), kTopRoom, place(0), bottom_, "zero");
     if (verdict_.claim.margin > 0)
       line(place(-verdict_.claim.margin), kTopRoom, place(-verdict_.claim.margin), bottom_, "margin");
     const auto unit = verdict_.what.unit.empty() ? "" : " in " + escaped(verdict_.what.unit);
-    text(kChart / 2, bottom_ + 33, "middle",
-         "difference" + unit + ", better to the right" + (verdict_.claim.margin > 0 ? "; dashed: the margin" : ""));
+    text(kChart / 2, bottom_ + 42, "middle", "difference" + unit + ", better to the right");
   }
 
   void row(const NamedComparison& row, double y) {
     const auto& one = *row.comparison;
-    text(kSide, y + 14, "start", escaped(row.title()), "name");
-    const double middle = y + 31;
+    text(kSide, y + 18, "start", escaped(row.title()), "name");
+    const double middle = y + 37;
     const std::string kind = row.control ? "control" : "baseline";
     const auto step = (one.differences.size() + kMostDots - 1) / kMostDots;
     for (std::size_t i = 0; i < one.differences.size(); i += step) {
@@ -179,7 +178,7 @@ std::string claim_html(const Verdict& verdict) {
            numbers_of(verdict, rows);
   std::string about = element("code", escaped(claim.metric)) + ", " + escaped(claim.better) + " is better; " +
                       escaped(verdict.test) + ", alpha " + escaped(number_text(claim.alpha));
-  if (claim.margin > 0) about += ", margin " + escaped(number_text(claim.margin));
+  if (claim.margin > 0) about += ", margin " + escaped(number_text(claim.margin)) + " (dashed)";
   if (claim.primary) about += "; primary";
   if (!claim.gate.empty()) about += "; gates: " + element("code", escaped(join(claim.gate, ", ")));
   out += element("p", about, "class=\"note\"") + "\n";

@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
       "  xp check recipes/quickstart.toml         find every mistake, start nothing\n"
       "  xp run R --arm ofa --seed 0 --smoke      one arm, one seed, in seconds\n"
       "  xp table quickstart --format latex       a table from result files alone\n"
+      "  xp report quickstart                     one HTML page of a run, for any browser\n"
       "  xp inspect initializer ofa               parameters of a component\n"
       "Exit codes: 0 ok, 1 run failed, 2 usage or recipe, 3 plugin, 4 data, 5 verdict, 6 a sweep with failed trials, "
       "75 stopped with a "
