@@ -67,6 +67,18 @@ TEST_CASE("a recipe's name of an interface does as well") {
   CHECK(xp::read_file(scratch / "mine.cpp").find("public xp::VocabInitializer") != std::string::npos);
 }
 
+TEST_CASE("a recipe with a sweep says so, and searches lie beside pruners") {
+  const Scratch scratch;
+  fs::create_directories(scratch.path() / "plugins");
+  new_plugin("pruner", "mine", scratch.path(), true);
+  CHECK(fs::exists(scratch.path() / "plugins/search/mine.cpp"));
+  CHECK(xp::read_file(scratch.path() / "recipes/mine.toml").find("#   xp sweep recipes/mine.toml\n") !=
+        std::string::npos);
+  new_plugin("schedule", "other", scratch.path(), true);
+  CHECK(xp::read_file(scratch.path() / "recipes/other.toml").find("#   xp run recipes/other.toml\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("a second plugin joins the project") {
   const Scratch scratch;
   new_plugin("schedule", "first", scratch.path(), false);

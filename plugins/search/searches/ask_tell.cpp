@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "axes.h"
 #include "base/text.h"
@@ -15,7 +16,7 @@ constexpr const char* kAnswers = R"({"values": {"KEY": VALUE, ...}} or {"none": 
 /// {"values": {KEY: VALUE, ...}} with a value for every axis whose conditions hold, or {"none": true} when it has no
 /// more. It also reads, without an answer, {"tell": {"arm", "number", "done", "goal", "progress"}}, the goal as the
 /// recipe means it and only if the trial is done, and {"known": {"arm", "number", "values"}} for trials of an earlier
-/// start.
+/// start. The pipe is opened by the first question; what was told before it comes first.
 class AskTell final : public Search {
  public:
   struct Params {
@@ -35,11 +36,11 @@ class AskTell final : public Search {
         refuse("ask_tell lets the optimiser choose and " + backquoted(axis.key) +
                " has a `zip`; search by grid, list, tpe or at random");
     space_ = std::move(space);
-    pipe_.open(p_.ask, p_.tell);
   }
 
   std::optional<Trial> propose() override {
     if (finished_) return {};
+    open();
     List axes;
     for (const auto& axis : space_.axes) axes.push_back(described(axis));
     say("ask", {{"number", next_}, {"axes", std::move(axes)}});
@@ -88,9 +89,27 @@ class AskTell final : public Search {
     return out;
   }
 
+  // Only who proposes talks to the optimiser: others, who follow the journal, never come here.
+  void open() {
+    if (pipe_.is_open()) return;
+    pipe_.open(p_.ask, p_.tell);
+    for (auto& line : std::exchange(earlier_, {})) send(std::move(line));
+  }
+
   void say(const char* what, Table content) {
     content.emplace("arm", space_.arm);
-    pipe_.write(to_json(Value(Table{{what, std::move(content)}})));
+    auto line = to_json(Value(Table{{what, std::move(content)}}));
+    if (pipe_.is_open())
+      send(std::move(line));
+    else
+      earlier_.push_back(std::move(line));
+  }
+
+  void send(std::string line) {
+    // An optimiser that has no more trials need not wait for the last results.
+    if (!pipe_.write(std::move(line)) && !finished_)
+      throw Error("the optimiser does not listen any more on " + (p_.ask.empty() ? "standard output" : p_.ask) +
+                  "; it ends a sweep by the line {\"none\": true}");
   }
 
   [[noreturn]] static void bad(const std::string& line, const std::string& right) {
@@ -140,6 +159,7 @@ class AskTell final : public Search {
   Params p_;
   SearchSpace space_;
   LinePipe pipe_;
+  std::vector<std::string> earlier_;  ///< what is said once the pipe is open
   std::int64_t next_ = 0;
   bool finished_ = false;
 };

@@ -131,8 +131,33 @@ TEST_CASE("ask_tell: an end without an answer, endless lines and files that are 
       ContainsSubstring("answers ended where the optimiser was to answer; it ends a sweep by the line"));
   CHECK_THROWS_WITH(Written({std::string(1'000'001, ' ')}).search->propose(), ContainsSubstring("longer than 1 MB"));
   const auto lost = testing::registry().make<Search>({{"type", "ask_tell"}, {"ask", "/no/such/folder/asked"}});
-  CHECK_THROWS_WITH(lost->start({}), ContainsSubstring("/no/such/folder/asked cannot be opened to write"));
+  lost->start({});
+  CHECK_THROWS_WITH(lost->propose(), ContainsSubstring("/no/such/folder/asked cannot be opened to write"));
   CHECK_THROWS_WITH(Written({}, false, {zipped("a", {1}, "z")}), ContainsSubstring("`a` has a `zip`"));
+}
+
+TEST_CASE("ask_tell: whoever only follows the journal says nothing") {
+  const Written one({}, false, {range("rate", 0, 1)});
+  one.search->adopt({0, {{"rate", 0.25}}});
+  one.search->tell({0, 1.0, true, 1});
+  CHECK_FALSE(std::filesystem::exists(one.scratch / "asked"));
+}
+
+TEST_CASE("ask_tell: an optimiser that has no more trials need not wait for results") {
+  const testing::Scratch scratch;
+  const auto ask = (scratch / "ask").string(), tell = (scratch / "tell").string();
+  REQUIRE(mkfifo(ask.c_str(), 0600) == 0);
+  std::ofstream(tell) << "{\"none\": true}\n";
+  std::thread optimiser([&] {
+    std::string line;
+    std::ifstream questions(ask);
+    for (int i = 0; i < 2; ++i) std::getline(questions, line);  // what is known, and the question
+  });
+  const auto search = study({{"type", "ask_tell"}, {"ask", ask}, {"tell", tell}}, {listed("a", {1})});
+  search->adopt({0, {{"a", 1}}});
+  CHECK_FALSE(search->propose());
+  optimiser.join();
+  search->tell({0, 1.0, true, 1});
 }
 
 TEST_CASE("ask_tell: two arms share their pipes, and an optimiser that went away is an error") {

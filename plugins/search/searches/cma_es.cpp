@@ -59,7 +59,7 @@ class CmaEs final : public Search {
 
   void tell(const TrialResult& result) override {
     const auto proposed = first_ + static_cast<std::int64_t>(samples_.size());
-    if (result.number < first_) throw Error("trial " + std::to_string(result.number) + " was told before");
+    if (result.number < first_) return;  // a pruned trial that went on after all: its generation is over
     results_[proposed_index(result.number, proposed) - static_cast<std::size_t>(first_)] = result;
     if (proposed - first_ < p_.population) return;
     if (std::all_of(results_.begin(), results_.end(), [](const auto& one) { return one.has_value(); })) next();

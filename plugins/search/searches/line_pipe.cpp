@@ -61,15 +61,17 @@ void LinePipe::open(const std::string& out, const std::string& in) {
   in_ = opened(in, O_RDONLY, STDIN_FILENO, "read");
 }
 
-void LinePipe::write(std::string line) {
+bool LinePipe::write(std::string line) {
   const NoPipeSignal no_signal;
   line += '\n';
   for (std::string_view left = line; !left.empty();) {
     const auto done = ::write(out_, left.data(), left.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) throw Error("the optimiser does not listen any more on " + out_name_ + ": " + reason());
+    if (done < 0 && errno == EPIPE) return false;
+    if (done < 0) throw Error(out_name_ + " cannot be written: " + reason());
     left.remove_prefix(static_cast<std::size_t>(done));
   }
+  return true;
 }
 
 std::string LinePipe::read() {

@@ -13,9 +13,10 @@ class LinePipe {
   LinePipe(const LinePipe&) = delete;
   LinePipe& operator=(const LinePipe&) = delete;
 
+  bool is_open() const { return out_ >= 0; }
   /// Opens `out`, then `in`, waiting for the other end of a FIFO. Throws Error (Exit::usage) naming the file.
   void open(const std::string& out, const std::string& in);
-  void write(std::string line);  ///< throws Error if the other end is gone
+  bool write(std::string line);  ///< false: the other end is gone; throws Error on other failures
   std::string read();            ///< without its end; throws Error at the end of input or if it is above 1 MB
 
  private:
