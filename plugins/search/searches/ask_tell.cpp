@@ -22,6 +22,7 @@ class AskTell final : public Search {
   struct Params {
     std::string ask, tell;
     static void describe(Fields<Params>& f) {
+      f.needs("sweep", "goal");
       f.add(&Params::ask, "ask", "File or FIFO that questions and results are written to; empty: standard output.")
           .no_result();
       f.add(&Params::tell, "tell", "File or FIFO that the optimiser's answers are read from; empty: standard input.")

@@ -19,6 +19,7 @@ class CmaEs final : public Search {
     std::int64_t trials = 20, population = 0;
     double sigma = 0.3;
     static void describe(Fields<Params>& f) {
+      f.needs("sweep", "goal");
       f.add(&Params::trials, "trials", "How many there are; more of them later leave the first as they were.").min(1);
       f.add(&Params::population, "population", "Trials of a generation; 0: 4 + 3 ln(number of axes), rounded down.")
           .min(0);

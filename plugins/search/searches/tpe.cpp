@@ -17,6 +17,7 @@ class Tpe final : public Search {
   struct Params {
     std::int64_t trials = 20, startup = 10, candidates = 24;
     static void describe(Fields<Params>& f) {
+      f.needs("sweep", "goal");
       f.add(&Params::trials, "trials", "How many there are; more of them later leave the first as they were.").min(1);
       f.add(&Params::startup, "startup", "Trials that must be told before any is proposed otherwise than at random.")
           .min(1);
