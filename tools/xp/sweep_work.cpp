@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "clock.h"
 #include "crash_note.h"
 #include "engine_door.h"
 #include "sweep/measure.h"
@@ -18,14 +19,11 @@
 namespace xp::program {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using sweep::Outcome;
 using sweep::Step;
 
 constexpr auto kShortestWait = std::chrono::milliseconds(5), kLongestWait = std::chrono::milliseconds(500);
 constexpr auto kPatience = std::chrono::minutes(10);  // with a results folder that is away
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::atomic<bool> stop_asked{false};
 void ask_to_stop(int) { stop_asked = true; }

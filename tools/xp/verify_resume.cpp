@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "children.h"
+#include "clock.h"
 #include "results/compare.h"
 #include "results/journal.h"
 
@@ -18,7 +19,6 @@ namespace xp::program {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(2);
 constexpr auto kQuickPoll = std::chrono::microseconds(200);  // a training state is written in milliseconds
@@ -42,8 +42,6 @@ struct Blow {
   std::string stage = {};
   std::int64_t step = -1, saved = -1;  ///< last step recorded, last state whole; -1: none
 };
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Folders of stages that were begun and not ended.
 std::vector<fs::path> unfinished(const fs::path& results) {
