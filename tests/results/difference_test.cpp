@@ -232,6 +232,7 @@ TEST_CASE("a stage's own seed is a setting") {
   const auto found = between(*a, *b);
   REQUIRE(change(found.can, "stage.pretrain.seed"));
   CHECK(change(found.can, "stage.pretrain.seed")->after == "7");
+  CHECK(change(found.can, "stage.pretrain.seed")->arms.empty());  // it holds for all there are
   REQUIRE(found.stages.size() == 2);
   CHECK(found.stages[0].own == std::vector<std::string>{"seed"});
 }

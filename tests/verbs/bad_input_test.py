@@ -113,6 +113,7 @@ class BadInput(unittest.TestCase):
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "table", "nothing")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "plot", "nothing")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "report", "nothing")
+        self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "diff", "nothing", "other")
         self.refused(4, ("`nothing`", "`xp run RECIPE` makes some"), "ls", "nothing")
         self.refused(2, "`missing` is no folder with a tokenizer", "tokenize", "missing")
         self.refused(4, "folder holds no tokenizer", "tokenize", "folder")
@@ -130,6 +131,7 @@ class BadInput(unittest.TestCase):
                 self.refused(4, name, "inspect", name)
                 if not name.endswith("safetensors"):
                     self.refused(4, name, "table", name)
+                    self.refused(4, name, "diff", name, name)
         self.put("t/tokenizer.json", b"{")
         self.put("t/xp_tokenizer.json", b"{}")
         self.refused(4, "t/", "tokenize", "t")
