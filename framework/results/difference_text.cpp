@@ -1,4 +1,5 @@
 // Differences for people and as JSON.
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -10,17 +11,29 @@ namespace {
 
 constexpr std::size_t kWidestValue = 60;  // characters of a value that a terminal shows
 
-std::string shown_value(const std::string& raw) {
-  if (raw.empty()) return "–";
-  const auto text = printable(raw);
+std::string shown_value(const std::string& text) {
+  if (text.empty()) return "–";
   return display_width(text) > kWidestValue ? utf8_slice(text, 0, kWidestValue - 1) + "…" : text;
+}
+
+// Of long values what is equal in front is left out but for a little: their ends would be cut off.
+std::string shown_values(const Change& one) {
+  constexpr std::size_t kLead = 12;
+  auto before = printable(one.before), after = printable(one.after);
+  if (std::max(display_width(before), display_width(after)) > kWidestValue) {
+    const auto [a, b] = std::mismatch(before.begin(), before.end(), after.begin(), after.end());
+    auto same = static_cast<std::size_t>(a - before.begin());
+    same -= std::min(same, kLead);
+    while (same > 0 && (static_cast<unsigned char>(before[same]) & 0xC0) == 0x80) --same;
+    if (same > 0) before = "…" + before.substr(same), after = "…" + after.substr(same);
+  }
+  return shown_value(before) + " → " + shown_value(after);
 }
 
 std::string arms_text(const std::vector<std::string>& arms) {
   return arms.empty() ? "" : "(" + printable(join(arms, "; ")) + ")";
 }
 
-// The two values apart where only their ends would be seen to differ is more than a terminal can do; JSON has them.
 std::string changes_text(const std::vector<Change>& changes) {
   std::string out, part;
   std::vector<std::vector<std::string>> grid;
@@ -32,8 +45,7 @@ std::string changes_text(const std::vector<Change>& changes) {
   };
   for (const auto& one : changes) {
     if (one.part != part) flush(), part = one.part;
-    grid.push_back(
-        {printable(one.key), shown_value(one.before) + " → " + shown_value(one.after), arms_text(one.arms)});
+    grid.push_back({printable(one.key), shown_values(one), arms_text(one.arms)});
   }
   flush();
   return out;

@@ -25,13 +25,13 @@ Value of_node(const std::string& name) {
   return Table{{"reference", name}, {"kind", "checkpoint"}, {"node", name}, {"digest", digest_of(name)}};
 }
 
-Value english(const std::string& sha256, const std::string& path = "/data/en.txt") {
+Value english(const std::string& sha256, const std::string& path = "/data/en.txt", int threads = 1) {
   const Table file{{"path", path}, {"name", "en.txt"}, {"sha256", sha256}};
   return Table{{"reference", "english:train"},
                {"kind", "dataset"},
                {"split", "train"},
                {"digest", digest_of(sha256)},
-               {"component", Table{{"type", "text"}, {"files", List{file}}}}};
+               {"component", Table{{"type", "text"}, {"files", List{file}}, {"threads", threads}}}};
 }
 
 // Writes a result whose stages stand in the order of their inputs; a digest is of the settings, library and inputs.
@@ -101,8 +101,9 @@ std::vector<PlannedStage> chain(double lr, double accuracy, const std::string& d
 }
 
 Table without_threads(std::string_view interface, const Table& settings) {
+  REQUIRE((interface == "stage" || interface == "dataset"));
   Table out = settings;
-  if (interface == "stage") out.erase("threads");
+  out.erase("threads");
   return out;
 }
 
@@ -242,7 +243,7 @@ TEST_CASE("without manifests every setting counts; a path of a file never does")
   Written first(here), second(there);
   auto stages = chain(0.1, 0.5);
   const auto a = first.member("ofa", 0, stages).result();
-  stages[0].settings["corpus"] = english("aaaa", "/elsewhere/en.txt");
+  stages[0].settings["corpus"] = english("aaaa", "/elsewhere/en.txt", 2);
   stages[1].settings["threads"] = 8;
   stages[1].library = "rebuilt";
   const auto b = second.member("ofa", 0, stages).result();
@@ -251,6 +252,8 @@ TEST_CASE("without manifests every setting counts; a path of a file never does")
   CHECK_FALSE(change(found.can, "stage.pretrain.threads"));
   CHECK(change(found.cannot, "stage.pretrain.threads"));
   CHECK_FALSE(change(found.can, "dataset.english.files"));
+  CHECK_FALSE(change(found.can, "dataset.english.threads"));
+  CHECK(change(found.cannot, "dataset.english.threads")->part == "data");
 }
 
 TEST_CASE("arms, seeds and stages of one side only, and numbers that do not compare") {
@@ -274,6 +277,17 @@ TEST_CASE("arms, seeds and stages of one side only, and numbers that do not comp
   CHECK(std::isnan(found.numbers[1].difference));
   CHECK(found.numbers[1].why == "stage `extra` has no record here; stages are `pretrain`, `score` and `tokens`");
   CHECK_THROWS_AS(between(*a, *b, {"score..x"}), Error);
+}
+
+TEST_CASE("long values are shown from a little before where they part") {
+  const Scratch scratch;
+  Written first(scratch), second(scratch, "changed");
+  const std::string front = "xp run " + std::string(80, 'r') + "ü.toml";
+  first.attributes["command"] = front, second.attributes["command"] = front + " --seed 1";
+  const auto a = first.member("ofa", 0, chain(0.1, 0.5)).result(),
+             b = second.member("ofa", 0, chain(0.1, 0.5)).result();
+  const auto text = to_text(between(*a, *b));
+  CHECK(text.find("command  …rrrrrü.toml → …rrrrrü.toml --seed 1\n") != std::string::npos);
 }
 
 TEST_CASE("nothing of a file reaches the terminal raw, and circles in a plan end") {
