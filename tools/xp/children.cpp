@@ -103,10 +103,13 @@ std::unique_ptr<Result> done_result(const std::filesystem::path& results) {
   throw Error("there is no finished run in " + backquoted(results.string()), Exit::data);
 }
 
-std::string last_line(const std::filesystem::path& log) {
-  auto lines = split(read_file(log), '\n');
-  while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
-  return lines.empty() ? "it said nothing" : printable(lines.back());
+std::string what_failed(const std::filesystem::path& log) {
+  std::string last = "it said nothing", error;
+  for (const auto& line : split(read_file(log), '\n')) {
+    if (!trim(line).empty()) last = line;
+    if (line.starts_with("error")) error = line;
+  }
+  return printable(error.empty() ? last : error);
 }
 
 }  // namespace xp::program

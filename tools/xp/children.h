@@ -38,7 +38,7 @@ std::vector<std::string> words_of(const Program& program, const RecipeOptions& o
 /// The newest result of a folder whose run ended well; throws Error (Exit::data) if there is none.
 std::unique_ptr<Result> done_result(const std::filesystem::path& results);
 
-/// The end of a log, for a message.
-std::string last_line(const std::filesystem::path& log);
+/// The last line of a log that names an error, else its last line; for a message.
+std::string what_failed(const std::filesystem::path& log);
 
 }  // namespace xp::program

@@ -135,7 +135,7 @@ class Trial {
   fs::path log() const { return folder_ / "log.txt"; }
 
   [[noreturn]] void failed(int code) const {
-    throw Error("a run ended with exit code " + std::to_string(code) + ": " + last_line(log()) + "; see " +
+    throw Error("a run ended with exit code " + std::to_string(code) + ": " + what_failed(log()) + "; see " +
                     backquoted(log().string()),
                 code == static_cast<int>(Exit::stopped) ? Exit::failed : static_cast<Exit>(code));
   }
