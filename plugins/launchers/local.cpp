@@ -87,13 +87,13 @@ class Descriptor {
   const int nothing = ::open("/dev/null", O_RDONLY);
   const bool ready = nothing >= 0 && ::dup2(nothing, STDIN_FILENO) >= 0 && ::dup2(log, STDOUT_FILENO) >= 0 &&
                      ::dup2(log, STDERR_FILENO) >= 0 && (!cores || ::sched_setaffinity(0, sizeof *cores, cores) == 0);
+  int reason = errno;
   ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);  // files of ours that were opened without it
   sigset_t none;
   sigemptyset(&none);
   ::signal(SIGTERM, SIG_DFL);  // a request that comes now must not end in a handler of ours
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (ready) program.become();
-  const int reason = errno;
+  if (ready) program.become(), reason = errno;
   [[maybe_unused]] const auto told = ::write(report, &reason, sizeof reason);
   ::_exit(127);
 }

@@ -49,8 +49,11 @@ TEST_CASE("local describes itself") { testing::check_component(testing::registry
 TEST_CASE("local: every copy runs, in a process group of its own, without input, and prints to the end of its log") {
   const Workplace place;
   write_file(place / "logs/worker-2.log", "older\n");
-  const int open_here = ::open("/dev/null", O_RDONLY);  // would be inherited
+  write_file(place / "input", "of this process\n");
+  const int open_here = ::open((place / "input").c_str(), O_RDONLY);  // would be inherited, and so would the input
+  const int input = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
   REQUIRE(open_here > 2);
+  REQUIRE(::dup2(open_here, STDIN_FILENO) == STDIN_FILENO);
   place.launch(local(3),
                "read -r id name state parent group rest < /proc/$$/stat; [ \"$group\" = $$ ] && echo group\n"
                "[ -z \"$(cat)\" ] && echo no input\n"
@@ -59,6 +62,8 @@ TEST_CASE("local: every copy runs, in a process group of its own, without input,
                    " ] && echo inherited\n"
                    "echo told >&2\n");
   ::close(open_here);
+  CHECK(::dup2(input, STDIN_FILENO) == STDIN_FILENO);
+  ::close(input);
   CHECK(place.starts() == 3);
   for (const char* log : {"logs/worker-1.log", "logs/worker-3.log"})
     CHECK(place.text(log) == "group\nno input\ntold\n");

@@ -19,7 +19,7 @@ MISSING = {
     "clip": {"dataset image_text", "model convnet", "objective contrastive", "evaluator zero_shot",
              "objective predict_words", "objective caption_lm"},
     "entigraph": {"dataset facts", "backend rules", "stage generate"},
-    "sweep": {"launcher local"},
+    "sweep": set(),
 }
 NOT_YET = {"clip"}  # stage `train` has no towers
 # Packages that a recipe reads and that are fetched before a run; two seeds cannot decide the claims that a sweep inherits.
