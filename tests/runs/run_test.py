@@ -165,6 +165,7 @@ stop      = "2 steps"
 
     def test_interrupt_leaves_a_checkpoint(self):
         run = subprocess.Popen([XP, "run", "tiny.toml", "--set", 'stage.pretrain.stop="100000 steps"'], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.assertTrue(any("source_tokenizer: done" in line for line in run.stderr))  # up to that line, whenever it comes
         time.sleep(4)
         run.send_signal(signal.SIGTERM)
         time.sleep(0.01)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The cases of plugins/launchers/slurm_test.cpp that want a Slurm."""
+import pathlib
 import subprocess
 import sys
 
 import one_node
 
-PROGRAM = sys.argv.pop(1)
+PROGRAM = str(pathlib.Path(sys.argv.pop(1)).resolve())
 
 
 class Launcher(one_node.SlurmTest):
