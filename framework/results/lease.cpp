@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -118,10 +119,22 @@ class HeldLease final : public Lease {
 
   void release() {
     if (!heartbeat_) return;
+    if (!fs::exists(file_)) return give_back_later(std::move(heartbeat_), file_);
     const CacheLock lock(cache_);
     const bool mine = heartbeat_->held();
     heartbeat_.reset();
     if (mine && ::unlink(file_.c_str()) != 0 && errno != ENOENT) throw cannot("remove", file_, errno);
+  }
+
+  // Network folders go away for a while, and a lease that comes back with them would stand as long as this process.
+  static void give_back_later(std::unique_ptr<Heartbeat> heartbeat, fs::path file) {
+    std::thread([heartbeat = std::move(heartbeat), file = std::move(file)] {
+      constexpr int kMostSeconds = 600;
+      std::error_code none;
+      for (int i = 0; i < kMostSeconds && !fs::exists(file, none); ++i)
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+      if (heartbeat->held()) ::unlink(file.c_str());
+    }).detach();
   }
 
   fs::path cache_;

@@ -87,7 +87,7 @@ class Sweeps(unittest.TestCase):
     def test_members_share_stages_and_asking_again_runs_nothing(self):
         self.project()
         preview = self.xp("sweep", "shared.toml", "--dry-run").stdout
-        self.assertIn("main-0003  lr = 0.01  mask_rate = 0.4", preview)
+        self.assertIn("main-0003  mask_rate = 0.4  lr = 0.01", preview)
         self.assertIn("4 trials, of 1 seed each; 5 stages in place of 8", preview)
         self.assertFalse((self.folder / "results").exists())
         first = self.xp("sweep", "shared.toml")
@@ -194,7 +194,8 @@ class Sweeps(unittest.TestCase):
         self.project(recipe=training.RECIPE.replace('"30 steps"', '"20 steps"'))
         told = self.xp("sweep", "shared.toml", code=2).stderr
         self.assertIn("changed since the sweep", told)
-        self.assertIn("-   stop = \"400 steps\"\n+   stop = \"20 steps\"", told)
+        self.assertIn("-   stop = \"400 steps\"\n", told)
+        self.assertIn("+   stop = \"20 steps\"\n", told)
         self.xp("sweep", "shared.toml", "--new", "-q")
 
     def test_failed_trials_are_told_and_end_with_6(self):
