@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
@@ -149,6 +150,16 @@ std::string read_text_file(const fs::path& file, std::uint64_t limit) {
 
 void write_file(const fs::path& file, std::string_view bytes) {
   if (file.filename().empty()) throw Error("cannot write " + backquoted(file.string()) + ": it names no file");
+  std::error_code none;
+  const auto status = fs::status(file, none);
+  // /dev/null, /dev/stdout and pipes are written to; a rename would put a file in their place.
+  if (fs::is_character_file(status) || fs::is_fifo(status) || fs::is_socket(status)) {
+    std::FILE* out = std::fopen(file.c_str(), "w");
+    if (!out) throw cannot("write", file, errno);
+    const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), out) == bytes.size();
+    if (std::fclose(out) != 0 || !whole) throw cannot("write", file, errno);
+    return;
+  }
   Temporary temporary(file);
   temporary.fill(bytes, file);
   temporary.rename_to(file);

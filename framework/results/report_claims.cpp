@@ -90,7 +90,7 @@ class DotChart {
 
   void axis() {
     for (const double tick : nice_ticks(low_, high_, 6)) {
-      line(place(tick), kTopRoom, place(tick), bottom_, tick == 0 ? "zero" : "grid");
+      line(place(tick), kTopRoom, place(tick), bottom_, tick == 0 ? "zero" : "rule");
       text(place(tick), bottom_ + 18, "middle", escaped(short_number(tick)), "tick");
     }
     line(place(0), kTopRoom, place(0), bottom_, "zero");

@@ -193,3 +193,18 @@ TEST_CASE("A lock keeps other processes out and ends with its holder") {
   ::close(ready[0]);
   ::close(ready[1]);
 }
+
+TEST_CASE("what is no file is written to and stays what it is") {
+  const Scratch scratch;
+  const auto pipe = scratch / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  write_file(pipe, "through");
+  char text[16] = {};
+  CHECK(::read(reader, text, sizeof text) == 7);
+  ::close(reader);
+  CHECK(std::string(text) == "through");
+  CHECK(fs::is_fifo(pipe));
+  write_file("/dev/null", "gone");
+  CHECK(fs::is_character_file("/dev/null"));
+}

@@ -80,9 +80,9 @@ class Sweeps(unittest.TestCase):
         return {f.parent.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
     def made(self):
-        """When each artifact was made: what is made twice changes."""
+        """The file behind each manifest: another one if an artifact is made again."""
         files = (self.folder / "results" / "cache").glob("[0-9a-f]*/manifest.json")
-        return {f.parent.name: f.stat().st_mtime_ns for f in files}
+        return {f.parent.name: f.stat().st_ino for f in files}
 
     def test_members_share_stages_and_asking_again_runs_nothing(self):
         self.project()
@@ -210,6 +210,9 @@ class Sweeps(unittest.TestCase):
         run = subprocess.Popen([XP, "sweep", "shared.toml", "-q"], cwd=self.folder, stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         asked, told = 0, []
+        self.addCleanup(run.stdout.close)
+        self.addCleanup(run.stdin.close)
+        self.addCleanup(run.stderr.close)
         for line in run.stdout:
             message = json.loads(line) if line.startswith("{") else {}
             if "ask" in message:

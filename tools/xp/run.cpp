@@ -148,7 +148,8 @@ void add_run(CLI::App& app, Program& program) {
       options->take(*from);
       if (request->processes == 1) request->processes = static_cast<int>(options->resolve.processes);
     } else if (options->recipe.empty()) {
-      throw Error("xp run wants a recipe, or --from with a result file", Exit::usage);
+      throw Error("xp run: wants recipe, or --from with a result file; `xp run --help` says what it takes",
+                  Exit::usage);
     }
     const auto file = run_recipe(program, *options, *request);
     if (!file) return;
