@@ -12,7 +12,7 @@ namespace {
 using Phase = TrialState::Phase;
 
 // A worker that dies tells nothing of its trial, unless it happens again and again.
-constexpr std::int64_t kMostLost = 20;
+constexpr std::int64_t kMostLost = 100;
 
 }  // namespace
 
