@@ -35,6 +35,8 @@ std::vector<const StageNode*> nodes_of(const Graph& arm, std::string_view patter
 /// True if the path's stages exist and give the metric; reports what does not.
 bool check_metric(const MetricPath& path, const SourceSpan& span, const std::vector<Graph>& arms, Problems& problems);
 
+/// How a sweep's trial can fail: "out_of_memory" "non_finite" "crash" "timeout" "error".
+const std::vector<std::string>& failure_classes();
 /// Reads [sweep] into `out`.
 void read_sweep(const Value& sweep, const std::vector<Graph>& arms, const std::vector<UsedPath>& claimed,
                 Reports& out, Problems& problems);

@@ -114,7 +114,7 @@ class SweepReader {
   // How often a failed trial is tried again: a number for all ways to fail, or one for each.
   void retries(const Value& value) {
     FieldInfo whole{.name = "retries", .kind = Kind::integer, .min = 0}, each{.name = "retries", .kind = Kind::table};
-    for (const char* failure : {"out_of_memory", "non_finite", "crash", "timeout", "error"})
+    for (const auto& failure : failure_classes())
       each.fields.push_back({.name = failure, .kind = Kind::integer, .min = 0});
     if (check_value(value.as<Table>() ? each : whole, value, "the sweep", problems_))
       out_.sweep.insert_or_assign("retries", value);
@@ -321,6 +321,11 @@ class SweepReader {
 };
 
 }  // namespace
+
+const std::vector<std::string>& failure_classes() {
+  static const std::vector<std::string> kAll = {"out_of_memory", "non_finite", "crash", "timeout", "error"};
+  return kAll;
+}
 
 void read_sweep(const Value& sweep, const std::vector<Graph>& arms, const std::vector<UsedPath>& claimed,
                 Reports& out, Problems& problems) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "recipe/reports.h"
 #include "schema/quantity.h"
 
 namespace xp::sweep {
@@ -77,10 +78,7 @@ SearchAxis axis_of(const Table& table) {
 
 }  // namespace
 
-const std::vector<std::string>& failure_classes() {
-  static const std::vector<std::string> kAll = {"out_of_memory", "non_finite", "crash", "timeout", "error"};
-  return kAll;
-}
+const std::vector<std::string>& failure_classes() { return recipe::failure_classes(); }
 
 Rules rules_of(const Plan& plan) {
   if (plan.axes.empty())

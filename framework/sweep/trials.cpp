@@ -100,6 +100,17 @@ std::size_t Trials::count(Phase phase) const {
   return found == counts_.end() ? 0 : found->second;
 }
 
+std::string counts_text(const Trials& trials, std::string_view arm) {
+  std::string out;
+  for (const auto phase : {Phase::done, Phase::resting, Phase::pruned, Phase::running, Phase::open, Phase::failed}) {
+    const auto n = std::count_if(trials.all().begin(), trials.all().end(), [&](const TrialState& trial) {
+      return trial.phase == phase && (arm.empty() || trial.arm == arm);
+    });
+    if (n > 0) out += (out.empty() ? "" : ", ") + std::to_string(n) + " " + std::string(phase_name(phase));
+  }
+  return out;
+}
+
 std::vector<const TrialState*> ranking(const Trials& trials, const std::string& arm, bool higher) {
   std::vector<const TrialState*> out;
   for (const auto& trial : trials.all())

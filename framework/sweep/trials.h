@@ -56,6 +56,9 @@ class XP_API Trials {
   double seconds_ = 0;
 };
 
+/// "3 done, 1 running"; of all arms without one. Empty: there is no trial.
+XP_API std::string counts_text(const Trials& trials, std::string_view arm = {});
+
 /// Finished trials of an arm, the best first; equal goals by number. NaN goals stand last.
 XP_API std::vector<const TrialState*> ranking(const Trials& trials, const std::string& arm, bool higher);
 

@@ -4,26 +4,16 @@ import csv
 import io
 import json
 import pathlib
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
-HERE = pathlib.Path(__file__).resolve().parent
+from training import write_tiny
+
 XP = sys.argv.pop(1)
 BITS = "adapt.bits_per_byte.bits.final"
-
-
-def text(words, seed):
-    draw = random.Random(seed)
-    lines = []
-    for number in range(120):
-        lines.append(f"::id {number}")
-        lines += [" ".join(draw.choice(words) for _ in range(25)) + "." for _ in range(2)]
-        lines.append("")
-    return "\n".join(lines) + "\n"
 
 
 class Compare(unittest.TestCase):
@@ -31,10 +21,7 @@ class Compare(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-compare-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        (cls.folder / "xp.toml").write_text("")
-        shutil.copy(HERE / "tiny.toml", cls.folder)
-        (cls.folder / "en.txt").write_text(text("ship wave sail port cow field barn milk".split(), 1))
-        (cls.folder / "fr.txt").write_text(text("navire vague voile port vache champ grange lait".split(), 2))
+        write_tiny(cls.folder)
         cls.runs = []
         for changes in ([], ["--set", "arm.ofa.stage.transfer.initializer.temperature=0.2", "--set", "threads=2"]):
             cls.xp("run", "tiny.toml", *changes)

@@ -13,28 +13,16 @@ import tempfile
 import time
 import unittest
 
-HERE = pathlib.Path(__file__).resolve().parent
+from training import write_tiny
+
 XP = sys.argv.pop(1)
-
-
-def text(language, words, seed):
-    draw = random.Random(seed)
-    lines = []
-    for number in range(120):
-        lines.append(f"::id {number}")
-        lines += [" ".join(draw.choice(words) for _ in range(25)) + "." for _ in range(2)]
-        lines.append("")
-    return "\n".join(lines) + "\n"
 
 
 class Runs(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-runs-"))
         self.addCleanup(shutil.rmtree, self.folder, True)
-        (self.folder / "xp.toml").write_text("")
-        shutil.copy(HERE / "tiny.toml", self.folder)
-        (self.folder / "en.txt").write_text(text("en", "ship wave sail port cow field barn milk".split(), 1))
-        (self.folder / "fr.txt").write_text(text("fr", "navire vague voile port vache champ grange lait".split(), 2))
+        write_tiny(self.folder)
 
     def xp(self, *arguments, code=0, **more):
         done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)

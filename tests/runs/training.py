@@ -1,6 +1,8 @@
 """One small training stage, and what comes out of it; shared by the tests of this folder."""
 import json
+import pathlib
 import random
+import shutil
 import struct
 
 RECIPE = """
@@ -37,6 +39,25 @@ def write_project(folder, recipe=RECIPE):
     texts = [" ".join(draw.choice(words) for _ in range(draw.randrange(5, 60))) for _ in range(200)]
     (folder / "en.txt").write_text("".join(f"::id {n}\n{text}.\n\n" for n, text in enumerate(texts)))
     (folder / "shared.toml").write_text(recipe)
+
+
+def documents(words, seed):
+    """120 texts of drawn words, as dataset `text` reads them."""
+    draw = random.Random(seed)
+    lines = []
+    for number in range(120):
+        lines.append(f"::id {number}")
+        lines += [" ".join(draw.choice(words) for _ in range(25)) + "." for _ in range(2)]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def write_tiny(folder):
+    """A project with tiny.toml and the two texts that it reads."""
+    (folder / "xp.toml").write_text("")
+    shutil.copy(pathlib.Path(__file__).resolve().parent / "tiny.toml", folder)
+    (folder / "en.txt").write_text(documents("ship wave sail port cow field barn milk".split(), 1))
+    (folder / "fr.txt").write_text(documents("navire vague voile port vache champ grange lait".split(), 2))
 
 
 def weights(folder):

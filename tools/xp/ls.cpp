@@ -18,21 +18,16 @@ std::string status_of(const Result& result) {
   return result.alive() ? "running" : "dead";
 }
 
-// "sweep, running: 3 done, 1 running, with 2 workers".
+// "sweep running, 2 workers: 3 done, 1 running".
 std::string sweep_status(const std::filesystem::path& folder, const sweep::Trials& trials) {
+  using Phase = sweep::TrialState::Phase;
   const auto workers = sweep::workers_in(folder / "workers");
   const auto alive = std::count_if(workers.begin(), workers.end(), [](const auto& one) { return one.alive; });
-  std::string counts;
-  for (const auto phase :
-       {sweep::TrialState::Phase::done, sweep::TrialState::Phase::resting, sweep::TrialState::Phase::pruned,
-        sweep::TrialState::Phase::running, sweep::TrialState::Phase::open, sweep::TrialState::Phase::failed})
-    if (const auto n = trials.count(phase); n > 0)
-      counts += (counts.empty() ? "" : ", ") + std::to_string(n) + " " + std::string(sweep::phase_name(phase));
-  const bool open =
-      trials.count(sweep::TrialState::Phase::open) + trials.count(sweep::TrialState::Phase::running) > 0;
   const std::string state = alive > 0 ? "running, " + count(static_cast<std::size_t>(alive), "worker")
-                            : open    ? "dead"
-                                      : "at rest";
+                            : trials.count(Phase::running) > 0 ? "dead"
+                            : trials.count(Phase::open) > 0    ? "stopped"
+                                                               : "at rest";
+  const auto counts = sweep::counts_text(trials);
   return "sweep " + state + ": " + (counts.empty() ? "no trial yet" : counts);
 }
 

@@ -168,8 +168,7 @@ void run_sweep(Program& program, const SweepOptions& options) {
   }
   if (folder) {
     header.started = sweep::read_header(*folder).started;
-    header.binaries = sweep::read_header(*folder).binaries;
-    sweep::write_header(*folder, header);  // retries may have changed
+    sweep::write_header(*folder, header);  // retries may have changed, and with --any-build the binaries
   } else {
     folder = sweep::begin_sweep(program.results_folder(), header);
   }
@@ -225,6 +224,10 @@ void add_worker(CLI::App& app, Program& program) {
       throw Error("the recipe " + backquoted(header.recipe) + " changed since the sweep began:\n" +
                       sweep::difference_of(header.identity, now),
                   Exit::usage);
+    if (const auto now = binaries_of(*setup); now != header.binaries)
+      throw Error("this xp or its plugins are not those that the sweep runs with:\n" +
+                      sweep::difference_of(header.binaries, now),
+                  Exit::plugin);
     setup->rules.retries = header.retries;
     work_at_sweep(program, *setup, {folder, seconds_of(*max_time, "--max-time"), false});
   });

@@ -31,15 +31,6 @@ std::string aligned(const std::vector<Row>& rows) {
   return out;
 }
 
-std::string counts_text(const std::vector<const sweep::TrialState*>& of_arm) {
-  std::string out;
-  for (const auto phase : {Phase::done, Phase::resting, Phase::pruned, Phase::running, Phase::open, Phase::failed}) {
-    const auto n = std::count_if(of_arm.begin(), of_arm.end(), [&](const auto* t) { return t->phase == phase; });
-    if (n > 0) out += (out.empty() ? "" : ", ") + std::to_string(n) + " " + std::string(sweep::phase_name(phase));
-  }
-  return out;
-}
-
 Row row_of(const sweep::TrialState& trial, const std::vector<std::string>& keys, bool goal) {
   Row row{trial.name()};
   if (goal) row.push_back(short_number(trial.goal));
@@ -67,7 +58,7 @@ std::string arm_text(const sweep::Trials& trials, const sweep::Header& header, c
   const std::vector<std::string> keys(names.begin(), names.end());
   const auto shown = short_keys(keys);
   const bool goal = !header.goal.empty();
-  std::string out = arm + ": " + count(of_arm.size(), "trial") + " (" + counts_text(of_arm) + ")\n";
+  std::string out = arm + ": " + count(of_arm.size(), "trial") + " (" + sweep::counts_text(trials, arm) + ")\n";
   Row head{"trial"};
   if (goal) head.push_back(header.goal);
   for (const auto& key : keys) head.push_back(shown.at(key));
