@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/memory.h"
+#include "engine/tensor_memory.h"
 #include "engine/trainer.h"
 #include "engine/work_clock.h"
 #include "kit/word_counts.h"
@@ -169,7 +169,7 @@ class Graph {
     settings.insert_or_assign("type", Value(node.type));
     shared_.registry.make<Stage>(settings)->run(context);
     context.check_outputs();
-    recorder.sync();
+    recorder.check();  // the commit brings the file to the disk
     CacheEntry about;
     about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name,
     about.recipe = shared_.plan.name, about.settings = settings_digest(node);

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <map>
+#include <mutex>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -27,11 +29,16 @@ std::string utc_now() {
   return text;
 }
 
-std::string cpu_model() {
+std::string read_cpu_model() {
   std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);)
     if (line.starts_with("model name")) return std::string(trim(line.substr(line.find(':') + 1)));
   return "unknown";
+}
+
+const std::string& cpu_model() {
+  static const auto model = read_cpu_model();
+  return model;
 }
 
 // HEAD is read, not asked of git: a result must not depend on a program being installed.
@@ -59,6 +66,20 @@ std::filesystem::path program_named(std::string_view name) {
     if (!folder.empty() && ::access(file.c_str(), X_OK) == 0) return file;
   }
   return {};
+}
+
+// What a process runs was loaded when it began, so its sources are looked at once, not for every trial of a sweep.
+struct SourceState {
+  std::string commit, dirty;
+};
+
+const SourceState& sources_of(const std::filesystem::path& root) {
+  static std::mutex guard;
+  static std::map<std::filesystem::path, SourceState> known;
+  const std::lock_guard lock(guard);
+  const auto [found, fresh] = known.try_emplace(root);
+  if (fresh) found->second = {commit_of(root), uncommitted_changes(root)};
+  return found->second;
 }
 
 }  // namespace
@@ -99,6 +120,7 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
   std::string plugins;
   for (const auto& [name, hash] : plugin_hashes(plan, catalogue))
     plugins += (plugins.empty() ? "" : "\n") + name + " " + hash;
+  const auto& sources = sources_of(project_root(std::filesystem::current_path()));
   List files;
   for (const auto& file : plan.files) files.push_back(Table{{"path", file.path}, {"text", file.text}});
   return {{"recipe", plan.source},
@@ -118,8 +140,8 @@ Attributes run_attributes(const Plan& plan, const Catalogue& catalogue, const st
           {"xp", XP_VERSION},
           {"build", XP_BUILD_STAMP},
           {"engine", plan.engine},
-          {"commit", commit_of(project_root(std::filesystem::current_path()))},
-          {"dirty", uncommitted_changes(project_root(std::filesystem::current_path()))},
+          {"commit", sources.commit},
+          {"dirty", sources.dirty},
           {"plugins", plugins},
           {"plan_id", plan.plan_id},
           {"exclusive", std::any_of(plan.claims.begin(), plan.claims.end(), [](const auto& c) { return c.exclusive; })

@@ -32,7 +32,7 @@ enum class Held : std::uint8_t { no, sizes, hashes };
 
 /// Reads a manifest; throws Error (Exit::data) saying what is wrong with the entry.
 CacheEntry read_manifest(const std::filesystem::path& folder, const std::string& digest, Held held);
-/// Hashes and syncs all files of `folder`, writes the manifest, syncs the folders.
+/// Hashes all files of `folder`, writes the manifest, syncs all of them and the folders.
 CacheEntry write_manifest(const std::filesystem::path& folder, const std::string& digest, const CacheEntry& about);
 
 std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std::string* holder);
@@ -40,6 +40,11 @@ std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std:
 /// A name that nobody has, in a new folder of its own below `parent`.
 std::filesystem::path make_scratch_name(const std::filesystem::path& parent, const std::string& name);
 
+/// For files that nobody reads before something else happens: not atomic, not synced. Throws Error.
+void write_plainly(const std::filesystem::path& file, std::string_view bytes);
+
 void make_folders(const std::filesystem::path& folder);  ///< throws Error with path and reason
+/// The same; the names of new folders are on the disk when it returns.
+void make_lasting_folders(const std::filesystem::path& folder);
 
 }  // namespace xp::detail

@@ -7,16 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <cstring>
 #include <mutex>
-#include <thread>
+#include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "results/late_sync.h"
 #include "results/wire.h"
 
 namespace xp {
@@ -29,7 +27,6 @@ constexpr std::string_view kMagic = "xpjournl";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeader = 16, kFrame = 9;
 constexpr std::size_t kLargest = std::size_t{1} << 30;
-constexpr auto kSyncDelay = std::chrono::milliseconds(500);
 
 Error cannot(std::string_view what, const fs::path& file, int reason, Exit exit = Exit::failed) {
   return Error("cannot " + std::string(what) + " " + backquoted(file.string()) + ": " + std::strerror(reason), exit);
@@ -108,6 +105,8 @@ bool read_header(Window& in, const fs::path& file) {
   throw Error(backquoted(file.string()) + " is no journal: it does not start with " + backquoted(kMagic), Exit::data);
 }
 
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
 void write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto n = ::write(descriptor, bytes.data(), bytes.size());
@@ -160,10 +159,8 @@ struct JournalWriter::Impl {
   int descriptor = -1;
   std::uint64_t size = 0;
   std::mutex mutex;
-  std::condition_variable wake;
-  bool dirty = false, stop = false;
-  std::string failure;  ///< of a background sync: what was written since may be lost
-  std::thread syncer;
+  std::string failure;  ///< of a record that could not be taken back
+  std::optional<detail::LateSync> disk;
 
   ~Impl() {
     if (descriptor >= 0) ::close(descriptor);
@@ -182,8 +179,14 @@ struct JournalWriter::Impl {
       if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) throw cannot("write", file, errno);
     }
     if (size == 0) put(journal_header());
-    sync();
-    sync_path(file.has_parent_path() ? file.parent_path() : fs::path("."));
+    sync_soon();
+  }
+
+  // The file as it is called now, and its name.
+  void sync_soon() {
+    disk.emplace(file);
+    disk->soon();
+    detail::LateSync(folder_of(file)).soon();
   }
 
   // Whole or not at all.
@@ -199,50 +202,24 @@ struct JournalWriter::Impl {
     size += bytes.size();
   }
 
-  void sync() {
-    int done = ::fdatasync(descriptor);
-    while (done != 0 && errno == EINTR) done = ::fdatasync(descriptor);
-    if (done != 0) throw cannot("sync", file, errno);
-  }
-
-  void sync_in_background() {
-    std::unique_lock lock(mutex);
-    for (;;) {
-      wake.wait(lock, [this] { return dirty || stop; });
-      if (!stop) wake.wait_for(lock, kSyncDelay, [this] { return stop; });
-      if (!dirty && stop) return;
-      dirty = false;
-      lock.unlock();
-      std::string text;
-      try {
-        sync();
-      } catch (const Error& error) {
-        text = error.what();
-      }
-      lock.lock();
-      if (!text.empty()) failure = text;
-    }
-  }
-
   void check() const {
     if (!failure.empty()) throw Error(failure);
+    disk->check();
   }
 };
 
 JournalWriter::JournalWriter(const fs::path& file) : impl_(std::make_unique<Impl>()) {
   impl_->file = file;
   impl_->open();
-  impl_->syncer = std::thread([impl = impl_.get()] { impl->sync_in_background(); });
 }
 
-JournalWriter::~JournalWriter() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stop = true;
-  }
-  impl_->wake.notify_all();
-  impl_->syncer.join();
-  if (!impl_->failure.empty()) log::error(impl_->failure);
+JournalWriter::~JournalWriter() = default;
+
+void JournalWriter::publish(const fs::path& file) {
+  const std::lock_guard lock(impl_->mutex);
+  if (::rename(impl_->file.c_str(), file.c_str()) != 0) throw cannot("write", file, errno);
+  impl_->file = file;
+  impl_->sync_soon();
 }
 
 void JournalWriter::append(std::uint8_t kind, std::string_view payload) {
@@ -253,17 +230,17 @@ void JournalWriter::append(std::uint8_t kind, std::string_view payload) {
   const std::lock_guard lock(impl_->mutex);
   impl_->check();
   impl_->put(frame);
-  if (!impl_->dirty) {
-    impl_->dirty = true;
-    impl_->wake.notify_all();
-  }
+  impl_->disk->soon();
 }
 
 void JournalWriter::sync() {
+  check();
+  impl_->disk->now();  // without the lock: others append meanwhile
+}
+
+void JournalWriter::check() const {
   const std::lock_guard lock(impl_->mutex);
   impl_->check();
-  impl_->sync();
-  impl_->dirty = false;
 }
 
 const fs::path& JournalWriter::path() const { return impl_->file; }

@@ -23,6 +23,9 @@ class XP_API JournalWriter {
   /// succeed.
   void append(std::uint8_t kind, std::string_view payload);
   void sync();  ///< returns when all is on the disk; throws Error, also for a background sync that failed before
+  void check() const;  ///< throws Error if a background sync failed
+  /// Gives the file another name in its folder, in one moment; what stood there is replaced.
+  void publish(const std::filesystem::path& file);
   const std::filesystem::path& path() const;
 
  private:
@@ -62,13 +65,14 @@ class XP_API JournalRecorder final : public Recorder {
   /// What a step of training read, and a tensor that it left; as points, of one step those recorded last count.
   void batch_fingerprint(std::int64_t step, std::uint64_t hash);
   void weight_fingerprint(std::int64_t step, std::string_view tensor, std::uint64_t hash);
-  /// What was recorded so far belongs to `step`; on the disk when it returns.
+  /// What was recorded so far belongs to `step`; sync() before a state of that step counts.
   void mark(std::int64_t step);
   /// Goes on from `step`: what earlier sessions recorded after their rewind() (all, if they called none) counts up to
   /// the last mark of `step`. Without such a mark it counts if no later step was known when it was recorded, and of
   /// points at one step those recorded anew win. `step` < 0 starts from nothing.
   void rewind(std::int64_t step);
   void sync();
+  void check() const;  ///< throws Error if something recorded may not reach the disk
 
  private:
   struct Names;

@@ -1,4 +1,5 @@
 // Leases: results/cache/.leases/<digest>.lease says which process makes a digest.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "results/cache_files.h"
+#include "results/late_sync.h"
 #include "results/process.h"
 #include "results/stored_json.h"
 
@@ -91,7 +93,7 @@ class HeldLease final : public Lease {
     auto entry = write_manifest(work_, digest_, about);
     entry.folder = target;
     if (rename_into(target)) {
-      sync_path(cache_);
+      LateSync(cache_).soon();
       release();
       return entry;
     }
@@ -104,7 +106,7 @@ class HeldLease final : public Lease {
     }
     // What stood in the way was damaged and has been moved aside.
     if (!rename_into(target)) throw cannot("write", target, EEXIST);
-    sync_path(cache_);
+    LateSync(cache_).soon();
     release();
     return entry;
   }
@@ -179,13 +181,34 @@ bool put_lease(const fs::path& draft, const fs::path& lease, const std::string& 
 
 }  // namespace
 
+void write_plainly(const fs::path& file, std::string_view bytes) {
+  const int out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  int reason = out < 0 ? errno : 0;
+  while (reason == 0 && !bytes.empty()) {
+    const auto n = ::write(out, bytes.data(), bytes.size());
+    if (n < 0 && errno != EINTR) reason = errno;
+    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (out >= 0 && ::close(out) != 0 && reason == 0) reason = errno;
+  if (reason != 0) throw cannot("write", file, reason);
+}
+
 void make_folders(const fs::path& folder) {
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (failed) throw Error("cannot make folder " + backquoted(folder.string()) + ": " + failed.message());
 }
 
+void make_lasting_folders(const fs::path& folder) {
+  std::error_code none;
+  if (folder.empty() || fs::exists(folder, none)) return;
+  make_lasting_folders(folder.parent_path());
+  make_folders(folder);
+  sync_path(folder.has_parent_path() ? folder.parent_path() : fs::path("."));
+}
+
 std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std::string* holder) {
+  make_lasting_folders(cache.folder());
   const auto folder = cache.folder() / kLeases;
   make_folders(folder);
   const auto lease = folder / (digest + ".lease");
@@ -202,7 +225,7 @@ std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std:
     about["since"] = utc_now();
     about["token"] = scratch.filename().string();
     const auto text = to_json(about) + "\n";
-    write_file(draft, text);
+    write_plainly(draft, text);  // a lease is of a process, and none outlives a power cut
     std::error_code failed;
     const auto now = fs::last_write_time(draft, failed);
     if (failed) throw cannot("read", draft, failed.value());

@@ -111,7 +111,6 @@ CacheEntry write_manifest(const fs::path& folder, const std::string& digest, con
   const auto [files, folders] = contents(folder);
   List stated;
   for (const auto& file : files) {
-    sync_path(file);
     const auto size = size_of(file);
     entry.bytes += size;
     stated.push_back(Table{{"path", file.lexically_relative(folder).generic_string()},
@@ -125,7 +124,10 @@ CacheEntry write_manifest(const fs::path& folder, const std::string& digest, con
                         {"settings", entry.settings}};
   json["counters"] = to_table(entry.counters);
   json["files"] = std::move(stated);
-  write_file(folder / kManifest, to_json(json) + "\n");
+  // A half-written one is of a work folder, which nobody reads.
+  write_plainly(folder / kManifest, to_json(json) + "\n");
+  sync_path(folder / kManifest);
+  for (const auto& file : files) sync_path(file);
   for (auto i = folders.size(); i-- > 0;) sync_path(folders[i]);
   return entry;
 }

@@ -167,11 +167,8 @@ void JournalRecorder::weight_fingerprint(std::int64_t step, std::string_view ten
 }
 
 void JournalRecorder::mark(std::int64_t step) {
-  {
-    const std::lock_guard lock(names_->mutex);
-    names_->write(Entry::mark, Packer().i64(step));
-  }
-  sync();
+  const std::lock_guard lock(names_->mutex);
+  names_->write(Entry::mark, Packer().i64(step));
 }
 
 void JournalRecorder::rewind(std::int64_t step) {
@@ -183,5 +180,7 @@ void JournalRecorder::rewind(std::int64_t step) {
 }
 
 void JournalRecorder::sync() { out_.sync(); }
+
+void JournalRecorder::check() const { out_.check(); }
 
 }  // namespace xp

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "results/cache_files.h"
 #include "results/journal.h"
+#include "results/late_sync.h"
 #include "results/result_file.h"
 #include "results/wire.h"
 
@@ -33,22 +34,22 @@ void append(JournalWriter& out, RunEntry kind, std::string_view payload) {
   out.append(static_cast<std::uint8_t>(kind), payload);
 }
 
-void write_beginning(const fs::path& file, const Attributes& attributes, const Value& plan) {
+std::unique_ptr<JournalWriter> begin_journal(const fs::path& file, const Attributes& attributes, const Value& plan) {
   const auto who = detail::this_process();
   Packer begin;
   begin.u32(1).text(who.host).text(who.machine).i64(who.pid).i64(who.start);
   begin.u32(static_cast<std::uint32_t>(attributes.size()));
   for (const auto& [key, value] : attributes) begin.text(key).text(value);
-  JournalWriter out(file);
-  append(out, RunEntry::begin, begin.bytes());
-  append(out, RunEntry::plan, to_json(plan));
-  out.sync();
+  auto out = std::make_unique<JournalWriter>(file);
+  append(*out, RunEntry::begin, begin.bytes());
+  append(*out, RunEntry::plan, to_json(plan));
+  return out;
 }
 
 void remove_file(const fs::path& file) {
   if (::unlink(file.c_str()) != 0 && errno != ENOENT)
     throw Error("cannot remove " + backquoted(file.string()) + ": " + std::strerror(errno));
-  sync_path(file.parent_path());
+  detail::LateSync(file.parent_path()).soon();
 }
 
 fs::path with_ending(fs::path file, const char* ending) { return file.replace_extension(ending); }
@@ -124,7 +125,7 @@ RunLog::RunLog(fs::path results, const std::string& recipe, const std::string& r
     throw Error(backquoted(printable(run)) + " cannot name a run: letters, digits, `-` and `_` can", Exit::usage);
   detail::members_of(plan, "the plan of run " + run);
   const auto folder = below.empty() ? results / recipe : results / recipe / below;
-  detail::make_folders(folder);
+  detail::make_lasting_folders(folder);
   impl_->file = folder / (run + kJournalEnding);
   if (fs::exists(impl_->file) || fs::exists(with_ending(impl_->file, kResultEnding)))
     throw Error("run " + backquoted(run) + " is there already, in " + backquoted(folder.string()));
@@ -137,14 +138,12 @@ RunLog::RunLog(fs::path results, const std::string& recipe, const std::string& r
   // Readers never see a journal without its first records.
   const auto draft = folder / ("." + run + ".partial");
   try {
-    write_beginning(draft, all, plan);
-    if (::rename(draft.c_str(), impl_->file.c_str()) != 0)
-      throw Error("cannot write " + backquoted(impl_->file.string()) + ": " + std::strerror(errno));
+    impl_->out = begin_journal(draft, all, plan);
+    impl_->out->publish(impl_->file);
   } catch (...) {
     ::unlink(draft.c_str());
     throw;
   }
-  impl_->out = std::make_unique<JournalWriter>(impl_->file);
   impl_->heartbeat = std::make_unique<detail::Heartbeat>(impl_->file);
 }
 
@@ -163,7 +162,10 @@ void RunLog::log_line(const std::string& text) {
 
 fs::path RunLog::close(const std::string& status, const Cache& cache) {
   if (!impl_->out) throw Error("run " + backquoted(impl_->file.stem().string()) + " is closed");
-  impl_->out->sync();
+  impl_->out->check();
+  // A result says that its stages are in the cache, so their names come to the disk before its own.
+  std::error_code none;
+  if (fs::exists(cache.folder(), none)) sync_path(cache.folder());
   auto file = fold(impl_->file, status, detail::utc_now(), cache);
   impl_->heartbeat.reset();
   impl_->out.reset();

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "results/journal.h"
+#include "results/late_sync.h"
 
 namespace xp::sweep {
 namespace {
@@ -49,10 +50,11 @@ std::vector<Event> Book::news() {
   return out;
 }
 
-void Book::append(const std::vector<Event>& events, bool sync) {
+void Book::append(const std::vector<Event>& events) {
   const auto cannot = [&] {
     return Error("cannot write " + backquoted(file_.string()) + ": " + std::strerror(errno));
   };
+  if (disk_) disk_->check();
   const Descriptor out(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   struct stat state {};
   if (out.number < 0 || ::fstat(out.number, &state) != 0) throw cannot();
@@ -72,8 +74,12 @@ void Book::append(const std::vector<Event>& events, bool sync) {
     }
     rest.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (sync && ::fdatasync(out.number) != 0) throw cannot();
   good_ += bytes.size();
+  if (!disk_) {
+    disk_ = std::make_shared<detail::LateSync>(file_);
+    detail::LateSync(file_.parent_path()).soon();
+  }
+  disk_->soon();
 }
 
 }  // namespace xp::sweep

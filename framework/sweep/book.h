@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "results/late_sync.h"
 #include "sweep/event.h"
 
 namespace xp::sweep {
@@ -18,14 +19,15 @@ class XP_API Book {
   std::unique_ptr<FileLock> lock() const;
   /// What was appended since the last call. Throws Error (Exit::data) if the journal is damaged.
   std::vector<Event> news();
-  /// Call with the lock held and all news read. Handed to the system at once; on the disk too if `sync`, and whole or
-  /// not at all.
-  void append(const std::vector<Event>& events, bool sync);
+  /// Call with the lock held and all news read. Handed to the system at once, whole or not at all; on the disk within
+  /// a second: a trial whose end is lost is run again, and its stages are in the cache.
+  void append(const std::vector<Event>& events);
   const std::filesystem::path& file() const { return file_; }
 
  private:
   std::filesystem::path file_, lock_;
   std::uint64_t good_ = 0;  ///< bytes that were read
+  std::shared_ptr<detail::LateSync> disk_;
 };
 
 }  // namespace xp::sweep

@@ -94,15 +94,15 @@ void Decider::catch_up() {
   for (const auto& event : book_.news()) take_in(event, false);
 }
 
-void Decider::write(Event event, bool own, bool sync) {
+void Decider::write(Event event) {
   event.at = detail::utc_now();
   try {
-    book_.append({event}, sync);
+    book_.append({event});
   } catch (...) {
     reset();  // the search has moved on and the journal has not
     throw;
   }
-  take_in(event, own);
+  take_in(event, true);
 }
 
 const Trials& Decider::look() {
@@ -163,8 +163,7 @@ std::size_t Decider::reopen_failed() {
   for (const auto& trial : trials_->all())
     if (trial.phase == Phase::failed) failed.push_back(&trial);
   for (const auto* trial : failed)
-    write({.kind = Event::Kind::back, .arm = trial->arm, .number = trial->number, .text = "asked for again"}, true,
-          true);
+    write({.kind = Event::Kind::back, .arm = trial->arm, .number = trial->number, .text = "asked for again"});
   return failed.size();
 }
 
@@ -173,7 +172,7 @@ std::optional<Step> Decider::started(const std::string& worker, const TrialState
   std::optional<std::int64_t> rung;
   if (!trial.to_end && trial.passed < std::ssize(prune_.rungs)) rung = trial.passed;
   event.rung = rung.value_or(-1), event.by = worker;
-  write(event, true, false);
+  write(event);
   return Step{Step::What::run, *trials_->find(trial.arm, trial.number), rung};
 }
 
@@ -194,7 +193,7 @@ bool Decider::promote() {
     const auto* trial = trials_->find(study->arm, *number);
     if (!trial || (trial->phase != Phase::resting && trial->phase != Phase::pruned))
       throw Error("the pruner promotes trial " + std::to_string(*number) + ", which does not rest at a rung");
-    write({.kind = Event::Kind::go, .arm = study->arm, .number = *number, .rung = trial->passed}, true, false);
+    write({.kind = Event::Kind::go, .arm = study->arm, .number = *number, .rung = trial->passed});
     return true;
   }
   return false;
@@ -215,8 +214,7 @@ bool Decider::propose() {
     if (!trial) continue;
     Table values;
     for (const auto& [key, value] : trial->values) values.emplace(key, value);
-    write({.kind = Event::Kind::trial, .arm = study->arm, .number = trial->number, .values = std::move(values)}, true,
-          true);
+    write({.kind = Event::Kind::trial, .arm = study->arm, .number = trial->number, .values = std::move(values)});
     return true;
   }
   return false;
@@ -244,10 +242,10 @@ bool Decider::release() {
     any = true;
     if (asks(*study))
       for (const auto* trial : resting)
-        write({.kind = Event::Kind::prune, .arm = trial->arm, .number = trial->number}, true, false);
+        write({.kind = Event::Kind::prune, .arm = trial->arm, .number = trial->number});
     else
-      write({.kind = Event::Kind::go, .arm = best->arm, .number = best->number, .rung = best->passed, .forced = true},
-            true, false);
+      write(
+          {.kind = Event::Kind::go, .arm = best->arm, .number = best->number, .rung = best->passed, .forced = true});
   }
   return any;
 }
@@ -270,7 +268,7 @@ void Decider::give_back_lost() {
       event.word = "lost", event.text = "worker " + worker.id + " ended without a word";
     else
       event.kind = Event::Kind::fail, event.word = "crash", event.text = worker.crash;
-    write(event, true, true);
+    write(event);
   }
   for (const auto& [id, worker] : seen)
     if (!worker.alive) forget_worker(workers, id);
@@ -291,7 +289,7 @@ bool Decider::finish(const std::string& worker, const Step& step, const Outcome&
       break;
     case Outcome::End::given_back: event.kind = Event::Kind::back, event.text = outcome.why; break;
   }
-  write(event, true, true);
+  write(event);
   return true;
 }
 

@@ -68,7 +68,7 @@ class XP_API Decider {
   void reset();
   void catch_up();
   void take_in(const Event& event, bool own);
-  void write(Event event, bool own, bool sync);
+  void write(Event event);
   void give_back_lost();
   std::optional<Step> open_trial(const std::string& worker);
   std::optional<Step> started(const std::string& worker, const TrialState& trial);

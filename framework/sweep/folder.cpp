@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "results/cache_files.h"
 #include "results/process.h"
 #include "results/run_log.h"
 #include "results/stored_json.h"
@@ -34,11 +35,8 @@ std::vector<std::string> texts_at(const detail::Stored& stored, std::string_view
 
 fs::path begin_sweep(const fs::path& results, const Header& header) {
   const auto folder = results / header.name / ("sweep-" + new_run_id());
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (failed) throw Error("cannot make folder " + backquoted(folder.string()) + ": " + failed.message());
+  detail::make_lasting_folders(folder);
   write_header(folder, header);
-  sync_path(folder.parent_path());
   return folder;
 }
 

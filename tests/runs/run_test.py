@@ -131,7 +131,7 @@ stop      = "2 steps"
         killed = 0
         for _ in range(int(os.environ.get("XP_KILLS", "5"))):
             run = subprocess.Popen([XP, "run", "tiny.toml", "-q"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(draw.uniform(0.1, 2.0))
+            time.sleep(draw.uniform(0.05, 1.0))
             killed += run.poll() is None
             run.send_signal(signal.SIGKILL)
             run.wait()

@@ -35,12 +35,12 @@ TEST_CASE("two readers of one journal see what the other appends") {
   const Scratch scratch;
   Book one(scratch.path()), two(scratch.path());
   CHECK(one.news().empty());
-  one.append({trial(0), trial(1)}, true);
+  one.append({trial(0), trial(1)});
   const auto seen = two.news();
   REQUIRE(seen.size() == 2);
   CHECK(seen[1].number == 1);
   CHECK(seen[1].values.at("stage.a.x") == Value(0.5));
-  two.append({{.kind = Event::Kind::done, .arm = "main", .number = 0, .value = 0.25, .file = "f.h5"}}, false);
+  two.append({{.kind = Event::Kind::done, .arm = "main", .number = 0, .value = 0.25, .file = "f.h5"}});
   const auto back = one.news();
   REQUIRE(back.size() == 1);
   CHECK(back[0].kind == Event::Kind::done);
@@ -52,11 +52,11 @@ TEST_CASE("two readers of one journal see what the other appends") {
 TEST_CASE("a record that its writer could not end is cut off by the next one") {
   const Scratch scratch;
   Book one(scratch.path());
-  one.append({trial(0)}, true);
+  one.append({trial(0)});
   std::ofstream(one.file(), std::ios::app | std::ios::binary) << "torn";
   Book two(scratch.path());
   CHECK(two.news().size() == 1);
-  two.append({trial(1)}, true);
+  two.append({trial(1)});
   CHECK(Book(scratch.path()).news().size() == 2);
   CHECK(one.news().size() == 1);
 }
