@@ -182,6 +182,7 @@ void StageRun::train(TrainRequest request) {
                     .pool = pool_,
                     .recorder = recorder_,
                     .mark = [this](std::int64_t step) { recorder_.mark(step); },
+                    .records_to_disk = [this] { recorder_.sync(); },
                     .rewind = [this](std::int64_t step) { recorder_.rewind(step); },
                     .work = training_,
                     .stop_requested =

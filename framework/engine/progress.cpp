@@ -14,6 +14,10 @@ double progress_of(const Quantity& stop, const Counters& counters) {
   return stop.amount > 0 ? *amount / stop.amount : 1.0;
 }
 
+bool known_to_training_alone(Unit stop) {
+  return stop == Unit::flops || stop == Unit::seconds || stop == Unit::supervised;
+}
+
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters) {
   if (ramp.until.unit == Unit::percent) return std::min(progress_of(stop, counters) / (ramp.until.amount / 100), 1.0);
   return std::min(progress_of(ramp.until, counters), 1.0);

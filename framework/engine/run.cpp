@@ -1,5 +1,4 @@
 // The door of libxp_engine: loads plugins, runs the graph, folds the result.
-#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 #include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/graph.h"
+#include "engine/tensor_memory.h"
 #include "plugin/loader.h"
 #include "recipe/provenance.h"
 
@@ -43,15 +43,6 @@ class Signals {
   static constexpr int kSignals[] = {SIGINT, SIGTERM};
   struct sigaction before_[2]{};
 };
-
-/// Training allocates the same sizes at every step; given back to the system each time, their pages are cleared anew,
-/// a tenth of a small model's CPU time.
-void keep_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
-}
 
 }  // namespace
 
@@ -91,7 +82,7 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   device_of(plan, 0);  // refused before anything is loaded
   set_determinism(plan);
   warn_of_slow_precision(plan);
-  keep_memory();
+  keep_tensor_memory();
   Registry registry;
   load_plugins(registry, catalogue, libraries(plan, catalogue));
   Cache cache(options.results);

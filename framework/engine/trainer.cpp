@@ -62,7 +62,7 @@ class TrainerImpl final : public Trainer {
 
   const std::vector<Batch>& next() override {
     if (h_.processes.any(h_.stop_requested(progress_of(r_.stop, state_.counters)))) {
-      save_state(), saved_for_stop_ = true;
+      save_state(), writer_.finish(), saved_for_stop_ = true;
       throw Error("stopped with a good checkpoint at step " + std::to_string(state_.counters.steps), Exit::stopped);
     }
     const WorkClock waited;
@@ -151,7 +151,7 @@ class TrainerImpl final : public Trainer {
     try {
       r_.strategy->run(*this);
     } catch (const Error& error) {
-      if (error.exit() == Exit::stopped && !saved_for_stop_) save_state();
+      if (error.exit() == Exit::stopped && !saved_for_stop_) save_state(), writer_.finish();
       throw;
     }
   }
@@ -215,9 +215,7 @@ class TrainerImpl final : public Trainer {
     settings.threads = h_.threads, settings.device = h_.device;
     settings.rank = h_.processes.rank(), settings.processes = h_.processes.size();
     const bool feedback = transform_ && !transform_->subscriptions().empty();
-    const bool unforeseen =
-        !ramps_in(r_.objective->settings()).empty() &&
-        (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised);
+    const bool unforeseen = !ramps_in(r_.objective->settings()).empty() && known_to_training_alone(r_.stop.unit);
     if (feedback && !h_.processes.alone())
       throw Error("the data of objective " + backquoted(r_.objective->type()) +
                   " depend on what its steps said, which only one process can know; run it without --nproc");
@@ -234,8 +232,7 @@ class TrainerImpl final : public Trainer {
     // right.
     auto known = counters;
     known.epochs = continued_.own_epochs(counters.epochs);
-    if (r_.stop.unit == Unit::flops || r_.stop.unit == Unit::seconds || r_.stop.unit == Unit::supervised)
-      known = state_.counters;
+    if (known_to_training_alone(r_.stop.unit)) known = state_.counters;
     for (const auto& [name, ramp] : ramps_) transform_->set(name, ramp.at(ramp_progress(ramp, r_.stop, known)));
     deliver(undelivered_, *transform_, counters.steps);
   }
@@ -328,7 +325,7 @@ class TrainerImpl final : public Trainer {
     stateful_parts().save(out);
     save_feedback(undelivered_, out.child("feedback"));
     h_.mark(state_.counters.steps);
-    write_training_state(h_.work, state_.counters.steps, out);
+    writer_.write(state_.counters.steps, out);
   }
 
   void load_state() {
@@ -351,6 +348,7 @@ class TrainerImpl final : public Trainer {
   }
 
   Trained finish() {
+    writer_.finish();
     best_.restore(moving());
     session_->refresh();
     auto plain = session_->handle();
@@ -383,6 +381,7 @@ class TrainerImpl final : public Trainer {
   LogicalBatch batch_;
   StepReport report_;
   TrainingState state_;
+  StateWriter writer_{h_.work, h_.records_to_disk};
   BestWeights best_;
   Clock::time_point last_save_;
   int bad_in_a_row_ = 0;

@@ -25,6 +25,7 @@ struct TrainingHost {
   DataPool& pool;
   Recorder& recorder;
   std::function<void(std::int64_t step)> mark;       ///< a training state of this step is about to be written
+  std::function<void()> records_to_disk;             ///< called from another thread, while training goes on
   std::function<void(std::int64_t step)> rewind;     ///< points recorded after this step are void
   std::filesystem::path work;                        ///< survives a kill
   std::function<bool(double share)> stop_requested;  ///< asked before each step; `share` of the stop rule is done
@@ -65,5 +66,7 @@ double progress_of(const Quantity& stop, const Counters& counters);
 
 /// Place of a ramp between 0 and 1; `stop` is the stage's own rule, for ramps that end at a share of it.
 double ramp_progress(const Ramp& ramp, const Quantity& stop, const Counters& counters);
+/// Whether only training knows how far it is: batches that are made ahead cannot.
+bool known_to_training_alone(Unit stop);
 
 }  // namespace xp

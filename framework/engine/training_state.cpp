@@ -53,6 +53,29 @@ void remove_half_written(const std::filesystem::path& work) {
   for (const auto& folder : left) std::filesystem::remove_all(folder);
 }
 
+// Training goes on with the tensors, so the copy shares none of them.
+State snapshot(const State& from) {
+  State out;
+  for (const auto& name : from.value_names()) out.set(name, from.values(name));
+  for (const auto& name : from.tensor_names())
+    out.set(name, from.tensor(name).to(at::kCPU, false, true, at::MemoryFormat::Contiguous));
+  for (const auto& name : from.child_names()) out.child(name) = snapshot(from.child(name));
+  return out;
+}
+
+void write_state(const std::filesystem::path& work, const std::filesystem::path& target, const State& state,
+                 const std::function<void()>& records_to_disk) {
+  std::filesystem::create_directories(work);
+  const auto temporary = make_scratch(work, kHalf);
+  save_state(temporary, state);
+  sync_path(temporary);
+  records_to_disk();
+  std::filesystem::rename(temporary, target);
+  sync_path(work);
+  for (const auto& old : saved_in(work))
+    if (old != target) std::filesystem::remove_all(old);
+}
+
 }  // namespace
 
 void TrainingState::save(State& out) const {
@@ -113,17 +136,28 @@ std::vector<Feedback> load_feedback(const State& in) {
   return out;
 }
 
-void write_training_state(const std::filesystem::path& work, std::int64_t step, const State& state) {
-  std::filesystem::create_directories(work);
-  const auto target = work / (std::string(kStem) + std::to_string(step));
+StateWriter::StateWriter(std::filesystem::path work, std::function<void()> records_to_disk)
+    : work_(std::move(work)), records_to_disk_(std::move(records_to_disk)) {}
+
+StateWriter::~StateWriter() {
+  try {
+    finish();
+  } catch (const std::exception& error) {
+    log::error(error.what());
+  }
+}
+
+void StateWriter::write(std::int64_t step, const State& state) {
+  finish();
+  const auto target = work_ / (std::string(kStem) + std::to_string(step));
   if (std::filesystem::exists(target)) return;  // nothing happened since
-  const auto temporary = make_scratch(work, kHalf);
-  save_state(temporary, state);
-  sync_path(temporary);
-  std::filesystem::rename(temporary, target);
-  sync_path(work);
-  for (const auto& old : saved_in(work))
-    if (old != target) std::filesystem::remove_all(old);
+  writing_ = std::async(std::launch::async, [this, target, copy = snapshot(state)] {
+    write_state(work_, target, copy, records_to_disk_);
+  });
+}
+
+void StateWriter::finish() {
+  if (writing_.valid()) writing_.get();
 }
 
 std::optional<State> read_training_state(const std::filesystem::path& work) {

@@ -1,6 +1,8 @@
 #pragma once
 // What a killed or stopped training stage goes on from.
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <optional>
 
 #include "api/recorder.h"
@@ -25,8 +27,23 @@ void deliver(std::vector<Feedback>& messages, Transform& transform, std::int64_t
 void save_feedback(const std::vector<Feedback>& messages, State& out);
 std::vector<Feedback> load_feedback(const State& in);
 
-/// Written as <work>/training.<step>/ under a temporary name and renamed; older ones are removed then.
-void write_training_state(const std::filesystem::path& work, std::int64_t step, const State& state);
+/// Writes training states behind the training, which waits for a copy in memory only.
+class StateWriter {
+ public:
+  /// `records_to_disk` is called when a state is whole, before it counts: its mark has to be there first.
+  StateWriter(std::filesystem::path work, std::function<void()> records_to_disk);
+  ~StateWriter();  ///< waits; a failure is logged
+  /// Copies the tensors to memory of its own, after waiting for the state before. Written as <work>/training.<step>/
+  /// under a temporary name and renamed; older ones are removed then. Throws what the one before failed with.
+  void write(std::int64_t step, const State& state);
+  void finish();  ///< waits until all is on the disk; throws Error if it is not
+
+ private:
+  std::filesystem::path work_;
+  std::function<void()> records_to_disk_;
+  std::future<void> writing_;
+};
+
 /// The newest that reads back; unreadable ones are removed with a warning, and what a kill left half written without
 /// one. Nothing if there is none.
 std::optional<State> read_training_state(const std::filesystem::path& work);

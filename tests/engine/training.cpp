@@ -52,6 +52,7 @@ Trained Stage::run(TrainRequest request) {
       .pool = pool_,
       .recorder = notes,
       .mark = [](std::int64_t) {},
+      .records_to_disk = [] {},
       .rewind = [this](std::int64_t step) { notes.rewind(step); },
       .work = work(),
       .stop_requested = [&](double) { return stop_at >= 0 && asked++ == stop_at; },

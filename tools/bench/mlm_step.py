@@ -7,6 +7,7 @@ ENV has torch and transformers (see the peers' requirements.txt), DIR holds mlm_
 thread, 16 texts of 128 tokens, vocabulary 30522, 15 % masked, dropout 0.1. Runs are interleaved; a round's ratio is
 of its own runs. All times are CPU time per step after warm-up: peers print it, of xp it is what more steps add to a run."""
 import argparse
+import ctypes.util
 import json
 import os
 import pathlib
@@ -96,12 +97,21 @@ class Ours:
         return after.children_user + after.children_system - before.children_user - before.children_system, memory
 
 
-def peer(python, peers, script, size, more):
+def jemalloc():
+    """What an expert's loop is started with: an allocator that keeps its pages. Nothing where it is not installed."""
+    library = ctypes.util.find_library("jemalloc")
+    if library is None:
+        return {}
+    return {"LD_PRELOAD": library, "THP_MEM_ALLOC_ENABLE": "1", "MALLOC_CONF":
+            "oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:-1,metadata_thp:auto,thp:always"}
+
+
+def peer(python, peers, script, size, more, settings):
     warm, steps = STEPS[size]
     folder = pathlib.Path(peers) / "mlm_step"
     done = subprocess.run([python, script, "--size", size, "--steps", str(steps), "--warm", str(warm), "--threads", "1",
                            *more], cwd=folder, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+                          env={**os.environ, "OMP_NUM_THREADS": "1", **settings})
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     seen = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
@@ -124,16 +134,18 @@ def main():
                         help="of xp and the expert; default: bfloat16 where the processor has it (here %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    peers = {"Trainer": ("hf_trainer.py", []),
-             "expert": ("expert.py", ["--compile"] + (["--fp32"] if args.precision == "float32" else []))}
+    peers = {"Trainer": ("hf_trainer.py", [], {}),
+             "expert": ("expert.py", ["--compile"] + (["--fp32"] if args.precision == "float32" else []), jemalloc())}
+    if not jemalloc():
+        print("libjemalloc.so.2 is not there, the expert goes without", file=sys.stderr)
     rounds = []
     with tempfile.TemporaryDirectory(prefix="xp-bench-") as folder:
         ours = Ours(args.xp, args.size, args.precision, folder)
         ours.cpu_seconds(args.rounds, 1)  # makes the tokenizer, which the rounds share
         for number in range(args.rounds):
             seen = {"xp": ours.run(number)}
-            for name, (script, more) in peers.items():
-                seen[name] = peer(args.peer_python, args.peers, script, args.size, more)
+            for name, (script, more, settings) in peers.items():
+                seen[name] = peer(args.peer_python, args.peers, script, args.size, more, settings)
             rounds.append(seen)
             print("round", number, {name: f"{one['ms']:.0f} ms, {one['mib']:.0f} MiB" for name, one in seen.items()},
                   file=sys.stderr, flush=True)
