@@ -116,6 +116,8 @@ void AddedTokens::prepare(Search& search, bool normalised) {
     search.tokens.push_back(&token);
     search.any = true;
   }
+  if (std::count(std::begin(search.first), std::end(search.first), true) == 1)
+    search.only = search.tokens.front()->normalised.substr(0, 1);
 }
 
 const AddedToken* AddedTokens::find(TokenId id) const {
@@ -132,6 +134,8 @@ void AddedTokens::split(std::string_view text, bool normalised, std::vector<Adde
   const Search& search = normalised ? normalised_ : raw_;
   std::size_t done = 0;
   for (std::size_t at = 0; search.any && at < text.size();) {
+    if (!search.only.empty()) at = std::min(text.find(search.only[0], at), text.size());
+    if (at == text.size()) break;
     if (!search.first[static_cast<unsigned char>(text[at])]) {
       ++at;
       continue;

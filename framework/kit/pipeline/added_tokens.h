@@ -30,6 +30,9 @@ class XP_API AddedTokens {
   /// tokens that are found in normalised text, else for the others. With lstrip and rstrip, stretches can overlap.
   void split(std::string_view text, bool normalised, std::vector<AddedMatch>& out) const;
 
+  /// Whether some are looked for in normalised text.
+  bool any_normalised() const { return normalised_.any; }
+
   const AddedToken* find(TokenId id) const;
   std::optional<TokenId> find(std::string_view content) const;
   /// Whether decoding leaves this text out.
@@ -42,6 +45,7 @@ class XP_API AddedTokens {
   struct Search {
     ByteTrie trie;
     bool first[256] = {};
+    std::string only;  ///< the first byte of all, if they share one
     bool any = false;
     std::vector<const AddedToken*> tokens;
   };

@@ -29,6 +29,10 @@ class BpeModel final : public Model {
   }
   std::string_view prefix() const override { return prefix_; }
   std::string_view suffix() const override { return suffix_; }
+  const MergeRules* plain_merges() const override {
+    return prefix_.empty() && suffix_.empty() && !byte_fallback_ ? &rules_ : nullptr;
+  }
+  bool takes_whole_words() const override { return ignore_merges_; }
   std::string_view joint() const override { return joint_ ? kSpaceMark : std::string_view(); }
   bool joins_behind(unsigned char byte) const override { return joins_behind_[byte]; }
 

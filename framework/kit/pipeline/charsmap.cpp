@@ -151,6 +151,18 @@ std::optional<std::string_view> Charsmap::find(std::string_view chunk) const {
   return std::nullopt;
 }
 
+bool Charsmap::begins(std::string_view text) const {
+  std::size_t node = offset(units_[0]);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    node ^= byte;
+    if (node >= units_.size() || label(units_[node]) != byte) return false;
+    if (has_leaf(units_[node])) return true;
+    node ^= offset(units_[node]);
+  }
+  return true;
+}
+
 void Charsmap::apply(AlignedText& text) const {
   const std::string_view old = text.text();
   std::optional<Rewriter> out;

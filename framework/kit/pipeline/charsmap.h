@@ -17,6 +17,8 @@ class XP_API Charsmap {
 
   /// The replacement of the shortest key that `chunk` begins with. Throws if the map leads outside of itself.
   std::optional<std::string_view> find(std::string_view chunk) const;
+  /// Whether a key begins with the text, or the text with a key; it holds no NUL.
+  bool begins(std::string_view text) const;
   void apply(AlignedText& text) const;
 
  private:

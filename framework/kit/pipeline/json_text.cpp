@@ -1,5 +1,7 @@
 #include "kit/pipeline/json_text.h"
 
+#include <cmath>
+#include <cstdlib>
 #include <vector>
 
 #include "base/error.h"
@@ -12,6 +14,32 @@ using Value = nlohmann::json;
 
 constexpr std::size_t kMostReason = 200;  // characters of what the parser says
 
+// serde_json, with which the library reads, rounds the digits and then their product with a power of ten: sums of
+// scores that are equal there must be equal here. `exact` is what a number beyond its rule becomes.
+double twice_rounded(double exact, std::string_view text) {
+  constexpr int kMostPower = 308;
+  const bool negative = text.starts_with('-');
+  std::size_t at = negative ? 1 : 0;
+  std::uint64_t digits = 0;
+  int power = 0;
+  bool fraction = false, full = false;
+  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
+    if (text[at] == '.') {
+      fraction = true;
+      continue;
+    }
+    const auto digit = static_cast<std::uint64_t>(text[at] - '0');
+    full = full || digits > (UINT64_MAX - digit) / 10;  // further digits are dropped
+    if (!full) digits = digits * 10 + digit;
+    power += full ? (fraction ? 0 : 1) : (fraction ? -1 : 0);
+  }
+  if (at < text.size()) power += std::atoi(std::string(text.substr(at + 1)).c_str());
+  if (std::abs(power) > kMostPower) return exact;
+  const double scale = std::strtod(("1e" + std::to_string(std::abs(power))).c_str(), nullptr);
+  const double size = power < 0 ? static_cast<double>(digits) / scale : static_cast<double>(digits) * scale;
+  return negative ? -size : size;
+}
+
 /// Builds the value and stops at the first thing that a reader should not have to expect.
 class CheckedBuilder final : public nlohmann::json_sax<Value> {
  public:
@@ -22,7 +50,7 @@ class CheckedBuilder final : public nlohmann::json_sax<Value> {
   bool boolean(bool value) override { return put(value); }
   bool number_integer(number_integer_t value) override { return put(value); }
   bool number_unsigned(number_unsigned_t value) override { return put(value); }
-  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool number_float(number_float_t value, const string_t& text) override { return put(twice_rounded(value, text)); }
   bool string(string_t& value) override { return put(std::move(value)); }
   bool binary(binary_t&) override { return false; }
 

@@ -8,6 +8,8 @@
 
 namespace xp::pipeline {
 
+class MergeRules;
+
 /// Immutable, used from any thread.
 class XP_API Model {
  public:
@@ -34,6 +36,11 @@ class XP_API Model {
   /// which joins_behind() is true. Empty: none.
   virtual std::string_view joint() const { return {}; }
   virtual bool joins_behind(unsigned char) const { return false; }
+
+  /// The merges of a BPE model whose tokens are written as in texts: without prefix, suffix and byte fallback.
+  virtual const MergeRules* plain_merges() const { return nullptr; }
+  /// Whether a word that is a token is that token, whatever its merges give.
+  virtual bool takes_whole_words() const { return false; }
 
   const TokenTable& tokens() const { return tokens_; }
 

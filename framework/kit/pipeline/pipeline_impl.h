@@ -2,6 +2,7 @@
 // The parts of a Pipeline, shared by its source files.
 #include "kit/pipeline/added_tokens.h"
 #include "kit/pipeline/decoder.h"
+#include "kit/pipeline/fast_ids.h"
 #include "kit/pipeline/lengths.h"
 #include "kit/pipeline/model.h"
 #include "kit/pipeline/pipeline.h"
@@ -52,9 +53,13 @@ struct PipelineParts {
   Spelling spelling;
   bool normalizer_marks = false;  ///< it writes marks of its own and is no use for the text of one token
   mutable WordCache cache;
+  std::unique_ptr<const FastIds> fast;  ///< null: the steps one by one
+  std::uint64_t number = 0;             ///< of this pipeline in this process, for caches of threads
 
   /// `text` must be valid UTF-8.
   void run(std::string_view text, Run& out) const;
+  /// The ids alone, where `fast` is there.
+  void run_fast(std::string_view text, std::vector<TokenId>& out) const;
   void cut(std::string_view word, std::vector<CutPiece>& out) const;
   void cut_part(std::string_view word, std::vector<CutPiece>& out) const;
   FramePart part(const RepairedText& text, std::int32_t sequence) const;

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "kit/byte_trie.h"
+#include "kit/pipeline/fast_unigram_trie.h"
 #include "kit/pipeline/model.h"
 
 namespace xp::pipeline {
@@ -46,7 +46,7 @@ class UnigramFileModel final : public Model {
   void forward(std::string_view word, std::vector<ViterbiNode>& best) const;
   void put_unknown(std::string_view word, std::uint32_t begin, std::uint32_t end, std::vector<CutPiece>& out) const;
 
-  ByteTrie trie_;
+  PieceTrie trie_;
   std::vector<double> scores_;
   double unknown_score_ = 0;
   bool byte_fallback_ = false;
@@ -67,14 +67,17 @@ void UnigramFileModel::read_pieces(const Entry& list) {
   tokens_.reserve(pieces.size(), bytes);
   scores_.reserve(pieces.size());
   double lowest = 0;
+  std::vector<std::pair<std::string_view, std::int32_t>> texts;
+  texts.reserve(pieces.size());
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const std::string& text = pieces[i][0].get_ref<const std::string&>();
     tokens_.add(text, static_cast<std::int64_t>(i), list.place() + "[" + std::to_string(i) + "]");
-    trie_.insert(text, static_cast<std::int32_t>(i));
+    texts.emplace_back(text, static_cast<std::int32_t>(i));
     scores_.push_back(pieces[i][1].get<double>());
     if (i == 0 || scores_.back() < lowest) lowest = scores_.back();
   }
   tokens_.close(list.place());
+  trie_ = PieceTrie(texts);
   unknown_score_ = lowest - kUnknownPenalty;
 }
 

@@ -1,0 +1,70 @@
+// Ids without the steps are the ids that the steps give: on texts drawn to hit the edges of every automaton.
+#include "drawn_texts.h"
+#include "kit/byte_level.h"
+
+namespace {
+
+using nlohmann::json;
+using xp_test::added_token;
+using xp_test::check_same_ids;
+
+// All bytes, and merges of the characters that texts have many of.
+json byte_level_bpe() {
+  json vocab, merges = json::array();
+  for (int byte = 0; byte < 256; ++byte) {
+    const char one = static_cast<char>(byte);
+    vocab[xp::to_byte_level({&one, 1})] = byte;
+  }
+  for (const auto& [left, right] : std::vector<std::pair<std::string, std::string>>{{"a", "b"},
+                                                                                    {" ", "ab"},
+                                                                                    {"ab", "c"},
+                                                                                    {"c", "a"},
+                                                                                    {"1", "2"},
+                                                                                    {"12", "3"},
+                                                                                    {"\n", "\n"},
+                                                                                    {"'", "s"},
+                                                                                    {"\xE4", "\xB8"},
+                                                                                    {"\xE4\xB8", "\xAD"},
+                                                                                    {" ", " "},
+                                                                                    {"d", "d"},
+                                                                                    {"dd", "dd"}}) {
+    const auto a = xp::to_byte_level(left), b = xp::to_byte_level(right);
+    merges.push_back(json::array({a, b}));
+    vocab[a + b] = vocab.size();
+  }
+  return {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}};
+}
+
+}  // namespace
+
+TEST_CASE("Fast ids of a byte-level vocabulary with GPT-2's words", "[pipeline]") {
+  for (const bool prefix : {false, true})
+    for (const bool normalized : {false, true})
+      check_same_ids(
+          {{"model", byte_level_bpe()},
+           {"added_tokens", {added_token(300, "<s>", normalized)}},
+           {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", prefix}, {"trim_offsets", false}}}},
+          20000);
+}
+
+TEST_CASE("Fast ids of a byte-level vocabulary whose file has a pattern", "[pipeline]") {
+  const std::string letters = R"([^\r\n\p{L}\p{N}]?\p{L}+|)", rest = R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const std::string upper = R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])", lower = R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])";
+  const std::string ends = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", prefix = R"([^\r\n\p{L}\p{N}]?)";
+  const std::string symbols = R"(| ?[^\s\p{L}\p{N}]+)";
+  for (const auto& pattern : {ends + "|" + letters + R"(\p{N}{1,3})" + symbols + R"([\r\n]*|)" + rest,
+                              ends + "|" + letters + R"(\p{N})" + symbols + R"([\r\n]*|)" + rest,
+                              prefix + upper + "*" + lower + "+" + ends + "?|" + prefix + upper + "+" + lower + "*" +
+                                  ends + "?|" + R"(\p{N}{1,3})" + symbols + R"([\r\n/]*|)" + rest}) {
+    const json split = {
+        {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+    const json bytes = {
+        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+    for (const bool whole : {false, true}) {
+      auto model = byte_level_bpe();
+      model["ignore_merges"] = whole;
+      check_same_ids({{"model", model}, {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}}}},
+                     20000);
+    }
+  }
+}
