@@ -68,3 +68,16 @@ TEST_CASE("Fast ids of a byte-level vocabulary whose file has a pattern", "[pipe
     }
   }
 }
+
+TEST_CASE("Fast ids of a byte-level vocabulary that sets digits apart or composes characters", "[pipeline]") {
+  const json bytes = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  const json digits = {{"type", "Digits"}, {"individual_digits", true}};
+  for (const json& normalizer : {json(), json({{"type", "NFC"}})}) {
+    check_same_ids({{"model", byte_level_bpe()}, {"normalizer", normalizer}, {"pre_tokenizer", bytes}}, 20000);
+    check_same_ids({{"model", byte_level_bpe()},
+                    {"normalizer", normalizer},
+                    {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {digits, bytes}}}}},
+                   20000);
+  }
+}

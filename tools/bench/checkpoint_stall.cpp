@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/tensor_memory.h"
 #include "engine/training_state.h"
 
 namespace {
@@ -43,6 +44,7 @@ xp::State state_of(const std::vector<at::Tensor>& tensors) {
 }
 
 int measure(long long mebibytes, int rounds, const fs::path& folder) {
+  xp::keep_tensor_memory();  // as every run does
   const auto tensors = tensors_of(mebibytes);
   std::vector<double> ours, peers, map, load, ratios;
   xp::StateWriter writer(folder / "work", [] {});

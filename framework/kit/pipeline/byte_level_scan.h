@@ -96,11 +96,15 @@ inline const char* KindReader::letters(const char* at, const char* end) const {
   return behind == end || static_cast<unsigned char>(*behind) < 0x80 ? behind : run(behind, end, kLetterKind);
 }
 
-/// White space by `\s+(?!\S)|\s+`: all but the last, which belongs to what follows, unless it is the only one.
-inline const char* blank_run(const KindReader& kinds, const char* from, const char* end) {
+/// White space by `\s+(?!\S)|\s+`: all but the last, which belongs to what follows, unless it is the only one, or
+/// nothing follows: before a character of `ends` the text is over.
+inline const char* blank_run(const KindReader& kinds, const char* from, const char* end, std::uint8_t ends = 0) {
   const char *last = from, *at = from;
   for (const char* next = at; at < end; at = next) {
-    if ((kinds.take(next) & kBlankKind) == 0) break;
+    if (const auto kind = kinds.take(next); (kind & kBlankKind) == 0) {
+      if ((kind & ends) != 0) return at;
+      break;
+    }
     last = at;
   }
   return at == end || last == from ? at : last;
@@ -132,6 +136,8 @@ inline const char* byte_run(const char* at, const char* end, std::string_view so
 }
 
 /// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+/// `kApart`: in the texts between digits, each of which is a word.
+template <bool kApart>
 class Gpt2Scan {
  public:
   const char* next(const char* from, const char* end) const {
@@ -140,14 +146,19 @@ class Gpt2Scan {
       if (const char* behind = contraction(at, end, false)) return behind;
     if (*at == ' ' && at + 1 < end) ++at;
     if (const char* behind = kinds_.letters(at, end); behind > at) return behind;
-    const auto kind = kinds_.peek(at);
+    const char* second = at;
+    const auto kind = kinds_.take(second);
     if ((kind & kLetterKind) != 0) return kinds_.run(at, end, kLetterKind);
+    if constexpr (kApart)
+      if ((kind & kApartKind) != 0) return at == from ? second : at;
     if ((kind & kDigitKind) != 0) return kinds_.run(at, end, kDigitKind);
-    if ((kind & kBlankKind) == 0) return kinds_.run_without(at, end, kLetterKind | kDigitKind | kBlankKind);
-    return blank_run(kinds_, from, end);
+    if ((kind & kBlankKind) == 0) return kinds_.run_without(at, end, kLetterKind | kDigitKind | kBlankKind | kEnds);
+    return blank_run(kinds_, from, end, kEnds);
   }
 
  private:
+  static constexpr std::uint8_t kEnds = kApart ? kApartKind : 0;
+
   KindReader kinds_;
 };
 

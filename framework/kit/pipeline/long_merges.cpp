@@ -1,7 +1,11 @@
 #include "kit/pipeline/long_merges.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
+#include "base/error.h"
+#include "base/text.h"
 #include "kit/byte_level.h"
 
 namespace xp::pipeline {
@@ -38,20 +42,21 @@ void LongMerges::add_valid_tokens(const TokenTable& tokens) {
   for (TokenId id = 0; id < tokens.end(); ++id)
     if (origin(id).rank != 0 || origin(id).size == 1) by_rank.push_back(id);
   std::sort(by_rank.begin(), by_rank.end(), [&](TokenId a, TokenId b) { return origin(a).rank < origin(b).rank; });
+  std::vector<std::pair<std::string, TokenId>> valid;
   for (const TokenId id : by_rank) {
     auto& made = origins_[static_cast<std::size_t>(id)];
     if (made.rank != 0 && origin(made.left).size > 0 && origin(made.right).size > 0 &&
         stay_apart(made.left, made.right))
       made.size = origin(made.left).size + origin(made.right).size;
-    if (made.size > 0) trie_.insert(*from_byte_level(tokens.text(id)), id);
+    if (made.size > 0) valid.emplace_back(*from_byte_level(tokens.text(id)), id);
   }
-  for (const TokenId id : by_rank) {
-    auto& made = origins_[static_cast<std::size_t>(id)];
-    if (made.size == 0) continue;
-    trie_.prefixes(*from_byte_level(tokens.text(id)), 0, [&](std::size_t length, std::int32_t shorter) {
-      if (length < made.size) made.shorter = shorter;
-    });
-  }
+  trie_ = PieceTrie({valid.begin(), valid.end()});
+  for (const auto& [text, id] : valid)
+    trie_.prefixes(text, 0,
+                   [&, size = text.size(), made = &origins_[static_cast<std::size_t>(id)]](std::size_t length,
+                                                                                           std::int32_t shorter) {
+                     if (length < size) made->shorter = shorter;
+                   });
 }
 
 bool LongMerges::are_neighbours(TokenId left, TokenId right) const {
@@ -95,11 +100,13 @@ void LongMerges::cut(std::string_view word, std::vector<TokenId>& ids) const {
       token = at < word.size() ? longest(word, at) : -1;
     } else if (origin(token).shorter >= 0) {
       token = origin(token).shorter;
-    } else {
+    } else if (ids.size() > first) {
       dead[at] = true;
       token = ids.back();
       ids.pop_back();
       at -= origin(token).size;
+    } else {
+      throw Error("no sequence of tokens covers " + backquoted(printable(word)));  // every byte has a token
     }
   }
 }

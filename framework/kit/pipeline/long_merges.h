@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "kit/byte_trie.h"
 #include "kit/pipeline/merge_rules.h"
+#include "kit/pipeline/piece_trie.h"
 #include "kit/pipeline/token_table.h"
 
 namespace xp::pipeline {
@@ -21,6 +21,7 @@ class LongMerges {
   static std::unique_ptr<const LongMerges> of(const TokenTable& tokens, const MergeRules& rules,
                                               const std::array<TokenId, 256>& bytes);
 
+  /// Appends the ids of a word.
   void cut(std::string_view word, std::vector<TokenId>& ids) const;
 
  private:
@@ -42,7 +43,7 @@ class LongMerges {
 
   const MergeRules& rules_;
   std::vector<Origin> origins_;
-  ByteTrie trie_;  ///< of the tokens that merges can end with
+  PieceTrie trie_;  ///< of the tokens that merges can end with
 };
 
 }  // namespace xp::pipeline

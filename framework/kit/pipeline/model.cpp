@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "kit/pipeline/word_piece_trie.h"
+#include "kit/pipeline/piece_trie.h"
 
 namespace xp::pipeline {
 namespace {
@@ -24,12 +24,12 @@ class WordPieceModel final : public Model {
     most_chars_ = static_cast<std::size_t>(most);
     read_vocabulary(entry);
     unknown_ = tokens_.find(unknown_text_);
-    std::vector<WordPieceTrie::Token> start, inside;
+    std::vector<std::pair<std::string_view, std::int32_t>> start, inside;
     tokens_.for_each([&](std::string_view text, TokenId id) {
       start.emplace_back(text, id);
       if (text.starts_with(prefix_)) inside.emplace_back(text.substr(prefix_.size()), id);
     });
-    start_ = WordPieceTrie(std::move(start)), inside_ = WordPieceTrie(std::move(inside));
+    start_ = PieceTrie(start), inside_ = PieceTrie(inside);
   }
 
   void cut(std::string_view word, std::vector<CutPiece>& out) const override { match(word, start_, out); }
@@ -38,7 +38,7 @@ class WordPieceModel final : public Model {
   std::string_view prefix() const override { return prefix_; }
 
  private:
-  void match(std::string_view word, const WordPieceTrie& first, std::vector<CutPiece>& out) const {
+  void match(std::string_view word, const PieceTrie& first, std::vector<CutPiece>& out) const {
     const std::size_t before = out.size();
     bool known = !is_longer(word);
     for (std::size_t at = 0; known && at < word.size();) {
@@ -66,7 +66,7 @@ class WordPieceModel final : public Model {
   std::string unknown_text_, prefix_;
   std::size_t most_chars_ = 0;
   std::optional<TokenId> unknown_;
-  WordPieceTrie start_, inside_;
+  PieceTrie start_, inside_;
 };
 
 /// A word is a token or unknown.

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "kit/pipeline/fast_unigram_trie.h"
 #include "kit/pipeline/model.h"
+#include "kit/pipeline/piece_trie.h"
 
 namespace xp::pipeline {
 namespace {

@@ -20,6 +20,8 @@ const std::vector<std::uint8_t>& word_kinds() {
     mark(category_set(U_GC_LL_MASK), kLowerKind);
     mark(category_set(U_GC_M_MASK), kMarkKind);
     mark(category_set(U_GC_P_MASK | U_GC_S_MASK), kSymbolKind);
+    for (char32_t c = 0; c < out.size(); ++c)
+      if (has_class(c, kNumber)) out[c] |= kApartKind;
     return out;
   }();
   return kinds;

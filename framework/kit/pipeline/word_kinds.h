@@ -13,6 +13,7 @@ enum WordKind : std::uint8_t {
   kLowerKind = 16,   ///< \p{Ll}
   kMarkKind = 32,    ///< \p{M}
   kSymbolKind = 64,  ///< \p{P}, \p{S}
+  kApartKind = 128,  ///< what the pre-tokenizer Digits sets apart, by Unicode 17
 };
 
 /// By character up to U+10FFFF.

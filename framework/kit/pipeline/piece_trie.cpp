@@ -1,4 +1,4 @@
-#include "kit/pipeline/fast_unigram_trie.h"
+#include "kit/pipeline/piece_trie.h"
 
 #include <algorithm>
 
