@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "api/ops.h"
@@ -45,6 +46,20 @@ XP_WIDE void scale_block(const float* x, const std::uint8_t* keep, float scale, 
   for (std::int64_t k = 0; k < n; ++k) out[k] = keep[k] ? x[k] * scale : 0;
 }
 
+/// The same for bfloat16, rounded to nearest even as LibTorch does it; its own product with a mask of another type
+/// goes number by number, a twentieth of a small encoder's step.
+XP_WIDE void scale_block(const c10::BFloat16* x, const std::uint8_t* keep, float scale, std::int64_t n,
+                         c10::BFloat16* out) {
+  constexpr std::uint32_t kNotANumber = 0x7FC0;
+  for (std::int64_t k = 0; k < n; ++k) {
+    const float scaled = std::bit_cast<float>(std::uint32_t{x[k].x} << 16) * scale;
+    const auto bits = std::bit_cast<std::uint32_t>(scaled);
+    const std::uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    const std::uint32_t made = scaled != scaled ? kNotANumber : rounded;
+    out[k].x = static_cast<std::uint16_t>(keep[k] ? made : 0);
+  }
+}
+
 template <class F>
 void each_row(std::int64_t rows, const F& f) {
   at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -52,39 +67,62 @@ void each_row(std::int64_t rows, const F& f) {
   });
 }
 
-/// Draws what is kept, and where x is float32 on the CPU applies it in the same pass.
-at::Tensor drop_and_draw(const at::Tensor& x, std::uint32_t threshold, const std::vector<RandomStream>& streams,
-                         at::Tensor& keep) {
-  const auto rows = std::ssize(streams), n = x.numel() / std::max<std::int64_t>(rows, 1);
-  const double scale = scale_of(threshold);
-  const bool fused = x.scalar_type() == at::kFloat;
-  keep = ops::empty(x.sizes(), x.options().dtype(at::kBool));
-  auto out = fused ? ops::empty(x.sizes(), x.options()) : at::Tensor();
+void draw(std::uint32_t threshold, const std::vector<RandomStream>& streams, const at::Tensor& keep) {
+  const auto rows = std::ssize(streams), n = keep.numel() / std::max<std::int64_t>(rows, 1);
   auto* kept = static_cast<std::uint8_t*>(keep.mutable_data_ptr());
-  const float* in = fused ? x.const_data_ptr<float>() : nullptr;
-  float* made = fused ? out.mutable_data_ptr<float>() : nullptr;
+  each_row(rows, [&](std::int64_t row) {
+    for (std::int64_t begin = 0; begin < n; begin += kBlock)
+      keep_block(streams[static_cast<std::size_t>(row)].key(), threshold, begin, std::min(kBlock, n - begin),
+                 kept + row * n + begin);
+  });
+}
+
+/// Draws what is kept and applies it in the same pass.
+template <class T>
+at::Tensor drop_and_draw(const at::Tensor& x, std::uint32_t threshold, const std::vector<RandomStream>& streams,
+                         const at::Tensor& keep) {
+  const auto rows = std::ssize(streams), n = x.numel() / std::max<std::int64_t>(rows, 1);
+  const auto scale = static_cast<float>(scale_of(threshold));
+  auto out = ops::empty(x.sizes(), x.options());
+  auto* kept = static_cast<std::uint8_t*>(keep.mutable_data_ptr());
+  const T* in = x.const_data_ptr<T>();
+  T* made = out.mutable_data_ptr<T>();
   each_row(rows, [&](std::int64_t row) {
     for (std::int64_t begin = 0; begin < n; begin += kBlock) {
       const auto size = std::min(kBlock, n - begin), at = row * n + begin;
       keep_block(streams[static_cast<std::size_t>(row)].key(), threshold, begin, size, kept + at);
-      if (fused) scale_block(in + at, kept + at, static_cast<float>(scale), size, made + at);
+      scale_block(in + at, kept + at, scale, size, made + at);
     }
   });
-  return fused ? out : x.mul(keep).mul_(scale);
+  return out;
 }
 
+template <class T>
 at::Tensor drop_again(const at::Tensor& x, const at::Tensor& keep, double scale) {
-  if (!x.is_cpu() || x.scalar_type() != at::kFloat) return x.mul(keep).mul_(scale);
-  const auto from = x.contiguous();
-  auto out = ops::empty(from.sizes(), from.options());
+  auto out = ops::empty(x.sizes(), x.options());
   const auto* kept = static_cast<const std::uint8_t*>(keep.const_data_ptr());
-  const auto* in = from.const_data_ptr<float>();
-  auto* made = out.mutable_data_ptr<float>();
-  at::parallel_for(0, from.numel(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+  const T* in = x.const_data_ptr<T>();
+  T* made = out.mutable_data_ptr<T>();
+  at::parallel_for(0, x.numel(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
     for (; begin < end; begin += kBlock)
       scale_block(in + begin, kept + begin, static_cast<float>(scale), std::min(kBlock, end - begin), made + begin);
   });
   return out;
+}
+
+at::Tensor dropped_on_cpu(const at::Tensor& x, std::uint32_t threshold, const std::vector<RandomStream>& streams,
+                          at::Tensor& keep) {
+  keep = ops::empty(x.sizes(), x.options().dtype(at::kBool));
+  if (x.scalar_type() == at::kFloat) return drop_and_draw<float>(x, threshold, streams, keep);
+  if (x.scalar_type() == at::kBFloat16) return drop_and_draw<c10::BFloat16>(x, threshold, streams, keep);
+  draw(threshold, streams, keep);
+  return x.mul(keep).mul_(scale_of(threshold));
+}
+
+at::Tensor dropped_again(const at::Tensor& x, const at::Tensor& keep, double scale) {
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) return drop_again<float>(x.contiguous(), keep, scale);
+  if (x.is_cpu() && x.scalar_type() == at::kBFloat16) return drop_again<c10::BFloat16>(x.contiguous(), keep, scale);
+  return x.mul(keep).mul_(scale);
 }
 
 struct Drop final : torch::autograd::Function<Drop> {
@@ -93,7 +131,7 @@ struct Drop final : torch::autograd::Function<Drop> {
     const auto least = static_cast<std::uint32_t>(threshold);
     at::Tensor keep, out;
     if (x.is_cpu()) {
-      out = drop_and_draw(x.contiguous(), least, streams, keep);
+      out = dropped_on_cpu(x.contiguous(), least, streams, keep);
     } else {
       const auto n = x.numel() / std::max<std::int64_t>(std::ssize(streams), 1);
       keep = kept_by_tensor(streams, n, threshold * 0x1p-32, x.device()).view(x.sizes());
@@ -106,7 +144,7 @@ struct Drop final : torch::autograd::Function<Drop> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto keep = context->get_saved_variables()[0];
-    return {drop_again(gradients[0], keep, context->saved_data["scale"].toDouble()), {}, {}};
+    return {dropped_again(gradients[0], keep, context->saved_data["scale"].toDouble()), {}, {}};
   }
 };
 

@@ -4,6 +4,8 @@
 
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <limits>
 
 #include "api/ops.h"
 #include "base/error.h"
@@ -35,6 +37,21 @@ TEST_CASE("dropout keeps the same elements on every device and in every type, wi
   // High and low halves of one number are drawn apart.
   const auto pairs = large.view({40, 2500, 2}).to(at::kDouble);
   CHECK(pairs.prod(-1).mean().item<double>() == Catch::Approx(0.81).margin(4 * 0.39 / std::sqrt(100000.0)));
+}
+
+TEST_CASE("dropout of bfloat16 is the product with the mask and the scale, to the bit") {
+  const auto streams = item_streams(21, 5);
+  const auto kept = kept_by_tensor(streams, 777, 0.1, at::kCPU);
+  auto x = ops::randn({5, 777}, at::TensorOptions(at::kFloat)).mul_(1e3).to(at::kBFloat16);
+  x[0][3] = std::numeric_limits<float>::infinity(), x[1][5] = 3.3e38f, x[2][7] = 1e-39f;
+  const auto gradient = ops::randn({5, 777}, at::TensorOptions(at::kFloat)).to(at::kBFloat16);
+  const double scale = 1 / (1 - std::llround(0.1 * 0x1p32) * 0x1p-32);
+  const auto by_tensors = [&](const at::Tensor& from) { return from.mul(scale).masked_fill(kept.logical_not(), 0); };
+  auto leaf = x.clone().requires_grad_();
+  const auto out = keyed_dropout(leaf, 0.1, streams);
+  CHECK(out.detach().equal(by_tensors(x)));
+  out.backward(gradient);
+  CHECK(leaf.grad().equal(by_tensors(gradient)));
 }
 
 TEST_CASE("a stream's half decides: element by element as the header says") {
