@@ -63,12 +63,7 @@ class Temporary {
   Temporary& operator=(const Temporary&) = delete;
 
   void fill(std::string_view bytes, const fs::path& target) {
-    while (!bytes.empty()) {
-      const auto n = ::write(descriptor_, bytes.data(), std::min<std::size_t>(bytes.size(), std::size_t{1} << 30));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw cannot("write", target, errno);
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
+    if (const int reason = write_bytes(descriptor_, bytes); reason != 0) throw cannot("write", target, reason);
     if (::fsync(descriptor_) != 0) throw cannot("write", target, errno);
     const int descriptor = std::exchange(descriptor_, -1);
     if (::close(descriptor) != 0) throw cannot("write", target, errno);
@@ -129,6 +124,16 @@ void collect(const fs::path& folder, const std::vector<std::string>& parts, std:
 }
 
 }  // namespace
+
+int write_bytes(int descriptor, std::string_view bytes) {
+  constexpr std::size_t kMostAtOnce = std::size_t{1} << 30;
+  while (!bytes.empty()) {
+    const auto n = ::write(descriptor, bytes.data(), std::min(bytes.size(), kMostAtOnce));
+    if (n < 0 && errno != EINTR) return errno;
+    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return 0;
+}
 
 std::string read_file(const fs::path& file, std::uint64_t limit) {
   detail::Input input(file);

@@ -17,6 +17,8 @@ XP_API std::string read_text_file(const std::filesystem::path& file, std::uint64
 
 /// Writes beside the target, syncs, renames, syncs the folder. An existing file is replaced in one moment.
 XP_API void write_file(const std::filesystem::path& file, std::string_view bytes);
+/// Writes all bytes where the descriptor stands; 0, or the errno of what went wrong.
+XP_API int write_bytes(int descriptor, std::string_view bytes);
 /// Flushes a file or a folder to the disk; throws Error on failure.
 XP_API void sync_path(const std::filesystem::path& path);
 /// A new empty folder beside others of its kind, named `prefix` and a random part; removed by the caller.

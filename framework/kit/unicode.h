@@ -17,9 +17,9 @@ struct TextSpan {
   auto operator<=>(const TextSpan&) const = default;
 };
 
-/// The character that starts at byte `at`, which moves behind it. The text must be valid UTF-8.
-inline char32_t next_char(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+/// The character that starts at `at`, which moves behind it. The text must be valid UTF-8.
+inline char32_t take_char(const char*& at) {
+  const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<unsigned char>(at[i])); };
   const char32_t first = byte(0);
   if (first < 0x80) return ++at, first;
   char32_t c = 0;
@@ -30,6 +30,13 @@ inline char32_t next_char(std::string_view text, std::size_t& at) {
   } else {
     c = (first & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), at += 4;
   }
+  return c;
+}
+/// The same at byte `at` of a text.
+inline char32_t next_char(std::string_view text, std::size_t& at) {
+  const char* place = text.data() + at;
+  const char32_t c = take_char(place);
+  at = static_cast<std::size_t>(place - text.data());
   return c;
 }
 

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "results/late_sync.h"
@@ -107,15 +108,6 @@ bool read_header(Window& in, const fs::path& file) {
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
-void write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::write(descriptor, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw errno;
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 }  // namespace
 
 std::string journal_header() {
@@ -191,9 +183,7 @@ struct JournalWriter::Impl {
 
   // Whole or not at all.
   void put(std::string_view bytes) {
-    try {
-      write_all(descriptor, bytes);
-    } catch (int reason) {
+    if (const int reason = write_bytes(descriptor, bytes); reason != 0) {
       if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0)
         failure = "cannot write " + backquoted(file.string()) + ": " + std::strerror(reason) +
                   ", and its unfinished record could not be taken back: " + std::strerror(errno);

@@ -183,12 +183,7 @@ bool put_lease(const fs::path& draft, const fs::path& lease, const std::string& 
 
 void write_plainly(const fs::path& file, std::string_view bytes) {
   const int out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  int reason = out < 0 ? errno : 0;
-  while (reason == 0 && !bytes.empty()) {
-    const auto n = ::write(out, bytes.data(), bytes.size());
-    if (n < 0 && errno != EINTR) reason = errno;
-    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
+  int reason = out < 0 ? errno : write_bytes(out, bytes);
   if (out >= 0 && ::close(out) != 0 && reason == 0) reason = errno;
   if (reason != 0) throw cannot("write", file, reason);
 }

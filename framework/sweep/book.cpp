@@ -51,28 +51,21 @@ std::vector<Event> Book::news() {
 }
 
 void Book::append(const std::vector<Event>& events) {
-  const auto cannot = [&] {
-    return Error("cannot write " + backquoted(file_.string()) + ": " + std::strerror(errno));
+  const auto cannot = [&](int reason) {
+    return Error("cannot write " + backquoted(file_.string()) + ": " + std::strerror(reason));
   };
   if (disk_) disk_->check();
   const Descriptor out(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   struct stat state {};
-  if (out.number < 0 || ::fstat(out.number, &state) != 0) throw cannot();
+  if (out.number < 0 || ::fstat(out.number, &state) != 0) throw cannot(errno);
   // What follows the last whole record was written by a process that died at it.
   if (static_cast<std::uint64_t>(state.st_size) > good_ && ::ftruncate(out.number, static_cast<off_t>(good_)) != 0)
-    throw cannot();
+    throw cannot(errno);
   std::string bytes = good_ == 0 ? journal_header() : std::string();
   for (const auto& event : events) bytes += journal_frame(kDecision, to_json(event));
-  std::string_view rest = bytes;
-  while (!rest.empty()) {
-    const auto n = ::write(out.number, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const auto error = cannot();
-      if (::ftruncate(out.number, static_cast<off_t>(good_)) != 0) throw cannot();
-      throw error;
-    }
-    rest.remove_prefix(static_cast<std::size_t>(n));
+  if (const int reason = write_bytes(out.number, bytes); reason != 0) {
+    if (::ftruncate(out.number, static_cast<off_t>(good_)) != 0) throw cannot(errno);
+    throw cannot(reason);
   }
   good_ += bytes.size();
   if (!disk_) {

@@ -4,10 +4,8 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -29,18 +27,11 @@ values = [1e-3, 1e-2, 1e-4]
 """
 
 
-class Clocks(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-clock-"))
-        self.addCleanup(shutil.rmtree, self.folder, True)
+class Clocks(training.Project):
+    program = XP
 
     def jumping(self, days):
         return os.environ | {"LD_PRELOAD": CLOCK, "XP_CLOCK_JUMP": str(days * DAY)}
-
-    def xp(self, *arguments, code=0, **more):
-        done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)
-        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        return done
 
     def weights(self, results):
         files = (self.folder / results / "cache").glob("[0-9a-f]*/*/model.safetensors")

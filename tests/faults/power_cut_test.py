@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
@@ -43,16 +42,12 @@ def weights(results):
     return {f.parent.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-class PowerCuts(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-power-cut-"))
-        self.addCleanup(shutil.rmtree, self.folder, True)
-        self.results = self.folder / "results"
+class PowerCuts(training.Project):
+    program = XP
 
-    def xp(self, *arguments, code=0, **more):
-        done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)
-        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        return done
+    def setUp(self):
+        super().setUp()
+        self.results = self.folder / "results"
 
     def recorded(self, *command):
         """What a command does to the results folder; it ends in order."""

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -54,18 +53,11 @@ values = [1e-2, 1e-3, 1e-4, 1e-5]
 """
 
 
-class Sweeps(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-sweeps-"))
-        self.addCleanup(shutil.rmtree, self.folder, True)
+class Sweeps(training.Project):
+    program = XP
 
     def project(self, more=SWEEP, recipe=training.RECIPE):
         training.write_project(self.folder, recipe + more)
-
-    def xp(self, *arguments, code=0, **more):
-        done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)
-        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        return done
 
     def start(self, *arguments, **more):
         return subprocess.Popen([XP, *arguments], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

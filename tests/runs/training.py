@@ -4,6 +4,9 @@ import pathlib
 import random
 import shutil
 import struct
+import subprocess
+import tempfile
+import unittest
 
 RECIPE = """
 recipe  = 1
@@ -78,3 +81,18 @@ def weights(folder):
 def difference(a, b):
     assert a.keys() == b.keys()
     return max(abs(x - y) for name in a for x, y in zip(a[name], b[name], strict=True))
+
+
+class Project(unittest.TestCase):
+    """A folder of its own for each test, and `program` in it."""
+    program = None
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-project-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def xp(self, *arguments, code=0, **more):
+        done = subprocess.run([self.program, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300,
+                              **more)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        return done

@@ -9,6 +9,7 @@
 #endif
 
 #include "kit/pipeline/word_kinds.h"
+#include "kit/unicode.h"
 
 namespace xp::pipeline {
 
@@ -22,7 +23,7 @@ class KindReader {
   std::uint8_t take(const char*& at) const {
     const auto first = static_cast<unsigned char>(*at);
     if (first < 0x80) return ++at, ascii_[first];
-    return all_[far(at, first)];
+    return all_[take_char(at)];
   }
   std::uint8_t peek(const char* at) const { return take(at); }
   /// The end of the run of characters of a kind that begins at `at`.
@@ -41,18 +42,6 @@ class KindReader {
   }
 
  private:
-  static std::uint32_t far(const char*& at, std::uint32_t first) {
-    const auto byte = [&](int i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(at[i])) & 0x3F; };
-    std::uint32_t c = 0;
-    if (first < 0xE0)
-      c = (first & 0x1F) << 6 | byte(1), at += 2;
-    else if (first < 0xF0)
-      c = (first & 0x0F) << 12 | byte(1) << 6 | byte(2), at += 3;
-    else
-      c = (first & 0x07) << 18 | byte(1) << 12 | byte(2) << 6 | byte(3), at += 4;
-    return c;
-  }
-
   const std::uint8_t* all_;
   std::array<std::uint8_t, 128> ascii_{};
 };

@@ -9,21 +9,6 @@
 namespace xp::pipeline {
 namespace {
 
-// The character at `at`, which moves behind it.
-inline char32_t take_bert_char(const char*& at) {
-  const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<unsigned char>(at[i])); };
-  const char32_t first = byte(0);
-  if (first < 0x80) return ++at, first;
-  char32_t c = 0;
-  if (first < 0xE0)
-    c = (first & 0x1F) << 6 | (byte(1) & 0x3F), at += 2;
-  else if (first < 0xF0)
-    c = (first & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F), at += 3;
-  else
-    c = (first & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), at += 4;
-  return c;
-}
-
 class BertIds final : public FastIds {
  public:
   explicit BertIds(const FastParts& parts)
@@ -71,7 +56,7 @@ class BertIds final : public FastIds {
   // Puts the stretch that begins at `from` and goes on at `at`, and what follows; gives where an ASCII word begins.
   const char* put_stretches(const char* from, const char* at, const char* end, Queue& queue) const {
     for (const char* behind = at; at < end; at = behind) {
-      const char32_t c = take_bert_char(behind);
+      const char32_t c = take_char(behind);
       const auto& block = chars_.block(c);
       const BertKind kind = block.kinds[c & 0xFF];
       if (kind == BertKind::inside || kind == BertKind::hard) continue;
@@ -106,7 +91,7 @@ class BertIds final : public FastIds {
     static thread_local std::string word;
     word.clear();
     for (const char* at = stretch.data(); at < stretch.data() + stretch.size();) {
-      const char32_t c = take_bert_char(at);
+      const char32_t c = take_char(at);
       const auto& block = chars_.block(c);
       if (block.kinds[c & 0xFF] == BertKind::hard) return cut_by_steps(stretch, ids);
       word += block.form(c);
@@ -123,12 +108,7 @@ class BertIds final : public FastIds {
     for (const auto& span : words.spans) cut_word(text.substr(span.begin, span.end - span.begin), ids);
   }
 
-  void cut_word(std::string_view word, std::vector<TokenId>& ids) const {
-    static thread_local std::vector<CutPiece> pieces;
-    pieces.clear();
-    model_.cut(word, pieces);
-    for (const auto& piece : pieces) ids.push_back(piece.id);
-  }
+  void cut_word(std::string_view word, std::vector<TokenId>& ids) const { append_ids(model_, word, ids); }
 
   const Model& model_;
   const Normalizer* normalizer_;
@@ -139,11 +119,8 @@ class BertIds final : public FastIds {
 }  // namespace
 
 std::unique_ptr<const FastIds> make_fast_bert(const FastParts& parts) {
-  const auto is = [](const Json& step, const char* type) {
-    return step.is_object() && step.value("type", "") == type;
-  };
-  if (!is(parts.pre_tokenizer, "BertPreTokenizer")) return nullptr;
-  if (!parts.normalizer.is_null() && !is(parts.normalizer, "BertNormalizer")) return nullptr;
+  if (!is_step(parts.pre_tokenizer, "BertPreTokenizer")) return nullptr;
+  if (!parts.normalizer.is_null() && !is_step(parts.normalizer, "BertNormalizer")) return nullptr;
   return std::make_unique<BertIds>(parts);
 }
 

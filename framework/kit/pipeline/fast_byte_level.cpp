@@ -9,8 +9,6 @@
 namespace xp::pipeline {
 namespace {
 
-bool is_step(const Json& step, const char* type) { return step.is_object() && step.value("type", "") == type; }
-
 // Characters that NFC leaves alone wherever they stand; those newer than the library's tables are among them or take
 // the long way.
 bool is_inert(std::string_view text) {
@@ -65,10 +63,7 @@ class ByteLevelIds final : public FastIds {
 
   void cut(std::string_view word, std::vector<TokenId>& ids) const {
     if (merges_) return merges_->cut(word, ids);
-    static thread_local std::vector<CutPiece> pieces;
-    pieces.clear();
-    model_.cut(to_byte_level(word), pieces);
-    for (const auto& piece : pieces) ids.push_back(piece.id);
+    append_ids(model_, to_byte_level(word), ids);
   }
 
   const Model& model_;

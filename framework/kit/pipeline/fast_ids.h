@@ -35,6 +35,11 @@ std::unique_ptr<const FastIds> make_fast_bert(const FastParts& parts);
 std::unique_ptr<const FastIds> make_fast_joint(const FastParts& parts);
 std::unique_ptr<const FastIds> make_fast_metaspace(const FastParts& parts);
 
+/// Whether a step of the file has this type.
+bool is_step(const Json& step, const char* type);
+/// Appends the ids of the model's pieces of one word.
+void append_ids(const Model& model, std::string_view word, std::vector<TokenId>& ids);
+
 /// Ids on their way into a vector, in steps that need no zeroing of what is not used.
 class IdSink {
  public:
@@ -125,21 +130,5 @@ class WordQueue {
   std::size_t n_ = 0;
   std::vector<TokenId> ids_;
 };
-
-/// Looks one word up at once.
-template <class Miss>
-inline void put_word(std::string_view word, std::size_t readable, IdCache& cache, IdSink& sink, const Miss& miss) {
-  const auto key = IdCache::key_of(word.data(), word.size(), readable);
-  const int n = cache.find(key, word, sink.room());
-  if (n >= 0) {
-    if (static_cast<std::size_t>(n) <= IdCache::kInline) return sink.took(static_cast<std::size_t>(n));
-    return sink.append(cache.more(), static_cast<std::size_t>(n));
-  }
-  static thread_local std::vector<TokenId> ids;
-  ids.clear();
-  miss(word, ids);
-  cache.keep(key, word, ids.data(), ids.size());
-  sink.append(ids.data(), ids.size());
-}
 
 }  // namespace xp::pipeline

@@ -131,17 +131,15 @@ class JointIds final : public FastIds {
 
   void cut(std::string_view word, std::vector<TokenId>& ids) const {
     static thread_local std::string marked;
-    static thread_local std::vector<CutPiece> pieces;
-    marked.clear(), pieces.clear();
+    marked.clear();
     for (const char c : word) {
       if (c == ' ')
         marked += kJoint;
       else
         marked += c;
     }
-    model_.cut(marked, pieces);
-    for (const auto& piece : pieces) ids.push_back(piece.id);
-    if (marked.capacity() > kMostKept) marked = {}, pieces = {};
+    append_ids(model_, marked, ids);
+    if (marked.capacity() > kMostKept) marked = {};
   }
 
   static constexpr std::size_t kMostKept = std::size_t{1} << 16;  // bytes that a thread keeps for the next text
@@ -150,12 +148,6 @@ class JointIds final : public FastIds {
   JointShape shape_;
   JointPairs pairs_;
 };
-
-bool is_joint_step(const Json& step, const char* type) {
-  if (!step.is_object()) return false;
-  const auto found = step.find("type");
-  return found != step.end() && *found == type;
-}
 
 bool is_blank_pattern(const Json& step) {
   const auto pattern = step.find("pattern");
@@ -170,10 +162,10 @@ struct JointNormalizer {
 JointNormalizer joint_normalizer(const Json& normalizer) {
   JointNormalizer out;
   if (normalizer.is_null()) return out;
-  const Json one = is_joint_step(normalizer, "Sequence") ? normalizer.at("normalizers") : Json::array({normalizer});
+  const Json one = is_step(normalizer, "Sequence") ? normalizer.at("normalizers") : Json::array({normalizer});
   for (const auto& step : one) {
-    const bool prepend = is_joint_step(step, "Prepend") && step.at("prepend") == kJoint && !out.prepends;
-    const bool replace = is_joint_step(step, "Replace") && is_blank_pattern(step) && step.at("content") == kJoint;
+    const bool prepend = is_step(step, "Prepend") && step.at("prepend") == kJoint && !out.prepends;
+    const bool replace = is_step(step, "Replace") && is_blank_pattern(step) && step.at("content") == kJoint;
     out.known = out.known && (prepend || replace);
     out.prepends = out.prepends || prepend, out.replaces = out.replaces || replace;
   }
@@ -182,7 +174,7 @@ JointNormalizer joint_normalizer(const Json& normalizer) {
 
 // No blank is left for this step to cut at.
 bool is_idle_split(const Json& step) {
-  return step.is_null() || (is_joint_step(step, "Split") && is_blank_pattern(step) &&
+  return step.is_null() || (is_step(step, "Split") && is_blank_pattern(step) &&
                             step.at("behavior") == "MergedWithPrevious" && step.at("invert") == false);
 }
 
@@ -190,7 +182,7 @@ std::optional<JointShape> joint_shape(const FastParts& parts) {
   const auto normalizer = joint_normalizer(parts.normalizer);
   if (!normalizer.known) return std::nullopt;
   JointShape out;
-  if (is_joint_step(parts.pre_tokenizer, "Metaspace")) {
+  if (is_step(parts.pre_tokenizer, "Metaspace")) {
     const Entry entry(parts.pre_tokenizer, "pre_tokenizer");
     if (entry.text("replacement") != kJoint) return std::nullopt;
     const std::string scheme = entry.text("prepend_scheme", "always");

@@ -87,7 +87,7 @@ class MetaspaceIds final : public FastIds {
     Words words{std::move(aligned), {{0, size}}, at_start};
     pre_tokenizer_step_->apply(words);
     for (const auto& span : words.spans)
-      put_pieces(std::string_view(words.text.text()).substr(span.begin, span.end - span.begin), out);
+      append_ids(model_, std::string_view(words.text.text()).substr(span.begin, span.end - span.begin), out);
   }
 
   // `first`: the part begins the input.
@@ -127,17 +127,10 @@ class MetaspaceIds final : public FastIds {
     const std::string_view text = marked;
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = std::min(text.find(shape_.mark, at + 1), text.size());
-      put_pieces(text.substr(at, end - at), ids);
+      append_ids(model_, text.substr(at, end - at), ids);
       at = end;
     }
     if (marked.capacity() > kMostKept) marked = {};
-  }
-
-  void put_pieces(std::string_view word, std::vector<TokenId>& ids) const {
-    static thread_local std::vector<CutPiece> pieces;
-    pieces.clear();
-    model_.cut(word, pieces);
-    for (const auto& piece : pieces) ids.push_back(piece.id);
   }
 
   static constexpr std::size_t kMostKept = std::size_t{1} << 16;  // bytes that a thread keeps for the next text
@@ -149,23 +142,17 @@ class MetaspaceIds final : public FastIds {
   std::unique_ptr<const FastNormalizer> normalizer_;
 };
 
-bool is_metaspace_step(const Json& step, const char* type) {
-  if (!step.is_object()) return false;
-  const auto found = step.find("type");
-  return found != step.end() && *found == type;
-}
-
 std::optional<MetaspaceShape> metaspace_shape(const Json& step) {
   MetaspaceShape out;
   const Json* metaspace = &step;
-  if (is_metaspace_step(step, "Sequence")) {
+  if (is_step(step, "Sequence")) {
     const Json& steps = step.at("pretokenizers");
-    if (steps.size() == 2 && !is_metaspace_step(steps[0], "WhitespaceSplit")) return std::nullopt;
+    if (steps.size() == 2 && !is_step(steps[0], "WhitespaceSplit")) return std::nullopt;
     if (steps.empty() || steps.size() > 2) return std::nullopt;
     out.at_spaces = steps.size() == 2;
     metaspace = &steps.back();
   }
-  if (!is_metaspace_step(*metaspace, "Metaspace")) return std::nullopt;
+  if (!is_step(*metaspace, "Metaspace")) return std::nullopt;
   const Entry entry(*metaspace, "pre_tokenizer");
   if (!entry.flag("split", true)) return std::nullopt;
   out.mark = entry.text("replacement");

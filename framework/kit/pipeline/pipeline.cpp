@@ -150,6 +150,8 @@ std::vector<Framed> Pipeline::frame(std::span<const std::string_view> texts, boo
   return out;
 }
 
+bool Pipeline::ids_need_no_steps() const { return parts_->fast != nullptr; }
+
 void Pipeline::ids(std::string_view text, std::vector<TokenId>& out, bool special) const {
   if (parts_->truncation || !parts_->ends) {
     const FramePart part = parts_->frame(text, std::nullopt, special);

@@ -45,6 +45,8 @@ class XP_API Pipeline final : public Encoder {
                             std::int64_t threads = 1) const;
   /// Appends the ids that frame() gives one text, without padding; faster, as nothing else is kept.
   void ids(std::string_view text, std::vector<TokenId>& out, bool special = true) const;
+  /// Whether ids() goes without the steps: the file's shape is one known by heart.
+  bool ids_need_no_steps() const;
 
  private:
   friend std::unique_ptr<const Pipeline> read_pipeline(std::string_view, const std::string&, Purposes,
