@@ -6,21 +6,24 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <list>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 namespace xp {
 namespace {
 
 constexpr std::size_t kLarge = std::size_t{1} << 20, kPage = std::size_t{1} << 12, kHuge = std::size_t{2} << 20;
-constexpr double kMostOver = 1.25;  ///< of what tensors held at most, before free blocks go back to the system
+constexpr std::size_t kRegion = std::size_t{1} << 30;  ///< asked of the system at once; pages come when touched
 
-/// Blocks from the system, each whole: in use, or free and waiting for a tensor of about its size.
+/// Pieces of memory for tensors: the smallest free one that is large enough, cut to size; neighbours that are free
+/// become one again. Steps that ask for the same sizes in the same order find the same pages.
 class TensorMemory final : public c10::Allocator {
  public:
   static TensorMemory& only() {
@@ -30,7 +33,7 @@ class TensorMemory final : public c10::Allocator {
 
   c10::DataPtr allocate(std::size_t bytes) override {
     if (bytes < kLarge) return small_.allocate(bytes);
-    void* data = take(bytes);
+    void* data = take((bytes + kPage - 1) / kPage * kPage);
     return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
@@ -38,91 +41,85 @@ class TensorMemory final : public c10::Allocator {
 
   void trim() {
     const std::lock_guard lock(mutex_);
-    while (!waiting_.empty()) unmap(waiting_.begin());
+    for (const auto& [start, size] : free_) ::munmap(start, size);
+    free_.clear(), by_size_.clear();
   }
 
  private:
-  struct Free;
-  using Waiting = std::list<Free>;
-  using BySize = std::multimap<std::size_t, Waiting::iterator>;
-  struct Free {
-    void* data;
-    std::size_t size;
-    BySize::iterator place;
-  };
+  using Start = char*;
 
   TensorMemory() : small_(*c10::GetDefaultCPUAllocator()) {}
 
-  static void give_back(void* data) { only().put(data); }
+  static void give_back(void* data) { only().put(static_cast<Start>(data)); }
 
-  // Sizes come in eighths of powers of two, so that tensors of nearly one size share blocks.
-  static std::size_t rounded(std::size_t bytes) {
-    const auto step = std::max(bytes >= 2 * kHuge ? kHuge : kPage, std::bit_floor(bytes) / 8);
-    return (bytes + step - 1) / step * step;
-  }
-
-  void* take(std::size_t bytes) {
-    const auto size = rounded(bytes);
+  void* take(std::size_t size) {
     const std::lock_guard lock(mutex_);
-    const auto found = by_size_.lower_bound(size);
-    if (found != by_size_.end() && found->first <= size + size / 2) {
-      const auto block = *found->second;
-      waiting_.erase(found->second), by_size_.erase(found);
-      free_ -= block.size;
-      return hold(block.data, block.size);
+    auto found = by_size_.lower_bound({size, nullptr});
+    if (found == by_size_.end()) {
+      map(size);
+      found = by_size_.lower_bound({size, nullptr});
     }
-    const auto most = static_cast<std::size_t>(kMostOver * static_cast<double>(std::max(peak_, held_ + size)));
-    while (!waiting_.empty() && held_ + free_ + size > most) unmap(waiting_.begin());
-    return hold(map(size), size);
+    const auto [free, start] = *found;
+    by_size_.erase(found), free_.erase(start);
+    if (free > size) add(start + size, free - size);
+    sizes_.emplace(start, size);
+    return start;
   }
 
-  void* hold(void* data, std::size_t size) {
-    sizes_.emplace(data, size);
-    held_ += size, peak_ = std::max(peak_, held_);
-    return data;
-  }
-
-  void put(void* data) {
+  void put(Start start) {
     std::unique_lock lock(mutex_);
-    const auto found = sizes_.find(data);
+    const auto found = sizes_.find(start);
     if (found == sizes_.end()) {
       lock.unlock();
-      return small_.raw_deleter()(data);
+      return small_.raw_deleter()(start);
     }
     const auto size = found->second;
     sizes_.erase(found);
-    held_ -= size, free_ += size;
-    const auto last = waiting_.insert(waiting_.end(), {data, size, {}});
-    last->place = by_size_.emplace(size, last);
+    join(start, size);
   }
 
-  // From a multiple of the huge pages' size on, or they would not be used.
-  static void* map(std::size_t size) {
-    const bool huge = size >= kHuge;
-    const auto more = huge ? kHuge : 0;
-    auto* all =
-        static_cast<char*>(::mmap(nullptr, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (all == MAP_FAILED) throw std::bad_alloc();
-    if (!huge) return all;
-    const auto before = (kHuge - reinterpret_cast<std::uintptr_t>(all) % kHuge) % kHuge;
-    if (before > 0) ::munmap(all, before);
-    if (before < more) ::munmap(all + before + size, more - before);
-    ::madvise(all + before, size, MADV_HUGEPAGE);  // a wish
-    return all + before;
+  void join(Start start, std::size_t size) {
+    const auto after = free_.lower_bound(start);
+    if (after != free_.end() && after->first == start + size) size += remove(after);
+    const auto next = free_.lower_bound(start);
+    if (next != free_.begin() && std::prev(next)->first + std::prev(next)->second == start) {
+      const auto before = std::prev(next);
+      start = before->first;
+      size += remove(before);
+    }
+    add(start, size);
   }
 
-  void unmap(Waiting::iterator block) {
-    ::munmap(block->data, block->size);
-    free_ -= block->size;
-    by_size_.erase(block->place), waiting_.erase(block);
+  void add(Start start, std::size_t size) {
+    free_.emplace(start, size);
+    by_size_.emplace(size, start);
+  }
+
+  std::size_t remove(std::map<Start, std::size_t>::iterator piece) {
+    const auto [start, size] = *piece;
+    by_size_.erase({size, start});
+    free_.erase(piece);
+    return size;
+  }
+
+  // A whole region, or what is asked for where a limit on addresses forbids more.
+  void map(std::size_t size) {
+    const auto whole = (size + kHuge - 1) / kHuge * kHuge;
+    for (const auto wanted : {std::max(whole, kRegion), whole}) {
+      void* start =
+          ::mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (start == MAP_FAILED) continue;
+      ::madvise(start, wanted, MADV_HUGEPAGE);  // a wish
+      return join(static_cast<Start>(start), wanted);
+    }
+    throw std::bad_alloc();
   }
 
   c10::Allocator& small_;
   std::mutex mutex_;
-  std::unordered_map<void*, std::size_t> sizes_;  ///< of blocks in use
-  Waiting waiting_;                               ///< those given back longest ago first
-  BySize by_size_;
-  std::size_t held_ = 0, free_ = 0, peak_ = 0;
+  std::unordered_map<Start, std::size_t> sizes_;     ///< of pieces in use
+  std::map<Start, std::size_t> free_;                ///< sizes of free pieces
+  std::set<std::pair<std::size_t, Start>> by_size_;  ///< the same
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-// Memory of large tensors: kept from step to step, on huge pages, in blocks that are not cut.
+// Memory of large tensors: kept from step to step, on huge pages.
 #include <cstddef>
 
 namespace xp {

@@ -238,7 +238,9 @@ class Judge {
     }
     if (other.empty()) other = "each baseline after correction";
     v.missing = needed - v.n;
-    return end(Outcome::undecided, {"Better than " + other + " so far, but p = " + p_text(p) + " is above alpha " +
+    const auto so_far = v.claim.margin > 0 ? "Not below " + other + " by more than " + number_text(v.claim.margin)
+                                           : "Better than " + other;
+    return end(Outcome::undecided, {so_far + " so far, but p = " + p_text(p) + " is above alpha " +
                                     number_text(v.claim.alpha) + ": about " + unit(needed) +
                                     " needed if the difference is as seen, " + std::to_string(v.missing) + " more"});
   }

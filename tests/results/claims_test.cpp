@@ -99,7 +99,9 @@ TEST_CASE("equality is not concluded from noise") {
   claim.margin = 0.01;
   HandStudy hand;
   hand.arm("new", {0.60, 0.41, 0.58, 0.43, 0.59, 0.42}).arm("old", kOld);  // mean loss 0, spread far above the margin
-  CHECK(one(claim, hand).outcome == Outcome::undecided);
+  const auto v = one(claim, hand);
+  CHECK(v.outcome == Outcome::undecided);
+  has(v.reason, "Not below `old` by more than 0.01 so far, but p = ");
 }
 
 TEST_CASE("each of several baselines must be beaten, with Holm over them") {

@@ -87,8 +87,8 @@ class Ours:
         import h5py  # the result file is read as any user would
         before = os.times()
         done = subprocess.run([self.xp, "run", "step.toml", "--set", f"seeds=[{number}]", "--set",
-                               f"stage.pretrain.stop={steps} steps", "-q"], cwd=self.folder, capture_output=True,
-                              text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+                               f"stage.pretrain.stop={steps} steps", "--checkpoint-every", "1 h", "-q"],
+                              cwd=self.folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         after = os.times()
         if done.returncode:
             raise SystemExit(done.stderr)
