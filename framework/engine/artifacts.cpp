@@ -1,6 +1,7 @@
 #include "engine/artifacts.h"
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -45,22 +46,31 @@ Array<T> array_of(const at::Tensor& tensor) {
   return {{data, data + tensor.numel()}, tensor.sizes().vec()};
 }
 
-void restore(State& state, const json& from, const std::string& front, const SafetensorsFile& numbers) {
+using Numbers = std::shared_ptr<const SafetensorsFile>;
+
+// Pages come when they are touched, and are copied when they are written to.
+Numbers map_numbers(const std::filesystem::path& file) {
+  return std::make_shared<SafetensorsFile>(file, Pages::copy_on_write);
+}
+
+at::Tensor mapped(const Numbers& numbers, const std::string& name) { return view_of(numbers->at(name), numbers); }
+
+void restore(State& state, const json& from, const std::string& front, const Numbers& numbers) {
   const auto strings = from.value("strings", json::object()), parts = from.value("parts", json::object());
   for (const auto& [name, list] : strings.items()) state.set(name, list.get<Strings>());
   for (const auto& name : from.value("ints", Strings())) {
-    const auto tensor = tensor_of(numbers.at(front + name));
+    const auto tensor = mapped(numbers, front + name);
     if (tensor.scalar_type() != at::kLong)
       throw Error("entry " + backquoted(front + name) + " is not I64", Exit::data);
     state.set(name, array_of<std::int64_t>(tensor));
   }
   for (const auto& name : from.value("floats", Strings())) {
-    const auto tensor = tensor_of(numbers.at(front + name));
+    const auto tensor = mapped(numbers, front + name);
     if (tensor.scalar_type() != at::kFloat)
       throw Error("entry " + backquoted(front + name) + " is not F32", Exit::data);
     state.set(name, array_of<float>(tensor));
   }
-  for (const auto& name : from.value("tensors", Strings())) state.set(name, tensor_of(numbers.at(front + name)));
+  for (const auto& name : from.value("tensors", Strings())) state.set(name, mapped(numbers, front + name));
   for (const auto& [name, part] : parts.items()) restore(state.child(name), part, front + name + "/", numbers);
 }
 
@@ -93,7 +103,7 @@ json describe(const Parameters& parameters, const std::string& front, std::map<s
   return list;
 }
 
-Parameters read_parameters(const json& list, const std::string& front, const SafetensorsFile& numbers,
+Parameters read_parameters(const json& list, const std::string& front, const Numbers& numbers,
                            const std::filesystem::path& file) {
   Parameters out;
   std::map<std::string, at::Tensor> made;
@@ -110,7 +120,7 @@ Parameters read_parameters(const json& list, const std::string& front, const Saf
             Exit::data);
       out.values.push_back(found->second);
     } else {
-      out.values.push_back(tensor_of(numbers.at(front + info.name)));
+      out.values.push_back(mapped(numbers, front + info.name));
       made[info.name] = out.values.back();
     }
     out.info.push_back(std::move(info));
@@ -132,7 +142,7 @@ State load_state(const std::filesystem::path& folder, const std::string& stem) {
   const auto file = folder / (stem + ".json");
   State state;
   try {
-    restore(state, read_json(file), "", SafetensorsFile(folder / (stem + ".safetensors")));
+    restore(state, read_json(file), "", map_numbers(folder / (stem + ".safetensors")));
   } catch (const json::exception&) {
     throw Error(file.string() + " does not describe a state", Exit::data);
   }
@@ -182,7 +192,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder) {
     throw Error(file.string() + " has format " + about["format"].dump() + "; this program reads format 1",
                 Exit::data);
   Checkpoint out;
-  const SafetensorsFile numbers(folder / "model.safetensors");
+  const auto numbers = map_numbers(folder / "model.safetensors");
   out.type = json_entry<std::string>(about, "type", file);
   out.settings = json_table(json_entry<json>(about, "settings", file), file);
   out.reserved = json_entry<std::map<std::string, std::int64_t>>(about, "reserved", file);

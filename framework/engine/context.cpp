@@ -205,6 +205,7 @@ void StageRun::train(TrainRequest request) {
                     .threads = threads(),
                     .processes = shared_.processes,
                     .checkpoint_seconds = shared_.checkpoint_seconds,
+                    .keep_states = shared_.keep_states,
                     .fingerprints = fingerprints()};
   const auto trained = xp::train(std::move(request), std::move(host));
   const bool has_tokenizer = tokenizer_from && tokenizer(*tokenizer_from) != nullptr;

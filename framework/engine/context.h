@@ -13,6 +13,7 @@
 #include "engine/processes.h"
 #include "engine/references.h"
 #include "engine/session.h"
+#include "engine/state_retention.h"
 #include "recipe/plan.h"
 #include "results/cache.h"
 #include "results/journal.h"
@@ -32,6 +33,7 @@ struct RunShared {
   std::string rest_at = {};  ///< a stage that stops, with a training state, when `rest_share` of it is done
   double rest_share = 0;
   double checkpoint_seconds = 60;  ///< between two training states
+  StateRetention keep_states = {};
 };
 
 class StageRun final : public StageContext {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/state_retention.h"
 #include "plugin/registry.h"
 #include "recipe/plan.h"
 
@@ -27,6 +28,7 @@ struct RunOptions {
   bool any_build = false;          ///< accept artifacts of other builds
   double max_seconds = 0;          ///< stop with a checkpoint after this time; 0: never
   double checkpoint_seconds = 60;  ///< training states are written this often; it changes no result
+  StateRetention keep_states;
   ProcessPlace place;
   std::string below;          ///< of a sweep's trial: the sweep's folder below the recipe's, where its result goes
   std::string run;            ///< name of the result; empty: a new run id

@@ -115,7 +115,8 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
       },
       options.rest_at,
       options.rest_share,
-      options.checkpoint_seconds};
+      options.checkpoint_seconds,
+      options.keep_states};
   const auto outcome = run_graph(shared, log, reporter);
   processes->post("done");
   if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes

@@ -381,7 +381,7 @@ class TrainerImpl final : public Trainer {
   LogicalBatch batch_;
   StepReport report_;
   TrainingState state_;
-  StateWriter writer_{h_.work, h_.records_to_disk};
+  StateWriter writer_{h_.work, h_.records_to_disk, h_.keep_states};
   BestWeights best_;
   Clock::time_point last_save_;
   int bad_in_a_row_ = 0;

@@ -15,6 +15,7 @@
 #include "engine/processes.h"
 #include "engine/references.h"
 #include "engine/session.h"
+#include "engine/state_retention.h"
 
 namespace xp {
 
@@ -41,6 +42,7 @@ struct TrainingHost {
   int threads = 1;
   Processes& processes;
   double checkpoint_seconds = 60;  ///< training state is written this often; it changes no result
+  StateRetention keep_states = {};
   FingerprintSink fingerprints = {};
 };
 

@@ -63,8 +63,28 @@ State snapshot(const State& from) {
   return out;
 }
 
+double bytes_in(const std::filesystem::path& folder) {
+  double bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) bytes += static_cast<double>(entry.file_size());
+  return bytes;
+}
+
+void remove_older(const std::filesystem::path& work, const StateRetention& keep) {
+  std::int64_t kept = 0;
+  double bytes = 0;
+  for (const auto& folder : saved_in(work)) {
+    bytes += bytes_in(folder);
+    const bool fits = keep.max_bytes <= 0 || bytes <= keep.max_bytes;
+    if (kept == 0 || (kept < keep.last && fits))
+      ++kept;
+    else
+      std::filesystem::remove_all(folder);
+  }
+}
+
 void write_state(const std::filesystem::path& work, const std::filesystem::path& target, const State& state,
-                 const std::function<void()>& records_to_disk) {
+                 const std::function<void()>& records_to_disk, const StateRetention& keep) {
   std::filesystem::create_directories(work);
   const auto temporary = make_scratch(work, kHalf);
   save_state(temporary, state);
@@ -72,8 +92,7 @@ void write_state(const std::filesystem::path& work, const std::filesystem::path&
   records_to_disk();
   std::filesystem::rename(temporary, target);
   sync_path(work);
-  for (const auto& old : saved_in(work))
-    if (old != target) std::filesystem::remove_all(old);
+  remove_older(work, keep);
 }
 
 }  // namespace
@@ -136,8 +155,8 @@ std::vector<Feedback> load_feedback(const State& in) {
   return out;
 }
 
-StateWriter::StateWriter(std::filesystem::path work, std::function<void()> records_to_disk)
-    : work_(std::move(work)), records_to_disk_(std::move(records_to_disk)) {}
+StateWriter::StateWriter(std::filesystem::path work, std::function<void()> records_to_disk, StateRetention keep)
+    : work_(std::move(work)), records_to_disk_(std::move(records_to_disk)), keep_(keep) {}
 
 StateWriter::~StateWriter() {
   try {
@@ -152,7 +171,7 @@ void StateWriter::write(std::int64_t step, const State& state) {
   const auto target = work_ / (std::string(kStem) + std::to_string(step));
   if (std::filesystem::exists(target)) return;  // nothing happened since
   writing_ = std::async(std::launch::async, [this, target, copy = snapshot(state)] {
-    write_state(work_, target, copy, records_to_disk_);
+    write_state(work_, target, copy, records_to_disk_, keep_);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "api/state.h"
 #include "api/transform.h"
 #include "engine/loader.h"
+#include "engine/state_retention.h"
 
 namespace xp {
 
@@ -31,16 +32,18 @@ std::vector<Feedback> load_feedback(const State& in);
 class StateWriter {
  public:
   /// `records_to_disk` is called when a state is whole, before it counts: its mark has to be there first.
-  StateWriter(std::filesystem::path work, std::function<void()> records_to_disk);
+  StateWriter(std::filesystem::path work, std::function<void()> records_to_disk, StateRetention keep = {});
   ~StateWriter();  ///< waits; a failure is logged
   /// Copies the tensors to memory of its own, after waiting for the state before. Written as <work>/training.<step>/
-  /// under a temporary name and renamed; older ones are removed then. Throws what the one before failed with.
+  /// under a temporary name and renamed; then older ones go, but for those that are to be kept. Throws what the one
+  /// before failed with.
   void write(std::int64_t step, const State& state);
   void finish();  ///< waits until all is on the disk; throws Error if it is not
 
  private:
   std::filesystem::path work_;
   std::function<void()> records_to_disk_;
+  StateRetention keep_;
   std::future<void> writing_;
 };
 

@@ -135,7 +135,7 @@ std::size_t dtype_size(std::string_view dtype) {
   return 0;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : map_(file) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& file, Pages pages) : map_(file, pages) {
   const auto bytes = map_.bytes();
   if (bytes.size() < 8) refuse(file, "it has " + count(bytes.size(), "byte"));
   std::uint64_t length = 0;

@@ -31,7 +31,7 @@ class XP_API SafetensorsFile {
  public:
   /// Maps the file; throws Error (Exit::data) if the header, a shape, an offset or the size does not fit, or if the
   /// tensors overlap or leave bytes out.
-  explicit SafetensorsFile(const std::filesystem::path& file);
+  explicit SafetensorsFile(const std::filesystem::path& file, Pages pages = Pages::read_only);
 
   const std::map<std::string, TensorBytes>& tensors() const { return tensors_; }
   const TensorBytes& at(const std::string& name) const;  ///< throws Error naming the file and what there is

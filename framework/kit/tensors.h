@@ -14,8 +14,8 @@ XP_API TensorBytes bytes_of(const at::Tensor& contiguous);
 XP_API TensorBytes size_of(const at::Tensor& tensor);
 /// A tensor of its own memory with these bytes.
 XP_API at::Tensor tensor_of(const TensorBytes& bytes);
-/// A tensor that looks at these bytes, which `owner` keeps alive; it must not be written to. Bytes that do not lie at
-/// a multiple of the number's size, as some writers leave them, are copied instead.
+/// A tensor that looks at these bytes, which `owner` keeps alive; it may be written to where they may. Bytes that do
+/// not lie at a multiple of the number's size, as some writers leave them, are copied instead.
 XP_API at::Tensor view_of(const TensorBytes& bytes, std::shared_ptr<const void> owner);
 XP_API at::Tensor tensor_of(const std::vector<std::int64_t>& data, std::vector<std::int64_t> shape = {});
 XP_API at::Tensor tensor_of(const std::vector<float>& data, std::vector<std::int64_t> shape = {});

@@ -6,6 +6,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "base/file.h"
+#include "kit/files/mapped_file.h"
+#include "testing/resident_pages.h"
 #include "testing/testing.h"
 
 namespace xp {
@@ -55,6 +57,25 @@ auto edit(const char* file, const std::string& from, const std::string& to) {
   return [=](const std::filesystem::path& folder) {
     write_file(folder / file, replaced(read_file(folder / file), from, to));
   };
+}
+
+TEST_CASE("loading reads no tensor before its first use, and what is written to one never reaches the file") {
+  const Scratch scratch;
+  auto large = small();
+  large.parameters.values[0] = large.parameters.values[1] = ops::zeros({16 << 20}, at::kFloat);
+  save_checkpoint(scratch / "c", large);
+  const auto file = scratch / "c" / "model.safetensors";
+  const auto written = read_file(file);
+  {
+    const auto loaded = load_checkpoint(scratch / "c");
+    auto table = loaded.parameters.values[0];
+    CHECK(testing::resident_pages(table.const_data_ptr(), table.nbytes()) < 64);
+    table.narrow(0, 0, 4 << 20).fill_(3);
+    drop_mapped_pages(table.const_data_ptr(), table.nbytes());
+    CHECK(table[0].item<float>() == 3);
+    CHECK(table[8 << 20].item<float>() == 0);
+  }
+  CHECK((read_file(file) == written));  // without printing it
 }
 
 TEST_CASE("a checkpoint comes back whole: tied parameters as one tensor, types and roles as they were") {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "../scratch.h"
@@ -37,17 +38,41 @@ TEST_CASE("A training state is a copy: training goes on while it is written") {
   CHECK(saved->child("weights").tensor("0").eq(1).all().item<bool>());
 }
 
-TEST_CASE("The newest training state stays, and one of the same step is not written twice") {
-  const Scratch scratch;
+// What is on the disk after states of these steps.
+std::set<std::string> left_of(const Scratch& scratch, const std::vector<int>& steps, StateRetention keep) {
   int times = 0;
-  StateWriter writer(scratch / "work", [&] { ++times; });
-  for (const int step : {1, 5, 5}) writer.write(step, state_of(at::full({4}, static_cast<float>(step))));
+  StateWriter writer(
+      scratch / "work", [&] { ++times; }, keep);
+  for (const int step : steps) writer.write(step, state_of(at::full({4}, static_cast<float>(step))));
   writer.finish();
-  CHECK(times == 2);
-  std::vector<std::string> left;
+  CHECK(times == static_cast<int>(std::set<int>(steps.begin(), steps.end()).size()));
+  std::set<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(scratch / "work"))
-    left.push_back(entry.path().filename());
-  CHECK(left == std::vector<std::string>{"training.5"});
+    left.insert(entry.path().filename());
+  return left;
+}
+
+TEST_CASE("The newest training states stay, and one of the same step is not written twice") {
+  const Scratch one, two, three;
+  CHECK(left_of(one, {1, 5, 5}, {.last = 1}) == std::set<std::string>{"training.5"});
+  CHECK(left_of(two, {1, 5, 5, 30}, {}) == std::set<std::string>{"training.5", "training.30"});
+  CHECK(left_of(three, {1, 5, 9, 30}, {.last = 3}) ==
+        std::set<std::string>{"training.5", "training.9", "training.30"});
+}
+
+TEST_CASE("Training states stay within the size that they may have; the newest stays at any size") {
+  const Scratch small, large;
+  CHECK(left_of(small, {1, 2, 3}, {.last = 3, .max_bytes = 1}) == std::set<std::string>{"training.3"});
+  CHECK(left_of(large, {1, 2, 3}, {.last = 3, .max_bytes = 1e9}).size() == 3);
+}
+
+TEST_CASE("Where the newest training state is damaged, the one before it serves") {
+  const Scratch scratch;
+  left_of(scratch, {1, 2, 3}, {});
+  std::filesystem::resize_file(scratch / "work" / "training.3" / "state.safetensors", 20);
+  const auto state = read_training_state(scratch / "work");
+  REQUIRE(state);
+  CHECK(state->child("weights").tensor("0").eq(2).all().item<bool>());
 }
 
 TEST_CASE("A training state that cannot be written is an error for who waits for it") {

@@ -1,7 +1,7 @@
 #include "results/cache.h"
 #include "base/text.h"
 #include "program.h"
-#include "schema/quantity.h"
+#include "run.h"
 
 namespace xp::program {
 namespace {
@@ -48,11 +48,8 @@ void add_cache(CLI::App& app, Program& program) {
   gc->add_flag("--dry-run", *dry, "Only list.");
   gc->footer("Example: xp cache gc --max-size \"5 GB\" --dry-run");
   gc->callback([=, &program] {
-    const auto size = parse_quantity(*most);
-    if (!size || size->unit != Unit::bytes)
-      throw Error("--max-size wants a size like \"2 GB\", not " + backquoted(*most), Exit::usage);
-    show(program, Cache(program.results_folder()).collect(static_cast<std::uint64_t>(size->amount), *dry),
-         *dry ? "would go" : "removed");
+    const auto size = static_cast<std::uint64_t>(bytes_of(*most, "--max-size"));
+    show(program, Cache(program.results_folder()).collect(size, *dry), *dry ? "would go" : "removed");
   });
 }
 

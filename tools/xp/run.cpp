@@ -75,10 +75,24 @@ double seconds_of(const std::string& time, const char* flag, double otherwise) {
   return quantity->amount;
 }
 
+double bytes_of(const std::string& size, const char* flag) {
+  if (size.empty()) return 0;
+  const auto quantity = parse_quantity(size);
+  if (!quantity || quantity->unit != Unit::bytes || quantity->amount < 0)
+    throw Error(std::string(flag) + " wants a size like \"2 GB\", not " + backquoted(size), Exit::usage);
+  return quantity->amount;
+}
+
 void RunRequest::add_to(CLI::App& verb) {
   verb.add_option("--max-time", max_time, "Stop with a checkpoint after this time, e.g. \"45 min\" (exit code 75).");
   verb.add_option("--checkpoint-every", checkpoint_every,
                   "Time between two training states, e.g. \"10 s\" (default 1 min); changes no result.");
+  verb.add_option("--keep-states", keep_states,
+                  "Training states of a running stage that stay on the disk (default 2): the newest, and others for "
+                  "the case that it is damaged.")
+      ->check(CLI::Range(1, 1000));
+  verb.add_option("--max-states-size", max_states_size,
+                  "What they may take together, e.g. \"4 GB\" (default: any); the newest always stays.");
   verb.add_option(
           "--nproc", processes,
           "Processes on this machine that train each model together; torchrun and srun may start them instead.")
@@ -89,6 +103,7 @@ std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions 
   RunOptions run;
   run.max_seconds = seconds_of(request.max_time, "--max-time", run.max_seconds);
   run.checkpoint_seconds = seconds_of(request.checkpoint_every, "--checkpoint-every", run.checkpoint_seconds);
+  run.keep_states = {request.keep_states, bytes_of(request.max_states_size, "--max-states-size")};
   auto place = place_from_environment(program.results_folder());
   if (place.size > 1 && request.processes > 1 && place.size != request.processes)
     throw Error("--nproc says " + std::to_string(request.processes) + " processes, the launcher started " +

@@ -16,7 +16,7 @@
 namespace xp {
 namespace {
 
-/// Maps by their first byte. A page of anything else must never be dropped: it would be lost.
+/// Read-only maps by their first byte. A page of anything else must never be dropped: it would be lost.
 struct LiveMaps {
   std::mutex mutex;
   std::map<const std::byte*, std::size_t> sizes;
@@ -29,7 +29,7 @@ LiveMaps& live() {
 
 }  // namespace
 
-MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
+MappedFile::MappedFile(std::filesystem::path file, Pages pages) : file_(std::move(file)) {
   // Without O_NONBLOCK a pipe of that name would wait for a writer.
   const int descriptor = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw Error("cannot open " + file_.string() + ": " + std::strerror(errno), Exit::data);
@@ -38,12 +38,14 @@ MappedFile::MappedFile(std::filesystem::path file) : file_(std::move(file)) {
   int problem = 0;
   if (regular && about.st_size > 0) {
     const auto size = static_cast<std::size_t>(about.st_size);
-    void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    const bool own = pages == Pages::copy_on_write;
+    void* start = ::mmap(nullptr, size, own ? PROT_READ | PROT_WRITE : PROT_READ,
+                         MAP_PRIVATE | (own ? MAP_NORESERVE : 0), descriptor, 0);
     if (start == MAP_FAILED)
       problem = errno;
     else
       start_ = static_cast<const std::byte*>(start), size_ = size;
-    if (start_) {
+    if (start_ && !own) {
       const std::lock_guard lock(live().mutex);
       live().sizes[start_] = size_;
     }

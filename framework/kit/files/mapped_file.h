@@ -9,12 +9,15 @@
 
 namespace xp {
 
-/// A read-only map of a whole regular file. What it gives is valid as long as the object, moved or not.
+/// What may be done with a map's pages. Those that are written to become this process's own; the file never changes.
+enum class Pages { read_only, copy_on_write };
+
+/// A map of a whole regular file. What it gives is valid as long as the object, moved or not.
 /// A file that shrinks while it is mapped ends the process (SIGBUS): files are replaced by rename, never cut.
 class XP_API MappedFile {
  public:
   /// Throws Error (Exit::data) naming the path if it cannot be opened or is no regular file. An empty file is none.
-  explicit MappedFile(std::filesystem::path file);
+  explicit MappedFile(std::filesystem::path file, Pages pages = Pages::read_only);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
@@ -31,7 +34,7 @@ class XP_API MappedFile {
 };
 
 /// Gives back the pages that lie whole within these bytes of a map; they come again when they are touched. Bytes that
-/// no MappedFile holds are left alone, so that a writer may say so of whatever it has written.
+/// no read-only MappedFile holds are left alone, so that a writer may say so of whatever it has written.
 XP_API void drop_mapped_pages(const void* data, std::size_t size);
 
 }  // namespace xp
