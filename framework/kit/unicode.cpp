@@ -217,11 +217,11 @@ AlignedText::AlignedText(std::string_view original) : most_(most_rewritten(origi
   if (original.size() >= UINT32_MAX)
     throw Error("a text of " + std::to_string(original.size()) + " bytes; at most 4 GiB can be read at once",
                 Exit::data);
-  std::size_t at = valid_prefix(original, 0);
-  if (at == original.size()) {
+  if (is_utf8(original)) {
     text_ = original;
     return;
   }
+  std::size_t at = valid_prefix(original, 0);
   Writer out(original.size() + 8, UINT32_MAX);
   out.put(original.substr(0, at), {0, u32(at)}, true);
   while (at < original.size()) {

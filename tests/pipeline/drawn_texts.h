@@ -16,8 +16,9 @@ class DrawnTexts {
 
   std::string next() {
     std::string out;
+    const auto kind = random_() % 5;
+    if (kind == 4) return ascii();
     const auto length = random_() % 40;
-    const auto kind = random_() % 4;
     for (unsigned i = 0; i < length; ++i) {
       if (kind == 3 && random_() % 2 == 0)
         out += ' ';
@@ -30,6 +31,17 @@ class DrawnTexts {
   }
 
  private:
+  // Long enough for classes of 64 bytes at once.
+  std::string ascii() {
+    static constexpr const char* kAscii[] = {" ",  " ",   " ",       "  ", "\n",  "\t", "\r\n", "'",
+                                             "'s", "'re", "'LL",     "'v", "a",   "ab", "The",  "q",
+                                             "12", "3",   "1234567", ".",  "...", "/",  "-",    "\x7F"};
+    std::string out;
+    for (auto left = random_() % 150; left > 0; --left) out += kAscii[random_() % std::size(kAscii)];
+    if (random_() % 4 == 0) out.insert(random_() % (out.size() + 1), "\u00E9");
+    return out;
+  }
+
   char32_t character() {
     static constexpr char32_t kEnds[] = {0x80, 0x800, 0x3000, 0xA000, 0x10000, 0x1F000, 0x30000, 0x110000};
     const auto end = kEnds[random_() % std::size(kEnds)];

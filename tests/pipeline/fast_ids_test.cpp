@@ -49,25 +49,35 @@ TEST_CASE("Fast ids of a byte-level vocabulary with GPT-2's words", "[pipeline]"
                 20000) == "");
 }
 
-TEST_CASE("Fast ids of a byte-level vocabulary whose file has a pattern", "[pipeline]") {
+TEST_CASE("Fast ids of a byte-level vocabulary whose file has patterns", "[pipeline]") {
   const std::string letters = R"([^\r\n\p{L}\p{N}]?\p{L}+|)", rest = R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
   const std::string upper = R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])", lower = R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])";
   const std::string ends = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", prefix = R"([^\r\n\p{L}\p{N}]?)";
-  const std::string symbols = R"(| ?[^\s\p{L}\p{N}]+)";
-  for (const auto& pattern : {ends + "|" + letters + R"(\p{N}{1,3})" + symbols + R"([\r\n]*|)" + rest,
-                              ends + "|" + letters + R"(\p{N})" + symbols + R"([\r\n]*|)" + rest,
-                              prefix + upper + "*" + lower + "+" + ends + "?|" + prefix + upper + "+" + lower + "*" +
-                                  ends + "?|" + R"(\p{N}{1,3})" + symbols + R"([\r\n/]*|)" + rest}) {
-    const json split = {
-        {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
-    const json bytes = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  const std::string symbols = R"(| ?[^\s\p{L}\p{N}]+)", three = R"(\p{N}{1,3})", one = R"(\p{N})";
+  const std::string small = prefix + upper + "*" + lower + "+", capital = prefix + upper + "+" + lower + "*";
+  const std::vector<std::vector<std::string>> all{
+      {ends + "|" + letters + three + symbols + R"([\r\n]*|)" + rest},
+      {ends + "|" + letters + one + symbols + R"([\r\n]*|)" + rest},
+      {ends + "|" + prefix + R"([\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" + rest},
+      {"'(?i:[sdmt]|ll|ve|re)|" + letters + three + symbols + R"([\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)"},
+      {small + ends + "?|" + capital + ends + "?|" + three + symbols + R"([\r\n/]*|)" + rest},
+      {small + "|" + capital + "|" + one + symbols + R"([\r\n/]*|)" + rest},
+      {three, "[一-龥぀-ゟ゠-ヿ]+",
+       R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+       R"(| ?[\p{P}\p{S}]+[\r\n]*|)" +
+           rest}};
+  for (const auto& patterns : all) {
+    json steps;
+    for (const auto& pattern : patterns)
+      steps.push_back(
+          {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
+    steps.push_back(
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}});
     for (const bool whole : {false, true}) {
       auto model = byte_level_bpe();
       model["ignore_merges"] = whole;
-      CHECK(first_difference(
-                {{"model", model}, {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}}}},
-                20000) == "");
+      CHECK(first_difference({{"model", model}, {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}},
+                             20000) == "");
     }
   }
 }

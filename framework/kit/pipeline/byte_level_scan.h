@@ -16,7 +16,7 @@ namespace xp::pipeline {
 /// Kinds of characters, ASCII ones in a table that stays in the first cache.
 class KindReader {
  public:
-  KindReader() : all_(word_kinds().data()) {
+  explicit KindReader(const std::vector<std::uint8_t>& kinds = word_kinds()) : all_(kinds.data()) {
     for (std::size_t c = 0; c < 128; ++c) ascii_[c] = all_[c];
   }
   /// Of the character at `at`, which moves behind it.
@@ -32,8 +32,8 @@ class KindReader {
       if ((take(next) & kinds) == 0) break;
     return at;
   }
-  /// The same for letters, of which most texts have runs in ASCII.
-  const char* letters(const char* at, const char* end) const;
+  /// The same for letters and more `kinds`, none of them in ASCII, where most texts have their letters.
+  const char* letters(const char* at, const char* end, std::uint8_t kinds = kLetterKind) const;
   /// The same for characters of none of the kinds.
   const char* run_without(const char* at, const char* end, std::uint8_t kinds) const {
     for (const char* next = at; at < end; at = next)
@@ -80,9 +80,9 @@ inline const char* ascii_letters(const char* at, const char* end) {
   return at;
 }
 
-inline const char* KindReader::letters(const char* at, const char* end) const {
+inline const char* KindReader::letters(const char* at, const char* end, std::uint8_t kinds) const {
   const char* const behind = ascii_letters(at, end);
-  return behind == end || static_cast<unsigned char>(*behind) < 0x80 ? behind : run(behind, end, kLetterKind);
+  return behind == end || static_cast<unsigned char>(*behind) < 0x80 ? behind : run(behind, end, kinds);
 }
 
 /// White space by `\s+(?!\S)|\s+`: all but the last, which belongs to what follows, unless it is the only one, or
@@ -99,16 +99,20 @@ inline const char* blank_run(const KindReader& kinds, const char* from, const ch
   return at == end || last == from ? at : last;
 }
 
-/// White space by `\s*[\r\n]+|\s+(?!\S)|\s+`: up to the last line end, if there is one.
-inline const char* line_run(const KindReader& kinds, const char* from, const char* end) {
+/// White space by `\s*[\r\n]+|\s+(?!\S)|\s+`: up to the last line end, if there is one; `ends` as above.
+inline const char* line_run(const KindReader& kinds, const char* from, const char* end, std::uint8_t ends = 0) {
   const char *last = from, *at = from, *line = nullptr;
+  bool over = false;
   for (const char* next = at; at < end; at = next) {
-    if ((kinds.take(next) & kBlankKind) == 0) break;
+    if (const auto kind = kinds.take(next); (kind & kBlankKind) == 0) {
+      over = (kind & ends) != 0;
+      break;
+    }
     if (*at == '\r' || *at == '\n') line = next;
     last = at;
   }
   if (line != nullptr) return line;
-  return at == end || last == from ? at : last;
+  return over || at == end || last == from ? at : last;
 }
 
 /// Up to `most` characters of \p{N}.
@@ -153,29 +157,36 @@ class Gpt2Scan {
 
 /// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,kDigits}|
 /// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ cl100k and Llama 3 with three digits, Qwen 2 with one.
-template <int kDigits>
+/// `kLetters`: what \p{L} stands for, kMarkKind too for Qwen 3.5. `kToEnd`: `\s+\z` goes before line ends, as
+/// tiktoken has it.
+template <int kDigits, std::uint8_t kLetters = kLetterKind, bool kToEnd = false>
 class Cl100kScan {
  public:
   const char* next(const char* from, const char* end) const {
     if (const char* behind = contraction(from, end, true)) return behind;
-    if (const char* behind = kinds_.letters(from, end); behind > from) return behind;
+    if (const char* behind = kinds_.letters(from, end, kLetters); behind > from) return behind;
     const char* second = from;
     const auto kind = kinds_.take(second);
-    if ((kind & kLetterKind) != 0) return kinds_.run(from, end, kLetterKind);
+    if ((kind & kLetters) != 0) return kinds_.run(from, end, kLetters);
     if ((kind & kDigitKind) != 0) return digit_run(kinds_, from, end, kDigits);
     const bool line_end = *from == '\r' || *from == '\n';
     if (second < end && !line_end) {
-      if (const char* behind = kinds_.letters(second, end); behind > second) return behind;
+      if (const char* behind = kinds_.letters(second, end, kLetters); behind > second) return behind;
       const auto following = kinds_.peek(second);
-      if ((following & kLetterKind) != 0) return kinds_.run(second, end, kLetterKind);
-      if (*from == ' ' && (following & (kLetterKind | kDigitKind | kBlankKind)) == 0) return symbols(second, end);
+      if ((following & kLetters) != 0) return kinds_.run(second, end, kLetters);
+      if (*from == ' ' && (following & kOthers) == 0) return symbols(second, end);
     }
-    return (kind & kBlankKind) == 0 ? symbols(from, end) : line_run(kinds_, from, end);
+    if ((kind & kBlankKind) == 0) return symbols(from, end);
+    if constexpr (kToEnd)
+      if (kinds_.run(from, end, kBlankKind) == end) return end;
+    return line_run(kinds_, from, end);
   }
 
  private:
+  static constexpr std::uint8_t kOthers = kLetters | kDigitKind | kBlankKind;
+
   const char* symbols(const char* at, const char* end) const {
-    return byte_run(kinds_.run_without(at, end, kLetterKind | kDigitKind | kBlankKind), end, "\r\n");
+    return byte_run(kinds_.run_without(at, end, kOthers), end, "\r\n");
   }
 
   KindReader kinds_;
@@ -183,19 +194,21 @@ class Cl100kScan {
 
 /// [^\r\n\p{L}\p{N}]?U*L+C?|[^\r\n\p{L}\p{N}]?U+L*C?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 /// with U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], L = [\p{Ll}\p{Lm}\p{Lo}\p{M}], C = (?i:'s|'t|'re|'ve|'m|'ll|'d)
+/// Tekken has one digit and no C.
+template <int kDigits, bool kContracts>
 class O200kScan {
  public:
   const char* next(const char* from, const char* end) const {
     const char* second = from;
     const auto kind = kinds_.take(second);
-    if ((kind & kDigitKind) != 0) return digit_run(kinds_, from, end, 3);
+    if ((kind & kDigitKind) != 0) return digit_run(kinds_, from, end, kDigits);
     const bool prefix = (kind & kLetterKind) == 0 && *from != '\r' && *from != '\n';
     const char* behind = prefix ? with_small(second, end) : nullptr;
     if (behind == nullptr) behind = with_small(from, end);
     if (behind == nullptr && prefix) behind = capitals(second, end);
     if (behind == nullptr) behind = capitals(from, end);
     if (behind != nullptr) {
-      const char* more = contraction(behind, end, true);
+      const char* more = kContracts ? contraction(behind, end, true) : nullptr;
       return more != nullptr ? more : behind;
     }
     if (*from == ' ' && second < end && (kinds_.peek(second) & (kLetterKind | kDigitKind | kBlankKind)) == 0)

@@ -1,9 +1,13 @@
 // Byte-level BPE: words are cut in the plain bytes, and only a word that the cache lacks is written byte by byte.
 #include <unicode/normalizer2.h>
 
+#include <cstring>
+
 #include "kit/byte_level.h"
 #include "kit/pipeline/byte_level_scan.h"
+#include "kit/pipeline/byte_level_starts.h"
 #include "kit/pipeline/byte_merges.h"
+#include "kit/pipeline/deepseek_scan.h"
 #include "kit/pipeline/fast_ids.h"
 
 namespace xp::pipeline {
@@ -49,16 +53,54 @@ class ByteLevelIds final : public FastIds {
   }
 
  private:
+  struct Miss {
+    const ByteLevelIds& owner;
+    void operator()(std::string_view word, std::vector<TokenId>& ids) const { owner.cut(word, ids); }
+  };
+  using Queue = WordQueue<Miss>;
+
   void words(std::string_view text, IdCache& cache, std::vector<TokenId>& out) const {
     IdSink sink(out);
-    WordQueue queue(cache, sink, [this](std::string_view word, std::vector<TokenId>& ids) { cut(word, ids); });
+    Queue queue(cache, sink, {*this});
     const char* const end = text.data() + text.size();
     for (const char* at = text.data(); at < end;) {
+      if constexpr (requires { Scan::starts(at, 0); })
+        if (const char* const behind = put_block(at, end, queue); behind > at) {
+          at = behind;
+          continue;
+        }
       const char* const behind = scan_.next(at, end);
-      queue.put({at, static_cast<std::size_t>(behind - at)}, static_cast<std::size_t>(end - at));
+      put(at, behind, end, queue);
       at = behind;
     }
     queue.finish();
+  }
+
+  // Puts the words of the next bytes that certainly end there; gives where to go on.
+  static const char* put_block(const char* at, const char* end, Queue& queue) {
+    const auto left = end - at;
+    if (left > 1 && ((at[0] | at[1]) & 0x80) != 0) return at;
+    const bool last = left < ByteBlock::kBytes;
+    char padded[ByteBlock::kBytes];
+    if (last) {
+      std::memset(padded, ' ', sizeof padded);
+      std::memcpy(padded, at, static_cast<std::size_t>(left));
+    }
+    const auto size = last ? static_cast<int>(left) : ByteBlock::kBytes;
+    const WordStarts starts = Scan::starts(last ? padded : at, size);
+    const char* from = at;
+    for (auto bits = starts.bits & ~std::uint64_t{1}; bits != 0; bits &= bits - 1) {
+      const char* const next = at + std::countr_zero(bits);
+      put(from, next, end, queue);
+      from = next;
+    }
+    if (starts.known != left) return from;
+    put(from, end, end, queue);
+    return end;
+  }
+
+  static void put(const char* from, const char* to, const char* end, Queue& queue) {
+    queue.put({from, static_cast<std::size_t>(to - from)}, static_cast<std::size_t>(end - from));
   }
 
   void cut(std::string_view word, std::vector<TokenId>& ids) const {
@@ -73,31 +115,79 @@ class ByteLevelIds final : public FastIds {
   Scan scan_;
 };
 
-// The expression by which a file cuts words before it writes them as bytes; empty: it does something else.
-std::string byte_level_pattern(const Json& step) {
+// The expressions by which a file cuts words before it writes them as bytes; none: it does something else.
+std::vector<std::string> byte_level_patterns(const Json& step) {
   const auto parts = step.is_object() ? step.find("pretokenizers") : step.end();
-  if (!is_step(step, "Sequence") || parts == step.end() || parts->size() != 2) return {};
-  const auto &split = parts->at(0), &bytes = parts->at(1);
-  if (!is_step(split, "Split") || !is_step(bytes, "ByteLevel")) return {};
-  if (bytes.value("use_regex", true) || bytes.value("add_prefix_space", true)) return {};
-  const auto behavior = split.value("behavior", "");
-  const bool all = split.value("invert", false) ? behavior == "Removed" : behavior == "Isolated";
-  const auto pattern = split.find("pattern");
-  return all && pattern != split.end() && pattern->is_object() ? pattern->value("Regex", "") : "";
+  if (!is_step(step, "Sequence") || parts == step.end() || parts->size() < 2) return {};
+  const auto& bytes = parts->back();
+  if (!is_step(bytes, "ByteLevel") || bytes.value("use_regex", true) || bytes.value("add_prefix_space", true))
+    return {};
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i + 1 < parts->size(); ++i) {
+    const auto& split = parts->at(i);
+    if (!is_step(split, "Split")) return {};
+    const auto behavior = split.value("behavior", "");
+    const bool all = split.value("invert", false) ? behavior == "Removed" : behavior == "Isolated";
+    const auto pattern = split.find("pattern");
+    if (!all || pattern == split.end() || !pattern->is_object()) return {};
+    out.push_back(pattern->value("Regex", ""));
+  }
+  return out;
 }
 
-constexpr std::string_view kCl100k3 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kCl100k1 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kO200k =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+template <bool kApart>
+struct Gpt2Words : Gpt2Scan<kApart> {
+  static WordStarts starts(const char* at, int size) { return gpt2_starts<kApart>(at, size); }
+};
+template <int kDigits>
+struct Cl100kWords : Cl100kScan<kDigits> {
+  static WordStarts starts(const char* at, int size) { return cl100k_starts<kDigits>(at, size); }
+};
+struct MarkedWords : Cl100kScan<1, kLetterKind | kMarkKind> {
+  static WordStarts starts(const char* at, int size) { return cl100k_starts<1>(at, size); }
+};
+struct TiktokenWords : Cl100kScan<3, kLetterKind, true> {
+  static WordStarts starts(const char* at, int size) { return cl100k_starts<3>(at, size); }
+};
+struct O200kWords : O200kScan<3, true> {
+  static WordStarts starts(const char* at, int size) { return o200k_starts(at, size); }
+};
 
 template <class Scan>
 std::unique_ptr<const FastIds> byte_level_ids(const FastParts& parts, bool prefix = false) {
   return std::make_unique<ByteLevelIds<Scan>>(parts, prefix);
+}
+
+// As files have them, each with the automaton that does the same.
+struct KnownPatterns {
+  std::vector<std::string> patterns;
+  std::unique_ptr<const FastIds> (*make)(const FastParts&, bool);
+};
+
+const std::vector<KnownPatterns>& known_patterns() {
+  const std::string contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", lines = R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const std::string letters = R"(|[^\r\n\p{L}\p{N}]?\p{L}+)", others = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*)";
+  const std::string cased = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])",
+                    small = R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])";
+  const std::string with_contractions =
+      cased + "*" + small + "+" + contractions + "?|" + cased + "+" + small + "*" + contractions + "?|";
+  const std::string without = cased + "*" + small + "+|" + cased + "+" + small + "*|";
+  const std::string cased_others = R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*)";
+  static const std::vector<KnownPatterns> all{
+      {{contractions + letters + R"(|\p{N}{1,3})" + others + lines}, byte_level_ids<Cl100kWords<3>>},
+      {{contractions + letters + R"(|\p{N})" + others + lines}, byte_level_ids<Cl100kWords<1>>},
+      {{contractions + R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" + lines},
+       byte_level_ids<MarkedWords>},
+      {{"'(?i:[sdmt]|ll|ve|re)" + letters + R"(|\p{N}{1,3})" + others + R"(|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)"},
+       byte_level_ids<TiktokenWords>},
+      {{with_contractions + R"(\p{N}{1,3})" + cased_others + lines}, byte_level_ids<O200kWords>},
+      {{without + R"(\p{N})" + cased_others + lines}, byte_level_ids<O200kScan<1, false>>},
+      {{R"(\p{N}{1,3})", "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+",
+        R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+        R"(| ?[\p{P}\p{S}]+[\r\n]*)" +
+            lines},
+       byte_level_ids<DeepseekScan>}};
+  return all;
 }
 
 bool cuts_gpt2_words(const Json& step) { return is_step(step, "ByteLevel") && step.value("use_regex", true); }
@@ -117,13 +207,12 @@ std::unique_ptr<const FastIds> make_fast_byte_level(const FastParts& parts) {
   if (!parts.normalizer.is_null() && !is_step(parts.normalizer, "NFC")) return nullptr;
   if (cuts_gpt2_words(step)) {
     const bool prefix = step.value("add_prefix_space", true);
-    return prefix && !parts.normalizer.is_null() ? nullptr : byte_level_ids<Gpt2Scan<false>>(parts, prefix);
+    return prefix && !parts.normalizer.is_null() ? nullptr : byte_level_ids<Gpt2Words<false>>(parts, prefix);
   }
-  if (sets_digits_apart(step)) return byte_level_ids<Gpt2Scan<true>>(parts);
-  const auto pattern = byte_level_pattern(step);
-  if (pattern == kCl100k3) return byte_level_ids<Cl100kScan<3>>(parts);
-  if (pattern == kCl100k1) return byte_level_ids<Cl100kScan<1>>(parts);
-  if (pattern == kO200k) return byte_level_ids<O200kScan>(parts);
+  if (sets_digits_apart(step)) return byte_level_ids<Gpt2Words<true>>(parts);
+  const auto patterns = byte_level_patterns(step);
+  for (const auto& known : known_patterns())
+    if (known.patterns == patterns) return known.make(parts, false);
   return nullptr;
 }
 

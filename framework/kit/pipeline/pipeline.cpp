@@ -15,6 +15,12 @@ namespace xp::pipeline {
 namespace {
 
 constexpr std::uint32_t kReplacementBytes = 3;
+constexpr std::size_t kBytesOfToken = 4;  // about what one stands for
+
+// At once, in place of doubling on the way; many texts may go into one vector.
+void make_room(std::vector<TokenId>& out, std::size_t n) {
+  if (out.capacity() - out.size() < n) out.reserve(std::max(2 * out.capacity(), out.size() + n));
+}
 
 // The library reads no file with another key.
 void refuse_other_keys(const Entry& root) {
@@ -77,8 +83,8 @@ RepairedText::RepairedText(std::string_view given) : given_(given) {
   if (given.size() >= UINT32_MAX / 4)
     throw Error("a text of " + std::to_string(given.size()) + " bytes; at most 1 GiB can be read at once",
                 Exit::data);
+  if (is_utf8(given)) return;
   const auto broken = broken_utf8(given);
-  if (broken.empty()) return;
   repaired_ = repaired_utf8(given);
   std::uint32_t shift = 0;  // of the repaired text against the given one, modulo 2^32
   for (const auto& span : broken) {
@@ -158,6 +164,7 @@ void Pipeline::ids(std::string_view text, std::vector<TokenId>& out, bool specia
     out.insert(out.end(), part.ids.begin(), part.ids.end());
     return;
   }
+  make_room(out, text.size() / kBytesOfToken);
   if (special) out.insert(out.end(), parts_->ends->front.begin(), parts_->ends->front.end());
   Run run;
   run.ids = &out;
