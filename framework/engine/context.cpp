@@ -69,7 +69,7 @@ StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesyste
     : shared_(shared),
       node_(node),
       work_(std::move(work)),
-      training_(work_ / "training"),
+      training_(work_ / kScratchFolder),
       recorder_(recorder),
       random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"),
       pool_(shared.registry, stage_threads(shared.plan),
@@ -210,7 +210,6 @@ void StageRun::train(TrainRequest request) {
   const auto trained = xp::train(std::move(request), std::move(host));
   const bool has_tokenizer = tokenizer_from && tokenizer(*tokenizer_from) != nullptr;
   save(trained.checkpoint, has_tokenizer ? &*tokenizer_from : nullptr, output_name);
-  if (shared_.processes.first()) std::filesystem::remove_all(training_);
 }
 
 FingerprintSink StageRun::fingerprints() {

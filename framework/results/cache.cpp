@@ -49,6 +49,12 @@ void note_use(const fs::path& manifest) {
 
 namespace detail {
 
+void remove_scratch(const fs::path& folder) {
+  std::error_code failed;
+  fs::remove_all(folder / kScratchFolder, failed);
+  if (failed) log::debug("training states in " + backquoted(folder.string()) + " stay: " + failed.message());
+}
+
 void check_digest(const std::string& digest) {
   const bool good =
       digest.size() >= 8 && digest.size() <= 128 && std::all_of(digest.begin(), digest.end(), [](unsigned char c) {
@@ -85,6 +91,7 @@ std::optional<CacheEntry> Cache::find(const std::string& digest, bool verify) co
   try {
     auto entry = detail::read_manifest(folder, digest, verify ? detail::Held::hashes : detail::Held::sizes);
     note_use(folder / detail::kManifest);
+    detail::remove_scratch(folder);  // left by a kill right behind the commit
     return entry;
   } catch (const Error& error) {
     if (!fs::exists(folder, failed)) return std::nullopt;  // collected meanwhile

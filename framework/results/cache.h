@@ -24,6 +24,9 @@ struct CacheEntry {
 
 /// The name of the record in an entry and in a work folder.
 inline constexpr const char* kRecordFile = "record.journal";
+/// In a work folder: what its stage goes on from after a kill. It stays until the artifact stands, and is no part of
+/// it.
+inline constexpr const char* kScratchFolder = ".training";
 
 /// The right to make an artifact, renewed by a thread of its own until it ends. Another process sees who works, and
 /// takes over when the holder died. Ending it keeps the work folder.

@@ -35,6 +35,9 @@ CacheEntry read_manifest(const std::filesystem::path& folder, const std::string&
 /// Hashes all files of `folder`, writes the manifest, syncs all of them and the folders.
 CacheEntry write_manifest(const std::filesystem::path& folder, const std::string& digest, const CacheEntry& about);
 
+/// Of an entry that stands; what cannot be removed is left.
+void remove_scratch(const std::filesystem::path& folder);
+
 std::unique_ptr<Lease> claim(const Cache& cache, const std::string& digest, std::string* holder);
 
 /// A name that nobody has, in a new folder of its own below `parent`.

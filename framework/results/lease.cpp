@@ -92,11 +92,7 @@ class HeldLease final : public Lease {
     }
     auto entry = write_manifest(work_, digest_, about);
     entry.folder = target;
-    if (rename_into(target)) {
-      LateSync(cache_).soon();
-      release();
-      return entry;
-    }
+    if (rename_into(target)) return committed(std::move(entry));
     if (auto winner = cache.find(digest_)) {
       std::error_code failed;
       fs::remove_all(work_, failed);
@@ -106,12 +102,17 @@ class HeldLease final : public Lease {
     }
     // What stood in the way was damaged and has been moved aside.
     if (!rename_into(target)) throw cannot("write", target, EEXIST);
+    return committed(std::move(entry));
+  }
+
+ private:
+  CacheEntry committed(CacheEntry entry) {
+    remove_scratch(entry.folder);
     LateSync(cache_).soon();
     release();
     return entry;
   }
 
- private:
   bool rename_into(const fs::path& target) {
     const CacheLock lock(cache_);
     if (::rename(work_.c_str(), target.c_str()) == 0) return true;

@@ -17,12 +17,15 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
 
-// Files below `folder` but the manifest, sorted; and all folders, parents first.
+// Files below `folder` but the manifest, sorted; and all folders, parents first; without the scratch folder.
 std::pair<std::vector<fs::path>, std::vector<fs::path>> contents(const fs::path& folder) try {
   std::vector<fs::path> files, folders{folder};
-  for (const auto& one : fs::recursive_directory_iterator(folder)) {
+  for (fs::recursive_directory_iterator at(folder), end; at != end; ++at) {
+    const auto& one = *at;
     const auto status = one.symlink_status();
-    if (fs::is_directory(status)) {
+    if (one.path() == folder / kScratchFolder) {
+      at.disable_recursion_pending();
+    } else if (fs::is_directory(status)) {
       folders.push_back(one.path());
     } else if (!fs::is_regular_file(status)) {
       throw Error("an artifact is made of files and folders only; " + backquoted(one.path().string()) +

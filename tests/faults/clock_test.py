@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """A wall clock that is set forward and back by days while a recipe and a sweep run changes nothing but dates."""
-import hashlib
 import json
 import os
 import pathlib
@@ -33,10 +32,6 @@ class Clocks(training.Project):
     def jumping(self, days):
         return os.environ | {"LD_PRELOAD": CLOCK, "XP_CLOCK_JUMP": str(days * DAY)}
 
-    def weights(self, results):
-        files = (self.folder / results / "cache").glob("[0-9a-f]*/*/model.safetensors")
-        return {f.parent.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-
     def test_the_clock_does_jump(self):
         years = {subprocess.run(["date", "+%Y"], capture_output=True, text=True, check=True,
                                 env=self.jumping(days)).stdout for days in (-9000, 0, 9000)}
@@ -49,7 +44,7 @@ class Clocks(training.Project):
             results = f"jump{days}"
             told = self.xp("sweep", "shared.toml", "--workers", "2", "--results", results, env=self.jumping(days))
             self.assertNotIn("taking over", told.stderr)
-            self.assertEqual(self.weights(results), self.weights("results"))
+            self.assertEqual(self.weights(results), self.weights())
             trials = json.loads(self.xp("sweep", "shared.toml", "--json", "-q", "--results", results).stdout)["trials"]
             self.assertEqual([t["state"] for t in trials], ["done"] * 3)
 
@@ -61,7 +56,7 @@ class Clocks(training.Project):
             self.xp("run", "shared.toml", "-q", "--results", results, "--max-time", "0.1 s", code=75,
                     env=self.jumping(days))
             self.xp("run", "shared.toml", "-q", "--results", results, env=self.jumping(-days))
-            self.assertEqual(self.weights(results), self.weights("results"))
+            self.assertEqual(self.weights(results), self.weights())
 
     def test_a_run_at_work_is_not_called_dead(self):
         training.write_project(self.folder, training.RECIPE.replace("30 steps", "5000 steps"))

@@ -36,12 +36,6 @@ values = [1e-3, 1e-2, 1e-4]
 """
 
 
-def weights(results):
-    """sha256 of every trained model, by its entry in the cache."""
-    files = (results / "cache").glob("[0-9a-f]*/*/model.safetensors")
-    return {f.parent.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-
-
 class PowerCuts(training.Project):
     program = XP
 
@@ -91,7 +85,7 @@ class PowerCuts(training.Project):
         for entry, manifest in made.items():
             self.assertEqual((self.results / "cache" / entry / "manifest.json").read_bytes(), manifest,
                              "a finished stage was made again")
-        self.assertEqual(weights(self.results), expected[0])
+        self.assertEqual(self.weights(), expected[0])
         self.assertEqual(self.numbers(again.stdout), expected[1])
 
     def check_hashes(self):
@@ -109,7 +103,7 @@ class PowerCuts(training.Project):
     def cut_everywhere(self, *command):
         whole = self.recorded(*command)
         again = self.xp(*command)
-        expected = weights(self.results), self.numbers(again.stdout)
+        expected = self.weights(), self.numbers(again.stdout)
         self.assertTrue(expected[0] and expected[1])
         draw = random.Random(SEED)
         for names, data in KINDS:

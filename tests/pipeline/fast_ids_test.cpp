@@ -58,6 +58,7 @@ TEST_CASE("Fast ids of a byte-level vocabulary whose file has patterns", "[pipel
   const std::vector<std::vector<std::string>> all{
       {ends + "|" + letters + three + symbols + R"([\r\n]*|)" + rest},
       {ends + "|" + letters + one + symbols + R"([\r\n]*|)" + rest},
+      {ends + "|[^\r\n\\p{L}\\p{N}]?\\p{L}+|" + three + symbols + "[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"},
       {ends + "|" + prefix + R"([\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" + rest},
       {"'(?i:[sdmt]|ll|ve|re)|" + letters + three + symbols + R"([\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)"},
       {small + ends + "?|" + capital + ends + "?|" + three + symbols + R"([\r\n/]*|)" + rest},
@@ -86,7 +87,8 @@ TEST_CASE("Fast ids of a byte-level vocabulary that sets digits apart or compose
   const json bytes = {
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   const json digits = {{"type", "Digits"}, {"individual_digits", true}};
-  for (const json& normalizer : {json(), json({{"type", "NFC"}})}) {
+  const json none = {{"type", "Sequence"}, {"normalizers", json::array()}};
+  for (const json& normalizer : {json(), none, json({{"type", "NFC"}}), json({{"type", "NFKC"}})}) {
     CHECK(first_difference({{"model", byte_level_bpe()}, {"normalizer", normalizer}, {"pre_tokenizer", bytes}},
                            20000) == "");
     CHECK(first_difference({{"model", byte_level_bpe()},

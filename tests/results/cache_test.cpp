@@ -124,6 +124,24 @@ TEST_CASE("a lease that ends without a commit leaves the work to the next", "[ca
   CHECK(next->work() == cache.work_folder(kDigest));
 }
 
+TEST_CASE("what a stage goes on from stays until the artifact stands, and is no part of it", "[cache]") {
+  const Scratch scratch;
+  Cache cache(scratch.path());
+  auto lease = cache.claim(kDigest);
+  const auto left = fs::path(kScratchFolder) / "state" / "numbers";
+  write_file(lease->work() / "weights", "w");
+  fs::create_directories((lease->work() / left).parent_path());
+  write_file(lease->work() / left, "1 2 3");
+  const auto entry = lease->commit({});
+  CHECK(entry.bytes == 1);
+  CHECK(!fs::exists(entry.folder / kScratchFolder));
+  // A kill right behind the commit leaves it in the entry.
+  fs::create_directories((entry.folder / left).parent_path());
+  write_file(entry.folder / left, "1 2 3");
+  CHECK(cache.find(kDigest, true));
+  CHECK(!fs::exists(entry.folder / kScratchFolder));
+}
+
 TEST_CASE("a killed holder's digest is taken over with its work, by one process", "[cache]") {
   const Quiet quiet;
   const Scratch scratch;

@@ -91,12 +91,12 @@ class Again(unittest.TestCase):
         run = subprocess.Popen([XP, "run", "shared.toml", "-q", "--seed", "3", "--results", results, "--checkpoint-every", "0.01 s"],
                                cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         work = self.folder / results / "cache" / ".work"
-        while not (states := list(work.glob("*/training/training.*[0-9]"))):
+        while not (states := list(work.glob("*/.training/training.*[0-9]"))):
             self.assertIsNone(run.poll(), "it ended before it was killed")
             time.sleep(0.002)
         run.send_signal(signal.SIGKILL)
         run.wait()
-        states = list(work.glob("*/training/training.*[0-9]"))
+        states = list(work.glob("*/.training/training.*[0-9]"))
         self.assertTrue(states)
         if change:
             change(max(states, key=lambda path: int(path.suffix[1:])))
@@ -140,7 +140,7 @@ class Again(unittest.TestCase):
 
         def spoil():  # every training state as soon as it is whole: only a resume reads it
             while not over.is_set():
-                for state in self.folder.glob("scratch/verify-resume-*/broken-*/cache/.work/*/training/training.*[0-9]"):
+                for state in self.folder.glob("scratch/verify-resume-*/broken-*/cache/.work/*/.training/training.*[0-9]"):
                     if state not in seen:
                         try:
                             flip_weight(state)

@@ -100,7 +100,7 @@ class Cuda(unittest.TestCase):
         second.communicate()
         self.assertEqual(first.returncode, 75, err)
         self.assertIn("lost the others", err)
-        self.assertTrue(list((self.folder / "dying" / "cache" / ".work").glob("*/training/training.*")), err)
+        self.assertTrue(list((self.folder / "dying" / "cache" / ".work").glob("*/.training/training.*")), err)
 
     def test_bfloat16(self):
         self.run_xp("high", *gpu())

@@ -59,7 +59,7 @@ class Processes(unittest.TestCase):
         os.kill(children[0], signal.SIGKILL)
         _, err = self.end(run, 75)
         self.assertIn("lost the others", err)
-        saved = list((self.folder / "dying" / "cache" / ".work").glob("*/training/training.*"))
+        saved = list((self.folder / "dying" / "cache" / ".work").glob("*/.training/training.*"))
         self.assertTrue(saved, err)
         goes_on = self.start("--results", "dying", "--nproc", "2", "--set", 'stage.pretrain.stop="100000 steps"')
         time.sleep(6)

@@ -1,40 +1,25 @@
 #!/usr/bin/env python3
-"""Runs the program on a small recipe as a user would: again, changed, killed, twice at once, without results."""
-import hashlib
+"""Runs the program on a small recipe as a user would: again, changed, twice at once, without results."""
 import json
 import os
-import pathlib
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-from training import write_tiny
+import training
 
 XP = sys.argv.pop(1)
 
 
-class Runs(unittest.TestCase):
+class Runs(training.Project):
+    program = XP
+
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="xp-runs-"))
-        self.addCleanup(shutil.rmtree, self.folder, True)
-        write_tiny(self.folder)
-
-    def xp(self, *arguments, code=0, **more):
-        done = subprocess.run([XP, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, **more)
-        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
-        return done
-
-    def artifacts(self, results="results"):
-        """sha256 of every weight file in the cache, by its entry."""
-        out = {}
-        for file in sorted((self.folder / results / "cache").glob("[0-9a-f]*/*/model.safetensors")):
-            out[file.parent.parent.name] = hashlib.sha256(file.read_bytes()).hexdigest()
-        return out
+        super().setUp()
+        training.write_tiny(self.folder)
 
     def numbers(self, done):
         return [line for line in done.stdout.splitlines() if line]
@@ -125,23 +110,6 @@ stop      = "2 steps"
         self.assertAlmostEqual(longer["seconds"] - other["seconds"], 2 * trained, delta=0.01 + 0.1 * trained)
         self.assertIn("of work", self.xp("check", "tiny.toml", "--seed", "2").stdout)
 
-    def test_killed_at_random_moments(self):
-        self.xp("run", "tiny.toml", "--results", "whole")
-        draw = random.Random(os.environ.get("XP_KILL_SEED", "7"))
-        killed = 0
-        for _ in range(int(os.environ.get("XP_KILLS", "5"))):
-            run = subprocess.Popen([XP, "run", "tiny.toml", "-q"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(draw.uniform(0.05, 1.0))
-            killed += run.poll() is None
-            run.send_signal(signal.SIGKILL)
-            run.wait()
-        self.assertGreater(killed, 0)
-        whole = self.xp("run", "tiny.toml", "--results", "whole").stdout
-        self.assertEqual(self.xp("run", "tiny.toml").stdout, whole)
-        self.assertEqual(self.artifacts(), self.artifacts("whole"))
-        self.xp("repair")
-        self.assertNotIn("unreadable", self.xp("ls").stdout)
-
     def test_two_runs_share_the_work(self):
         runs = [subprocess.Popen([XP, "run", "tiny.toml"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         outs = [run.communicate(timeout=300) for run in runs]
@@ -160,7 +128,7 @@ stop      = "2 steps"
         run.send_signal(signal.SIGTERM)  # Slurm tells a job's processes and its script, which passes it on
         _, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 75, err)
-        self.assertTrue(list((self.folder / "results" / "cache" / ".work").glob("*/training/training.*")), err)
+        self.assertTrue(list((self.folder / "results" / "cache" / ".work").glob("*/.training/training.*")), err)
 
     def test_checking_maps_no_libtorch(self):
         for verb in (["--help"], ["check", "tiny.toml"], ["plugins"], ["show", "tiny.toml"]):
@@ -170,8 +138,8 @@ stop      = "2 steps"
     def test_same_weights_for_any_threads_and_process(self):
         self.xp("run", "tiny.toml", "--results", "a", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")
         self.xp("run", "tiny.toml", "--results", "b", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")
-        self.assertEqual(self.artifacts("a"), self.artifacts("b"))
-        self.assertTrue(self.artifacts("a"))
+        self.assertEqual(self.weights("a"), self.weights("b"))
+        self.assertTrue(self.weights("a"))
 
     def test_mistakes_start_nothing(self):
         done = self.xp("run", "tiny.toml", "--set", "stage.pretrain.stopp=1", "--arm", "ofaa", code=2)

@@ -1,4 +1,5 @@
 """One small training stage, and what comes out of it; shared by the tests of this folder."""
+import hashlib
 import json
 import pathlib
 import random
@@ -96,3 +97,8 @@ class Project(unittest.TestCase):
                               **more)
         self.assertEqual(done.returncode, code, done.stderr + done.stdout)
         return done
+
+    def weights(self, results="results"):
+        """sha256 of every trained model, by its entry in the cache."""
+        files = (self.folder / results / "cache").glob("[0-9a-f]*/*/model.safetensors")
+        return {f.parent.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

@@ -56,7 +56,7 @@ std::vector<fs::path> unfinished(const fs::path& results) {
 std::vector<std::string> states_of(const fs::path& work) {
   std::vector<std::string> out;
   std::error_code gone;
-  for (fs::directory_iterator at(work / "training", gone), end; !gone && at != end; at.increment(gone))
+  for (fs::directory_iterator at(work / kScratchFolder, gone), end; !gone && at != end; at.increment(gone))
     out.push_back(at->path().filename().string());
   return out;
 }

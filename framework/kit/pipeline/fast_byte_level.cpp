@@ -13,16 +13,31 @@
 namespace xp::pipeline {
 namespace {
 
-// Characters that NFC leaves alone wherever they stand; those newer than the library's tables are among them or take
-// the long way.
-bool is_inert(std::string_view text) {
-  static const auto inert = [] {
-    UErrorCode failed = U_ZERO_ERROR;
-    const auto* const nfc = icu::Normalizer2::getNFCInstance(failed);
-    std::vector<bool> out(0x110000);
-    for (UChar32 c = 0; U_SUCCESS(failed) && c < 0x110000; ++c) out[static_cast<std::size_t>(c)] = nfc->isInert(c);
-    return out;
-  }();
+// Characters that a normal form leaves alone wherever they stand; those newer than the library's tables are among
+// them or take the long way.
+using Inert = std::vector<bool>;
+
+using FormOf = const icu::Normalizer2* (*)(UErrorCode&);
+
+Inert inert_in(FormOf form_of) {
+  UErrorCode failed = U_ZERO_ERROR;
+  const auto* const form = form_of(failed);
+  Inert out(0x110000);
+  for (UChar32 c = 0; U_SUCCESS(failed) && c < 0x110000; ++c) out[static_cast<std::size_t>(c)] = form->isInert(c);
+  return out;
+}
+
+const Inert& inert_in_nfc() {
+  static const auto inert = inert_in(icu::Normalizer2::getNFCInstance);
+  return inert;
+}
+
+const Inert& inert_in_nfkc() {
+  static const auto inert = inert_in(icu::Normalizer2::getNFKCInstance);
+  return inert;
+}
+
+bool is_inert(std::string_view text, const Inert& inert) {
   for (std::size_t at = 0; at < text.size();) {
     if (static_cast<unsigned char>(text[at]) < 0x80)
       ++at;
@@ -36,11 +51,14 @@ template <class Scan>
 class ByteLevelIds final : public FastIds {
  public:
   ByteLevelIds(const FastParts& parts, bool prefix)
-      : model_(parts.model), normalizer_(parts.normalizer_step), merges_(ByteMerges::of(model_)), prefix_(prefix) {}
+      : model_(parts.model), merges_(ByteMerges::of(model_)), prefix_(prefix) {
+    if (is_step(parts.normalizer, "NFC")) normalizer_ = parts.normalizer_step, inert_ = &inert_in_nfc();
+    if (is_step(parts.normalizer, "NFKC")) normalizer_ = parts.normalizer_step, inert_ = &inert_in_nfkc();
+  }
 
   void append(std::string_view text, bool, IdCache& cache, std::vector<TokenId>& out) const override {
     if (text.empty()) return;
-    if (normalizer_ != nullptr && !is_inert(text)) {
+    if (normalizer_ != nullptr && !is_inert(text, *inert_)) {
       AlignedText composed(text);
       normalizer_->apply(composed);
       return words(composed.text(), cache, out);
@@ -109,11 +127,19 @@ class ByteLevelIds final : public FastIds {
   }
 
   const Model& model_;
-  const Normalizer* normalizer_;              ///< null, or NFC
+  const Normalizer* normalizer_ = nullptr;    ///< null, NFC or NFKC
+  const Inert* inert_ = nullptr;              ///< characters that it leaves alone
   std::unique_ptr<const ByteMerges> merges_;  ///< null: the model is something else
   bool prefix_;
   Scan scan_;
 };
+
+// Line ends stand in expressions as themselves or as escapes.
+std::string with_escapes(const std::string& pattern) {
+  std::string out;
+  for (const char c : pattern) c == '\r' ? out += "\\r" : c == '\n' ? out += "\\n" : out += c;
+  return out;
+}
 
 // The expressions by which a file cuts words before it writes them as bytes; none: it does something else.
 std::vector<std::string> byte_level_patterns(const Json& step) {
@@ -130,9 +156,15 @@ std::vector<std::string> byte_level_patterns(const Json& step) {
     const bool all = split.value("invert", false) ? behavior == "Removed" : behavior == "Isolated";
     const auto pattern = split.find("pattern");
     if (!all || pattern == split.end() || !pattern->is_object()) return {};
-    out.push_back(pattern->value("Regex", ""));
+    out.push_back(with_escapes(pattern->value("Regex", "")));
   }
   return out;
+}
+
+// A file without normalizer may say so with an empty list of them.
+bool is_known_form(const Json& normalizer) {
+  if (normalizer.is_null() || is_step(normalizer, "NFC") || is_step(normalizer, "NFKC")) return true;
+  return is_step(normalizer, "Sequence") && normalizer.value("normalizers", Json::array()).empty();
 }
 
 template <bool kApart>
@@ -204,7 +236,7 @@ bool sets_digits_apart(const Json& step) {
 
 std::unique_ptr<const FastIds> make_fast_byte_level(const FastParts& parts) {
   const auto& step = parts.pre_tokenizer;
-  if (!parts.normalizer.is_null() && !is_step(parts.normalizer, "NFC")) return nullptr;
+  if (!is_known_form(parts.normalizer)) return nullptr;
   if (cuts_gpt2_words(step)) {
     const bool prefix = step.value("add_prefix_space", true);
     return prefix && !parts.normalizer.is_null() ? nullptr : byte_level_ids<Gpt2Words<false>>(parts, prefix);
