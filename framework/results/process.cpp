@@ -41,7 +41,9 @@ std::int64_t start_of(std::int64_t pid) {
   if (name_end == std::string::npos) return -1;
   const auto fields = split(trim(std::string_view(text).substr(name_end + 1)), ' ');
   if (fields.size() < 20) return -1;
-  if (fields[0] == "Z" || fields[0] == "X") return 0;
+  // A killed process is a zombie as soon as its first thread has ended; the others may still be writing.
+  const bool last_thread = fields[17] == "1" || fields[17] == "0";
+  if ((fields[0] == "Z" || fields[0] == "X") && last_thread) return 0;
   std::int64_t start = -1;
   std::from_chars(fields[19].data(), fields[19].data() + fields[19].size(), start);
   return start;

@@ -1,6 +1,8 @@
 #include "results/cache.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -182,6 +184,24 @@ TEST_CASE("a killed holder's digest is taken over with its work, by one process"
     if (!reaped) end_of(holder);
   }
   CHECK(entries_of(scratch / "cache" / ".leases") == 1);  // the lock alone
+}
+
+TEST_CASE("a process of which any thread still works holds its lease", "[cache]") {
+  const Quiet quiet;
+  const Scratch scratch;
+  Cache cache(scratch.path());
+  Signal begun;
+  const auto child = start_child([&] {
+    const auto lease = Cache(scratch.path()).claim(kDigest);
+    begun.raise();
+    ::syscall(SYS_exit, 0);  // of this thread; the one that renews the lease goes on
+  });
+  begun.wait();
+  const auto state = [&] { return read_file("/proc/" + std::to_string(child) + "/stat", 1 << 16); };
+  while (state().find(") Z ") == std::string::npos) ::usleep(1000);
+  CHECK(!cache.claim(kDigest));
+  kill_child(child);
+  CHECK(cache.claim(kDigest));
 }
 
 TEST_CASE("another machine's lease counts until it was not renewed for a minute", "[cache]") {
