@@ -1,6 +1,7 @@
 // Byte-level BPE: words are cut in the plain bytes, and only a word that the cache lacks is written byte by byte.
 #include <unicode/normalizer2.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kit/byte_level.h"
@@ -82,11 +83,13 @@ class ByteLevelIds final : public FastIds {
     Queue queue(cache, sink, {*this});
     const char* const end = text.data() + text.size();
     for (const char* at = text.data(); at < end;) {
-      if constexpr (requires { Scan::starts(at, 0); })
-        if (const char* const behind = put_block(at, end, queue); behind > at) {
-          at = behind;
+      if constexpr (requires { Scan::starts(at, 0); }) {
+        const char* const known = is_mixed(at, end - at) ? at : put_block(at, end, queue);
+        if (known > at) {
+          at = known;
           continue;
         }
+      }
       const char* const behind = scan_.next(at, end);
       put(at, behind, end, queue);
       at = behind;
@@ -94,10 +97,16 @@ class ByteLevelIds final : public FastIds {
     queue.finish();
   }
 
+  // Whether one of the next characters is not ASCII: the automaton is faster then.
+  static bool is_mixed(const char* at, std::ptrdiff_t left) {
+    std::uint64_t next = 0;
+    std::memcpy(&next, at, static_cast<std::size_t>(std::min<std::ptrdiff_t>(left, sizeof next)));
+    return (next & 0x8080808080808080u) != 0;
+  }
+
   // Puts the words of the next bytes that certainly end there; gives where to go on.
   static const char* put_block(const char* at, const char* end, Queue& queue) {
     const auto left = end - at;
-    if (left > 1 && ((at[0] | at[1]) & 0x80) != 0) return at;
     const bool last = left < ByteBlock::kBytes;
     char padded[ByteBlock::kBytes];
     if (last) {
