@@ -52,7 +52,7 @@ values = [1e-3, 1e-2, 1e-4, 1e-5]
 
 
 def held_journals(folder):
-    """Processes that hold a trial's journal open, by the trial."""
+    """Processes that hold a trial's journal open, by the trial; one that is removed is of a run that ended."""
     out = {}
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -60,7 +60,7 @@ def held_journals(folder):
         except OSError:  # a file was closed, or the process ended
             continue
         for file in files:
-            named = re.match(r"(main-\d+)-.*\.journal", os.path.basename(file))
+            named = re.fullmatch(r"(main-\d+)-.*\.journal", os.path.basename(file))
             if named and file.startswith(str(folder)):
                 out.setdefault(named.group(1), set()).add(process)
     return out
