@@ -5,6 +5,7 @@ A round kills one command again and again until it once comes to its end; the ne
 folder. After each kill every file can be read, no finished stage was made again, and a training stage goes on from no
 earlier step. At a round's end weights and decisions are those of a command that nobody killed. While a sweep runs, no
 trial's journal is held open by two processes."""
+import contextlib
 import json
 import os
 import pathlib
@@ -122,7 +123,8 @@ class Kills(training.Project):
             os.kill(int(self.draw.choice(pids)), signal.SIGKILL)
             time.sleep(self.draw.uniform(0, 0.7))
         working = run.poll() is None
-        os.killpg(run.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            os.killpg(run.pid, signal.SIGKILL)
         return working
 
     def round(self, longest, single, *command):
