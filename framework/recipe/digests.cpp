@@ -229,9 +229,8 @@ std::string PlanBuilder::plan_id() const {
     digest.add(member.arm).add(member.seed);
     for (const auto& [name, index] : member.nodes) digest.add(name).add(identities_.at(plan_.nodes[index].digest));
   }
-  return digest.add(to_json(to_value(plan_).as<Table>()->at("claims")))
-      .add(to_json(to_value(plan_).as<Table>()->at("tables")))
-      .hex();
+  const auto whole = to_value(plan_);
+  return digest.add(to_json(whole.as<Table>()->at("claims"))).add(to_json(whole.as<Table>()->at("tables"))).hex();
 }
 
 }  // namespace xp::recipe

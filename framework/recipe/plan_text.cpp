@@ -50,6 +50,29 @@ Value for_text(const Value& value, Datasets& datasets) {
   return value;
 }
 
+// References without their datasets, which `datasets` gets by digest: one may list thousands of files, and every
+// stage of every member names it.
+Value for_results(const Value& value, Table& datasets) {
+  if (const auto* reference = value.as<Reference>()) {
+    if (!reference->component) return value;
+    if (!datasets.contains(reference->digest))
+      datasets.insert_or_assign(reference->digest, for_results(Value(*reference->component), datasets));
+    Reference named = *reference;
+    named.component.reset();
+    return named;
+  }
+  if (const auto* list = value.as<List>()) {
+    List out;
+    for (const auto& one : *list) out.push_back(for_results(one, datasets));
+    return out;
+  }
+  const auto* table = value.as<Table>();
+  if (!table) return value;
+  Table out;
+  for (const auto& [key, one] : *table) out.emplace(key, for_results(one, datasets));
+  return out;
+}
+
 void write_settings(const Table& settings, Datasets& datasets, std::string& out) {
   for (const auto& [key, value] : settings)
     if (key != "type") out += "  " + key + " = " + to_text(for_text(value, datasets)) + "\n";
@@ -146,8 +169,8 @@ std::string to_text(const Plan& plan) {
 }
 
 Value to_value(const Plan& plan) {
-  List arms, members, outputs;
-  Table nodes;
+  List arms, members;
+  Table nodes, datasets;
   for (const auto& member : plan.members) {
     if (arms.empty() || *arms.back().as<Table>()->at("name").as<std::string>() != member.arm)
       arms.push_back(Table{{"name", Value(member.arm)}, {"label", Value(member.label)}});
@@ -157,13 +180,15 @@ Value to_value(const Plan& plan) {
         Table{{"arm", Value(member.arm)}, {"seed", Value(member.seed)}, {"stages", Value(std::move(stages))}});
   }
   for (const auto& node : plan.nodes) {
-    Table stored{{"name", Value(node.name)}, {"type", Value(node.type)}, {"settings", Value(node.settings)}};
+    Table stored{{"name", Value(node.name)},
+                 {"type", Value(node.type)},
+                 {"settings", for_results(Value(node.settings), datasets)}};
     if (node.draws) stored.emplace("seed", Value(node.seed));
     nodes.emplace(node.digest, Value(std::move(stored)));
   }
   Table out{{"name", Value(plan.name)}, {"plan_id", Value(plan.plan_id)}, {"summary", Value(plan.summary)}};
   out.emplace("arms", Value(std::move(arms))), out.emplace("members", Value(std::move(members))),
-      out.emplace("nodes", Value(std::move(nodes)));
+      out.emplace("nodes", Value(std::move(nodes))), out.emplace("datasets", Value(std::move(datasets)));
   out.emplace("claims", Value(values(plan.claims))), out.emplace("tables", Value(values(plan.tables))),
       out.emplace("figures", Value(values(plan.figures)));
   out.emplace("axes", Value(List(plan.axes.begin(), plan.axes.end())));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "plugin/build_stamp.h"
 #include "recipe/provenance.h"
+#include "results/settings.h"
 #include "results/stored_json.h"
 
 namespace xp {
@@ -41,10 +42,11 @@ std::vector<T> values_of(const Stored& from, std::string_view key, std::string_v
 struct Content {
   std::map<std::string, std::map<std::string, std::set<std::string>>> files;  ///< dataset -> name -> sha256
   std::map<std::string, std::string> outside;
+  std::set<std::pair<std::string, std::string>> seen;  ///< datasets with their digests
 
-  void add(const Value& value, const std::string& owner) {
+  void add(const Value& value, const std::string& owner, const detail::DatasetByDigest& datasets) {
     if (const auto* list = value.as<List>())
-      for (const auto& one : *list) add(one, owner);
+      for (const auto& one : *list) add(one, owner, datasets);
     const auto* table = value.as<Table>();
     if (!table) return;
     const auto text = [&](const char* key) {
@@ -54,20 +56,22 @@ struct Content {
     if (text("path") && text("name") && text("sha256")) {
       files[owner][*text("name")].insert(*text("sha256"));
     } else if (const auto* name = text("reference")) {
-      const auto component = table->find("component");
-      if (component != table->end())
-        add(component->second, name->substr(0, name->find_first_of(":#")));
-      else if (!text("node") && text("digest"))
+      const auto short_name = name->substr(0, name->find_first_of(":#"));
+      if (const auto* dataset = detail::dataset_of(*table, datasets)) {
+        if (!text("digest") || seen.emplace(short_name, *text("digest")).second)
+          add(Value(*dataset), short_name, datasets);
+      } else if (!text("node") && text("digest"))
         outside[*name] = *text("digest");
     } else {
-      for (const auto& [key, one] : *table) add(one, owner);
+      for (const auto& [key, one] : *table) add(one, owner, datasets);
     }
   }
 };
 
 Content content_of(const Value& plan) {
   Content out;
-  if (const auto* nodes = find(*plan.as<Table>(), "nodes")) out.add(*nodes, "the stages");
+  const auto datasets = [&](std::string_view digest) { return detail::planned(plan, "datasets", digest); };
+  if (const auto* nodes = find(*plan.as<Table>(), "nodes")) out.add(*nodes, "the stages", datasets);
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "results/result_file.h"
+#include "results/stage_depths.h"
 
 namespace xp {
 namespace {
@@ -180,34 +181,6 @@ class Comparer {
   std::vector<RecordDifference> out_;
 };
 
-/// How many stages stand one before another in front of a stage, by the digests that its settings name.
-class Depths {
- public:
-  explicit Depths(const Table* nodes) : nodes_(nodes) {}
-
-  std::size_t of(const std::string& digest) {
-    const auto [known, fresh] = known_.emplace(digest, 0);
-    if (!fresh || !nodes_) return known->second;
-    std::size_t depth = 0;
-    if (const auto node = nodes_->find(digest); node != nodes_->end()) look(node->second, depth);
-    return known_[digest] = depth;
-  }
-
- private:
-  void look(const Value& value, std::size_t& depth) {
-    if (const auto* list = value.as<List>())
-      for (const auto& one : *list) look(one, depth);
-    const auto* table = value.as<Table>();
-    if (!table) return;
-    if (const auto made = table->find("digest"); table->contains("node") && made != table->end())
-      if (const auto* digest = made->second.as<std::string>()) depth = std::max(depth, of(*digest) + 1);
-    for (const auto& [key, one] : *table) look(one, depth);
-  }
-
-  const Table* nodes_;
-  std::map<std::string, std::size_t> known_;
-};
-
 std::size_t numbers_of(const StageRecord& record) {
   std::size_t n = record.finals.size();
   for (const auto& [name, curve] : record.curves) n += curve.points.size();
@@ -236,8 +209,7 @@ std::vector<RecordDifference> differences(const StageRecord& expected, const Sta
 std::vector<ComparedStage> compared_stages(const Value& plan,
                                            const std::function<bool(const ComparedStage&)>& wanted) {
   const auto members = detail::members_of(plan, "the result");
-  const auto* nodes = find(*plan.as<Table>(), "nodes");
-  Depths depths(nodes ? nodes->as<Table>() : nullptr);
+  detail::StageDepths depths(plan);
   std::vector<std::pair<std::size_t, ComparedStage>> found;
   std::set<std::string> seen;
   for (const auto& member : members)

@@ -154,7 +154,7 @@ class PlanComparer {
     if (!fresh || !table) return at->second;
     const auto* settings = find(*table, "settings");
     if (settings && settings->as<Table>()) {
-      at->second = detail::flat_settings(*settings->as<Table>(), that_count_);
+      at->second = detail::flat_settings(*settings->as<Table>(), detail::datasets_of(member), that_count_);
       if (find(*table, "seed")) at->second.settings.emplace("seed", "");
     }
     return at->second;

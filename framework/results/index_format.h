@@ -24,7 +24,7 @@ struct IndexedStage {
   std::map<std::string, FinalValue> last;  ///< of each curve that has points
 };
 
-/// What a plan says of a stage; runs whose plans say the same share it.
+/// What a plan says of a stage or a dataset; runs whose plans say the same share it.
 class IndexedNode {
  public:
   explicit IndexedNode(std::string json) : json_(std::move(json)) {}
@@ -39,16 +39,18 @@ class IndexedNode {
   mutable std::optional<Value> parsed_;
 };
 
+using IndexedPlan = std::map<std::string, std::shared_ptr<const IndexedNode>, std::less<>>;  ///< by digest
+
 /// What tables need of a run.
 struct IndexedRun {
   std::string file;                     ///< its name in the folder
   std::int64_t bytes = 0, changed = 0;  ///< `changed` in nanoseconds since 1970
   RunOutline outline;
-  std::map<std::string, IndexedStage, std::less<>> stages;                       ///< by digest
-  std::map<std::string, std::shared_ptr<const IndexedNode>, std::less<>> nodes;  ///< by digest
+  std::map<std::string, IndexedStage, std::less<>> stages;  ///< by digest
+  IndexedPlan nodes, datasets;
 };
 
-constexpr std::string_view kIndexHead = "xp index of runs, format 1\n";
+constexpr std::string_view kIndexHead = "xp index of runs, format 2\n";
 
 // Texts as their numbers in one list.
 class IndexPacker {
@@ -188,8 +190,10 @@ inline std::string pack_index(const std::vector<IndexedRun>& runs) {
     pack(out, run.outline);
     out.size(run.stages.size());
     for (const auto& [digest, stage] : run.stages) pack(out.text(digest), stage);
-    out.size(run.nodes.size());
-    for (const auto& [digest, node] : run.nodes) out.text(digest).text(node->json());
+    for (const auto* planned : {&run.nodes, &run.datasets}) {
+      out.size(planned->size());
+      for (const auto& [digest, node] : *planned) out.text(digest).text(node->json());
+    }
   }
   return out.bytes();
 }
@@ -211,10 +215,11 @@ inline std::vector<IndexedRun> unpack_index(std::string_view bytes) {
       const auto& digest = in.text();
       run.stages.emplace(digest, unpack_stage(in));
     }
-    for (auto nodes = in.size(); nodes > 0; --nodes) {
-      const auto& digest = in.text();
-      run.nodes.emplace(digest, in.node());
-    }
+    for (auto* planned : {&run.nodes, &run.datasets})
+      for (auto n = in.size(); n > 0; --n) {
+        const auto& digest = in.text();
+        planned->emplace(digest, in.node());
+      }
     runs.push_back(std::move(run));
   }
   if (!in.ended()) throw Error("the index holds more than it announces", Exit::data);

@@ -5,68 +5,34 @@
 
 #include "base/text.h"
 #include "results/report_parts.h"
+#include "results/stage_depths.h"
 
 namespace xp::detail {
 namespace {
 
-void collect_inputs(const Value& value, const Table& nodes, std::set<std::string>& out) {
-  if (const auto* list = value.as<List>())
-    for (const auto& one : *list) collect_inputs(one, nodes, out);
-  const auto* table = value.as<Table>();
-  if (!table) return;
-  if (const auto found = table->find("digest"); found != table->end() && table->contains("reference"))
-    if (const auto* digest = found->second.as<std::string>(); digest && nodes.contains(*digest)) out.insert(*digest);
-  for (const auto& [key, one] : *table) collect_inputs(one, nodes, out);
-}
-
-/// How many stages lie before each, one behind the other.
-class Depths {
- public:
-  explicit Depths(const Table& nodes) : nodes_(nodes) {}
-
-  std::size_t of(const std::string& digest) {
-    const auto [known, fresh] = depths_.try_emplace(digest, 0);  // a plan that turns in a circle ends here
-    if (!fresh) return known->second;
-    std::set<std::string> inputs;
-    if (const auto node = nodes_.find(digest); node != nodes_.end()) collect_inputs(node->second, nodes_, inputs);
-    std::size_t depth = 0;
-    for (const auto& input : inputs) depth = std::max(depth, of(input) + 1);
-    return depths_[digest] = depth;
-  }
-
- private:
-  const Table& nodes_;
-  std::map<std::string, std::size_t> depths_;
-};
-
-std::string type_of(const Table& nodes, const std::string& digest) {
-  const auto node = nodes.find(digest);
-  const auto* table = node == nodes.end() ? nullptr : node->second.as<Table>();
+std::string type_of(const Result& result, const std::string& digest) {
+  const auto* table = result.node(digest);
   const auto* type = table ? find(*table, "type") : nullptr;
   return type && type->as<std::string>() ? *type->as<std::string>() : std::string();
 }
 
 std::vector<ReportStage> stages_of(const Result& result, const Study& so_far) {
-  static const Table kNone;
   std::map<std::string, StageStatus> statuses;
   for (auto& one : result.stages()) statuses[one.digest] = one;
   std::vector<ReportStage> out;
   std::map<std::string, std::size_t> places;
   for (const auto& member : so_far.members) {
-    const auto& nodes = member.nodes ? *member.nodes : kNone;
     for (const auto& [name, digest] : member.stages) {
       const auto [at, fresh] = places.try_emplace(digest, out.size());
       if (fresh) {
         const auto* record = member.records ? member.records->record(name) : nullptr;
-        out.push_back({digest, name, type_of(nodes, digest), statuses[digest], {}, record, 0});
+        out.push_back({digest, name, type_of(result, digest), statuses[digest], {}, record, 0});
       }
       out[at->second].users.push_back(&member);
     }
   }
-  if (!so_far.members.empty() && so_far.members.front().nodes) {
-    Depths depths(*so_far.members.front().nodes);
-    for (auto& stage : out) stage.depth = depths.of(stage.digest);
-  }
+  StageDepths depths(result.plan());
+  for (auto& stage : out) stage.depth = depths.of(stage.digest);
   // A name stands as deep as its first stage, so that stages of one name stay together.
   std::map<std::string, std::size_t> by_name;
   for (const auto& stage : out) {

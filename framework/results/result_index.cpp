@@ -16,6 +16,8 @@ namespace xp {
 namespace {
 
 namespace fs = std::filesystem;
+using detail::IndexedNode;
+using detail::IndexedPlan;
 using detail::IndexedRun;
 using detail::IndexedStage;
 
@@ -54,10 +56,8 @@ class IndexedResult final : public Result {
   }
   RunOutline outline() const override { return run_.outline; }
 
-  const Table* node(std::string_view digest) const override {
-    const auto stored = run_.nodes.find(digest);
-    return stored == run_.nodes.end() ? nullptr : stored->second->table();
-  }
+  const Table* node(std::string_view digest) const override { return planned(run_.nodes, digest); }
+  const Table* dataset(std::string_view digest) const override { return planned(run_.datasets, digest); }
 
   const RecordSource* member(std::string_view arm, std::int64_t seed, bool partial) const override {
     if (partial) return file().member(arm, seed, true);
@@ -66,6 +66,11 @@ class IndexedResult final : public Result {
   }
 
  private:
+  static const Table* planned(const IndexedPlan& of, std::string_view digest) {
+    const auto stored = of.find(digest);
+    return stored == of.end() ? nullptr : stored->second->table();
+  }
+
   class Source final : public RecordSource {
    public:
     Source(const IndexedResult& of, const RunOutline::Member& member) : of_(of), member_(member) {}
@@ -147,9 +152,13 @@ IndexedRun indexed_run(const fs::path& file) {
     for (const auto& [node, digest] : member.stages) {
       if (source && !out.stages.contains(digest)) out.stages.emplace(digest, indexed_stage(*source, node));
       if (const auto* stored = result->node(digest); stored && !out.nodes.contains(digest))
-        out.nodes.emplace(digest, std::make_shared<const detail::IndexedNode>(to_json(Value(*stored))));
+        out.nodes.emplace(digest, std::make_shared<const IndexedNode>(to_json(Value(*stored))));
     }
   }
+  const auto* datasets = find(*result->plan().as<Table>(), "datasets");
+  if (const auto* all = datasets ? datasets->as<Table>() : nullptr)
+    for (const auto& [digest, dataset] : *all)
+      out.datasets.emplace(digest, std::make_shared<const IndexedNode>(to_json(dataset)));
   return out;
 }
 

@@ -22,7 +22,8 @@ XP_API std::string new_run_id();
 
 /// The resolved plan as tables and readers need it, stored as JSON in every result. Keys: "name", "plan_id",
 /// "summary", "arms" [{name, label}], "members" [{arm, seed, stages {node: digest}}], "nodes" {digest: {name, type,
-/// settings, seed}}, "claims", "tables", "figures" (as in spec.h), "text" (what `xp show` prints).
+/// settings, seed}}, "datasets" {digest: table} that settings name, "claims", "tables", "figures" (as in spec.h),
+/// "text" (what `xp show` prints).
 class XP_API RunLog {
  public:
   /// Writes the first record; `run` becomes the file's stem in results/<recipe>/. Adds the attributes `run`,
@@ -78,6 +79,8 @@ class XP_API Result {
   virtual RunOutline outline() const;
   /// The plan's entry of one stage {name, type, settings, seed}; null if there is none.
   virtual const Table* node(std::string_view digest) const;
+  /// The plan's entry of a dataset {type, files, ...} that settings name; null if there is none.
+  virtual const Table* dataset(std::string_view digest) const;
   /// Records of one member; null if the result has no such member. Stages that were not finished count as absent,
   /// unless `partial`: then what they recorded so far is there too, for curves of a run that works or was killed.
   /// Lives as long as the result.

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
 #include "base/text.h"
 
 namespace xp::detail {
 namespace {
 
 constexpr std::size_t kShownDigits = 12;
+constexpr std::size_t kShownFiles = 16;  // by name; more are told apart by a digest
 
 const std::string* text_in(const Table& table, std::string_view key) {
   const auto found = table.find(key);
@@ -30,7 +32,8 @@ bool all_are(const List& list, bool (*kind)(const Value&)) { return std::all_of(
 
 class Flattener {
  public:
-  Flattener(NodeSettings& out, const SettingsThatCount& that_count) : out_(out), that_count_(that_count) {}
+  Flattener(NodeSettings& out, const DatasetByDigest& datasets, const SettingsThatCount& that_count)
+      : out_(out), datasets_(datasets), that_count_(that_count) {}
 
   void table(const Table& table, const std::string& under, FlatSettings& into) {
     for (const auto& [key, value] : table) one(value, under.empty() ? key : under + "." + key, into);
@@ -56,8 +59,7 @@ class Flattener {
 
   void reference(const Table& reference) {
     if (const auto* node = text_in(reference, "node")) out_.inputs.insert(*node);
-    const auto component = reference.find("component");
-    const auto* inner = component == reference.end() ? nullptr : component->second.as<Table>();
+    const auto* inner = dataset_of(reference, datasets_);
     if (!inner) return;
     const auto* text = text_in(reference, "reference");
     table(that_count_ ? that_count_("dataset", *inner) : *inner,
@@ -65,6 +67,7 @@ class Flattener {
   }
 
   NodeSettings& out_;
+  const DatasetByDigest& datasets_;
   const SettingsThatCount& that_count_;
 };
 
@@ -77,8 +80,7 @@ std::string setting_text(const Value& value) {
     const auto* split = text_in(*reference, "split");
     if (split && out.find(':') == std::string::npos) out.insert(std::min(out.find('#'), out.size()), ":" + *split);
     const auto* digest = text_in(*reference, "digest");
-    const bool outside = !text_in(*reference, "node") && !reference->contains("component");
-    return outside && digest ? out + " @" + digest->substr(0, kShownDigits) : out;
+    return text_in(*reference, "path") && digest ? out + " @" + digest->substr(0, kShownDigits) : out;
   }
   if (stored_file(value))
     return *text_in(*value.as<Table>(), "name") + " @" +
@@ -87,13 +89,35 @@ std::string setting_text(const Value& value) {
   if (!list || list->empty() || !all_are(*list, [](const Value& v) { return stored_file(v); })) return to_text(value);
   std::vector<std::string> files;
   for (const auto& one : *list) files.push_back(setting_text(one));
-  return "[" + join(files, ", ") + "]";
+  const auto all = "[" + join(files, ", ") + "]";
+  return files.size() <= kShownFiles
+             ? all
+             : std::to_string(files.size()) + " files @" + sha256(all).substr(0, kShownDigits);
 }
 
-NodeSettings flat_settings(const Table& settings, const SettingsThatCount& that_count) {
+const Table* planned(const Value& plan, std::string_view part, std::string_view digest) {
+  const auto* whole = plan.as<Table>();
+  const auto at = whole ? whole->find(part) : Table::const_iterator{};
+  const auto* all = !whole || at == whole->end() ? nullptr : at->second.as<Table>();
+  const auto found = all ? all->find(digest) : Table::const_iterator{};
+  return !all || found == all->end() ? nullptr : found->second.as<Table>();
+}
+
+const Table* dataset_of(const Table& reference, const DatasetByDigest& by_digest) {
+  if (const auto inside = reference.find("component"); inside != reference.end()) return inside->second.as<Table>();
+  const auto* digest = text_in(reference, "digest");
+  return digest && !text_in(reference, "node") ? by_digest(*digest) : nullptr;
+}
+
+NodeSettings flat_settings(const Table& settings, const DatasetByDigest& datasets,
+                           const SettingsThatCount& that_count) {
   NodeSettings out;
-  Flattener(out, that_count).table(that_count ? that_count("stage", settings) : settings, {}, out.settings);
+  Flattener(out, datasets, that_count).table(that_count ? that_count("stage", settings) : settings, {}, out.settings);
   return out;
+}
+
+DatasetByDigest datasets_of(const StudyMember& member) {
+  return [result = member.result](std::string_view digest) { return result ? result->dataset(digest) : nullptr; };
 }
 
 const NodeSettings* SettingsReader::node(const StudyMember& member, const std::string& stage) {
@@ -102,7 +126,7 @@ const NodeSettings* SettingsReader::node(const StudyMember& member, const std::s
   if (!settings || !settings->as<Table>()) return nullptr;
   const auto [at, fresh] = known_.try_emplace(table);
   if (!fresh) return &at->second;
-  at->second = flat_settings(*settings->as<Table>());
+  at->second = flat_settings(*settings->as<Table>(), datasets_of(member));
   if (const auto* seed = find(*table, "seed")) at->second.settings.emplace("seed", setting_text(*seed));
   return &at->second;
 }

@@ -1,5 +1,6 @@
 #pragma once
 // The resolved settings of members as flat lists, for listings and differences.
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -22,9 +23,21 @@ struct NodeSettings {
 /// digest where it is content from outside.
 std::string setting_text(const Value& value);
 
-/// Settings of a stored stage; files stand as name and 12 digits of their sha256.
+/// A plan's entry of a stage or dataset; null if there is none.
+const Table* planned(const Value& plan, std::string_view part, std::string_view digest);
+
+/// The dataset of a stored reference: inside of it (as plans were stored first), else what `by_digest` knows; null if
+/// it is of something else.
+using DatasetByDigest = std::function<const Table*(std::string_view digest)>;
+const Table* dataset_of(const Table& reference, const DatasetByDigest& by_digest);
+
+/// Settings of a stored stage; files stand as name and 12 digits of their sha256, many files as their number.
 /// With `that_count` only those that it gives back for a "stage" and each "dataset".
-NodeSettings flat_settings(const Table& settings, const SettingsThatCount& that_count = {});
+NodeSettings flat_settings(const Table& settings, const DatasetByDigest& datasets,
+                           const SettingsThatCount& that_count = {});
+
+/// Those that the plan of a member's result holds; they live as long as the result.
+DatasetByDigest datasets_of(const StudyMember& member);
 
 /// Settings of members; what members share is flattened once.
 class SettingsReader {

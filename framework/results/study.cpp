@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "results/settings.h"
 #include "schema/quantity.h"
 
 namespace xp {
@@ -106,13 +107,9 @@ const StudyArm* Study::arm(std::string_view name) const {
 
 RunOutline Result::outline() const { return PlanReader(*this).outline(); }
 
-const Table* Result::node(std::string_view digest) const {
-  const auto* whole = plan().as<Table>();
-  const auto nodes = whole ? whole->find("nodes") : Table::const_iterator{};
-  const auto* all = !whole || nodes == whole->end() ? nullptr : nodes->second.as<Table>();
-  const auto found = all ? all->find(digest) : Table::const_iterator{};
-  return !all || found == all->end() ? nullptr : found->second.as<Table>();
-}
+const Table* Result::node(std::string_view digest) const { return detail::planned(plan(), "nodes", digest); }
+
+const Table* Result::dataset(std::string_view digest) const { return detail::planned(plan(), "datasets", digest); }
 
 Study study_of(const std::vector<const Result*>& results) {
   Study study;

@@ -216,6 +216,9 @@ TEST_CASE("values for results name arms, members, nodes and what to report") {
   const auto digest = *find(table, "members[0].stages.pretrain")->as<std::string>();
   CHECK(*table.at("nodes").as<Table>()->at(digest).as<Table>()->at("type").as<std::string>() == "train");
   CHECK(value_from_json(to_json(value)).as<Table>()->size() == table.size());
+  CHECK(table.at("datasets").as<Table>()->size() == 1);  // whatever the number of stages, arms and seeds
+  const auto json = to_json(value);
+  CHECK(json.find("\"files\"") == json.rfind("\"files\""));
 }
 
 TEST_CASE("many mistakes are reported together, what follows from one is not") {

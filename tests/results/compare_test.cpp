@@ -101,6 +101,20 @@ TEST_CASE("within a tolerance numbers may differ, and only hashes of data count"
   CHECK(only([](StageRecord& r) { r.batches[0].hash = 0; }, 0.5).kind == "batch");
 }
 
+TEST_CASE("a stage comes behind those whose output its data are made of", "[compare]") {
+  const auto made = digest_of("made"), data = digest_of("data"), used = digest_of("used");
+  auto plan = plan_of({{"main", 0, {{"a_used", used}, {"b_made", made}}}});
+  const auto reference = [](const std::string& name, const std::string& digest) {
+    return Table{{"reference", name}, {"kind", "dataset"}, {"digest", digest}};
+  };
+  plan.as<Table>()->emplace("nodes", Table{{made, Table{{"settings", Table{}}}},
+                                           {used, Table{{"settings", Table{{"data", reference("texts", data)}}}}}});
+  plan.as<Table>()->emplace("datasets", Table{{data, Table{{"parts", List{reference("b_made", made)}}}}});
+  const auto stages = compared_stages(plan);
+  REQUIRE(stages.size() == 2);
+  CHECK((stages[0].node == "b_made" && stages[1].node == "a_used"));
+}
+
 TEST_CASE("results are compared stage by stage, those that others read first", "[compare]") {
   const auto first = digest_of("first"), second = digest_of("second");
   const auto result_of = [&](const Scratch& folder, bool whole, std::int64_t points) {

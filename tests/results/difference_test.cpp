@@ -34,6 +34,19 @@ Value english(const std::string& sha256, const std::string& path = "/data/en.txt
                {"component", Table{{"type", "text"}, {"files", List{file}}, {"threads", threads}}}};
 }
 
+// Plans hold each dataset once, under its digest; those of before held it in every reference.
+Value datasets_beside(const Value& value, Table& datasets) {
+  const auto* table = value.as<Table>();
+  if (!table) return value;
+  Table out;
+  for (const auto& [key, one] : *table)
+    if (key == "component")
+      datasets.insert_or_assign(*table->at("digest").as<std::string>(), one);
+    else
+      out.emplace(key, datasets_beside(one, datasets));
+  return out;
+}
+
 // Writes a result whose stages stand in the order of their inputs; a digest is of the settings, library and inputs.
 class Written {
  public:
@@ -42,6 +55,7 @@ class Written {
 
   Attributes attributes = {{"command", "xp run r.toml"}, {"precision", "float32"}};
   Table plan = {{"name", "trial"}, {"summary", "a trial"}};
+  bool datasets_inside = false;
 
   Written& member(const std::string& arm, std::int64_t seed, const std::vector<PlannedStage>& stages) {
     Table digests;
@@ -66,7 +80,10 @@ class Written {
   }
 
   std::unique_ptr<Result> result() {
-    plan["arms"] = arms_, plan["members"] = members_, plan["nodes"] = nodes_;
+    Table datasets;
+    plan["arms"] = arms_, plan["members"] = members_;
+    plan["nodes"] = datasets_inside ? Value(nodes_) : datasets_beside(Value(nodes_), datasets);
+    if (!datasets_inside) plan["datasets"] = datasets;
     plan.try_emplace("plan_id", digest_of(to_text(Value(members_))));
     RunLog run(folder_, recipe_, new_run_id(), attributes, Value(plan));
     for (const auto& digest : digests_) run.stage(digest, "done");
@@ -186,6 +203,7 @@ TEST_CASE("a setting is named with both values and arms, and what follows from i
 TEST_CASE("one seed of several is named; data and libraries are causes") {
   const Scratch scratch;
   Written first(scratch), second(scratch, "changed");
+  first.datasets_inside = true;
   for (const std::int64_t seed : {0, 1}) {
     first.member("ofa", seed, chain(0.1, 0.5));
     second.member("ofa", seed, chain(0.1, 0.5, seed == 1 ? "bbbb" : "aaaa"));
@@ -220,6 +238,28 @@ TEST_CASE("one seed of several is named; data and libraries are causes") {
   REQUIRE(found.stages.size() == 2);
   CHECK(found.stages[0].own == std::vector<std::string>{"plugin ofa", "precision"});
   CHECK(to_text(found).find("same recipe and data, other binaries") != std::string::npos);
+}
+
+TEST_CASE("many files are told apart by one digest") {
+  const Scratch scratch;
+  const auto with_files = [&](const std::string& recipe, const std::string& last) {
+    List files;
+    for (int i = 0; i < 1000; ++i)
+      files.push_back(Table{{"path", "/data/" + std::to_string(i)},
+                            {"name", std::to_string(i)},
+                            {"sha256", i == 999 ? last : digest_of("one")}});
+    auto corpus = english(digest_of(last));
+    corpus.as<Table>()->at("component").as<Table>()->at("files") = files;
+    auto stages = chain(0.1, 0.5);
+    stages[0].settings["corpus"] = corpus;
+    return Written(scratch, recipe).member("ofa", 0, stages).result();
+  };
+  const auto found = between(*with_files("trial", digest_of("x")), *with_files("changed", digest_of("y")));
+  REQUIRE(change(found.can, "dataset.english.files"));
+  const auto& files = *change(found.can, "dataset.english.files");
+  CHECK(files.before.starts_with("1000 files @"));
+  CHECK(files.after.starts_with("1000 files @"));
+  CHECK(files.before != files.after);
 }
 
 TEST_CASE("a stage's own seed is a setting") {

@@ -182,6 +182,7 @@ TEST_CASE("a report says verdict, numbers and where they come from") {
   CHECK_THAT(html,
              ContainsSubstring("<code>score.way.rank</code></th><td><span>64</span></td><td><span>\u2013</span>"));
   CHECK_THAT(html, ContainsSubstring("Of 3 settings, the 2 that differ"));
+  CHECK_THAT(html, ContainsSubstring("<code>score</code></th><td class=\"number\">fit</td>"));
   CHECK_THAT(html, ContainsSubstring("10 made, 2 from the cache"));
   CHECK_THAT(html, ContainsSubstring("<th scope=\"row\">t199</th>"));
   CHECK_THAT(html, !ContainsSubstring("<th scope=\"row\">t200</th>"));
