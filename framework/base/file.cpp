@@ -119,7 +119,12 @@ void collect(const fs::path& folder, const std::vector<std::string>& parts, std:
   for (const auto& entry : entries) {
     const auto name = entry.path().filename().string();
     if (name.starts_with('.') && !part.starts_with('.')) continue;  // as in a shell; skips files being written
-    if (fits(name, part)) take(folder / name);
+    if (!fits(name, part)) continue;
+    std::error_code none;
+    if (!last)
+      take(entry.path());
+    else if (entry.is_regular_file(none))  // known from the listing where it is no link
+      out.push_back(entry.path());
   }
 }
 

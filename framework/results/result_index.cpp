@@ -189,32 +189,30 @@ void keep_index(const fs::path& index, const std::vector<IndexedRun>& runs) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Result>> read_results(const fs::path& results, std::string_view recipe,
+std::vector<std::unique_ptr<Result>> read_results(const fs::path& folder, const std::vector<fs::path>& files,
                                                   const Cache& cache) {
-  if (!is_name(recipe)) return {};
-  const auto index = results / recipe / kIndexFile;
+  const auto index = folder / kIndexFile;
   auto known = known_runs(index);
   const auto before = known.size();
   bool fresh = false;
   std::vector<IndexedRun> runs;
   std::vector<std::unique_ptr<Result>> out;
-  std::vector<fs::path> files;
-  for (const auto& file : find_results(results, recipe)) {
+  std::vector<std::size_t> places;  // of the closed ones
+  for (const auto& file : files) {
     if (file.extension() != ".h5") {
       out.push_back(read_result(file, &cache));
       continue;
     }
-    const auto found = known.find(file.filename().string());
+    const auto found = known.find(file.filename().native());
     const bool holds = found != known.end() && std::pair(found->second.bytes, found->second.changed) == look_at(file);
     fresh |= !holds;
     runs.push_back(holds ? std::move(found->second) : indexed_run(file));
-    files.push_back(file);
+    places.push_back(out.size());
+    out.push_back(nullptr);
   }
   if (fresh || runs.size() != before) keep_index(index, runs);
   for (std::size_t i = 0; i < runs.size(); ++i)
-    out.push_back(std::make_unique<IndexedResult>(files[i], std::move(runs[i])));
-  std::sort(out.begin(), out.end(),
-            [](const auto& a, const auto& b) { return a->path().stem().native() > b->path().stem().native(); });
+    out[places[i]] = std::make_unique<IndexedResult>(files[places[i]], std::move(runs[i]));
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <random>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -186,9 +187,13 @@ std::vector<fs::path> find_results(const fs::path& results, std::string_view rec
   std::error_code none;
   for (auto& journal : files_with(results, recipe, kJournalEnding))
     if (!fs::exists(with_ending(journal, kResultEnding), none)) found.push_back(std::move(journal));
-  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
-    return std::pair(b.stem().native(), a.native()) < std::pair(a.stem().native(), b.native());
+  std::vector<std::pair<std::string, fs::path>> named;
+  for (auto& file : found) named.emplace_back(file.stem().native(), std::move(file));
+  std::sort(named.begin(), named.end(), [](const auto& a, const auto& b) {
+    return std::tie(b.first, a.second.native()) < std::tie(a.first, b.second.native());
   });
+  found.clear();
+  for (auto& [name, file] : named) found.push_back(std::move(file));
   return found;
 }
 

@@ -47,7 +47,7 @@ std::string table_of(const std::vector<const Result*>& results) {
 
 std::string through_index(const Scratch& scratch) {
   const Cache cache(scratch.path());
-  const auto results = read_results(scratch.path(), "trial", cache);
+  const auto results = read_results(scratch.path() / "trial", find_results(scratch.path(), "trial"), cache);
   std::vector<const Result*> all;
   for (const auto& one : results) all.push_back(one.get());
   return table_of(all);
@@ -82,7 +82,7 @@ TEST_CASE("an index gives the numbers of the files, the first time and from itse
     REQUIRE(::utimensat(AT_FDCWD, file.c_str(), times, 0) == 0);
   }
   const Cache cache(scratch.path());
-  const auto results = read_results(scratch.path(), "trial", cache);
+  const auto results = read_results(scratch.path() / "trial", find_results(scratch.path(), "trial"), cache);
   REQUIRE(results.size() == 2);
   CHECK(results[0]->path().stem() == "20260102-000000-bbbb");
   const auto* records = results[1]->member("random", 3);
@@ -133,7 +133,7 @@ TEST_CASE("a run that works is read from its journal, beside the index") {
   plan.as<Table>()->emplace("arms", List{Table{{"name", "ofa"}, {"label", "OFA"}}});
   RunLog log(scratch.path(), "trial", "20260103-000000-cccc", {}, plan);
   log.stage(digest, "done");
-  const auto results = read_results(scratch.path(), "trial", cache);
+  const auto results = read_results(scratch.path() / "trial", find_results(scratch.path(), "trial"), cache);
   REQUIRE(results.size() == 2);
   CHECK(results[0]->open());
   CHECK(results[0]->member("ofa", 3)->record("score"));

@@ -83,6 +83,12 @@ class Sweeps(training.Project):
         goals = [t["goal"] for t in self.trials()]
         self.assertEqual(len(set(goals)), 4)
         self.assertIn("came out the same", self.xp("sweep", "shared.toml", "--replay").stdout)
+        # Its runs as rows, from the files and then from the index that lies beside them.
+        rows = ["table", "shared", "--all-runs", "--settings", "--columns", "pretrain.loss.final"]
+        table = self.xp(*rows).stdout
+        self.assertEqual(table.count("main"), 4, table)
+        self.assertEqual(len(list((self.folder / "results" / "shared").glob("sweep-*/runs.index"))), 1)
+        self.assertEqual(self.xp(*rows).stdout, table)
         # A trial is what the recipe gives with its values.
         self.xp("run", "shared.toml", "--results", "alone", "--set", "stage.pretrain.optimizer.lr=1e-2", "--set",
                 "stage.pretrain.objective.mask_rate=0.4")

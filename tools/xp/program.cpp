@@ -110,14 +110,13 @@ Plan RecipeOptions::plan(const Program& program, const Catalogue& catalogue, boo
 
 namespace {
 
-// Of a recipe, or the one run "20261125-215903-a1b2"; newest first.
-std::vector<std::filesystem::path> results_named(const std::filesystem::path& folder, const std::string& name) {
-  auto found = find_results(folder, name);
-  if (!found.empty()) return found;
-  for (auto& file : find_results(folder))
-    if (file.stem() == name) return {std::move(file)};
+// The one run "20261125-215903-a1b2".
+std::filesystem::path run_named(const std::filesystem::path& folder, const std::string& name) {
+  const auto all = find_results(folder);
+  for (const auto& file : all)
+    if (file.stem() == name) return file;
   std::vector<std::string> known;
-  for (const auto& file : find_results(folder)) known.push_back(file.parent_path().filename().string());
+  for (const auto& file : all) known.push_back(file.parent_path().filename().string());
   std::sort(known.begin(), known.end());
   known.erase(std::unique(known.begin(), known.end()), known.end());
   throw Error("no result file, no run and no recipe with results is called " + backquoted(printable(name)) +
@@ -127,10 +126,11 @@ std::vector<std::filesystem::path> results_named(const std::filesystem::path& fo
 }
 
 // The folder of a sweep, or the newest sweep of a recipe that has no other results.
-std::optional<std::filesystem::path> sweep_named(const std::filesystem::path& folder, const std::string& name) {
+std::optional<std::filesystem::path> sweep_named(const std::filesystem::path& folder, const std::string& name,
+                                                 bool has_results) {
   std::error_code none;
   if (std::filesystem::exists(std::filesystem::path(name) / sweep::kHeaderFile, none)) return name;
-  if (!find_results(folder, name).empty()) return std::nullopt;
+  if (has_results) return std::nullopt;
   const auto sweeps = sweep::find_sweeps(folder, name);
   return sweeps.empty() ? std::nullopt : std::optional(sweeps.front());
 }
@@ -155,21 +155,20 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       out.push_back(read_result(name, &cache));
       continue;
     }
-    if (const auto trials = sweep_named(folder, name)) {
-      for (const auto& file : sweep::chosen_results(*trials, which != WhichRuns::newest))
-        out.push_back(read_result(file, &cache));
-      if (out.empty())
+    auto files = find_results(folder, name);
+    const auto trials = sweep_named(folder, name, !files.empty());
+    if (trials) {
+      files = sweep::chosen_results(*trials, which != WhichRuns::newest);
+      if (files.empty())
         throw Error("no trial of the sweep " + backquoted(trials->string()) + " is done yet", Exit::data);
-      continue;
+    } else {
+      if (files.empty()) files = {run_named(folder, name)};
+      if (which == WhichRuns::newest) files.resize(1);
     }
     if (which == WhichRuns::all_for_tables) {
-      auto runs = read_results(folder, name, cache);
-      for (auto& one : runs) out.push_back(std::move(one));
-      if (!runs.empty()) continue;
-    }
-    for (const auto& file : results_named(folder, name)) {
-      out.push_back(read_result(file, &cache));
-      if (which == WhichRuns::newest) break;
+      for (auto& one : read_results(files.front().parent_path(), files, cache)) out.push_back(std::move(one));
+    } else {
+      for (const auto& file : files) out.push_back(read_result(file, &cache));
     }
   }
   return out;
