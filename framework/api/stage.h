@@ -103,6 +103,11 @@ class XP_API StageContext {
   virtual void save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output = {}) = 0;
   virtual void save(const State& state, std::string_view output = {}) = 0;
 
+  /// A folder that stages share: `make` fills it for the first that asks, others wait or find it in the cache. `what`
+  /// is the key: it and the libraries of this stage's components decide all that lies in there.
+  virtual std::filesystem::path shared(std::string_view name, const std::string& what,
+                                       const std::function<void(const std::filesystem::path&)>& make) = 0;
+
   virtual void train(TrainRequest request) = 0;
   virtual std::unique_ptr<Handle> handle(const Reference& checkpoint, View view = {}) = 0;
   virtual void evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view = {}) = 0;

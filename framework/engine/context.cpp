@@ -3,9 +3,11 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
 #include "engine/device.h"
@@ -194,6 +196,10 @@ void StageRun::train(TrainRequest request) {
                         [this](double done, double total, std::string_view what) {
                           shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
                         },
+                    .goes_on =
+                        [this](double share, std::int64_t step) {
+                          if (shared_.goes_on) shared_.goes_on(node_.digest, share, "step " + std::to_string(step));
+                        },
                     .checkpoint = [this](const Reference& r) { return checkpoint(r); },
                     .predictions = [this](const Reference& r) { return state(r); },
                     .open = [this](const Reference& r) { return open(r); },
@@ -259,6 +265,33 @@ void StageRun::evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators
     const auto context = evaluation_context(pool_, subject.shape().max_time, owned->encoder(),
                                             owned->session().categories(), random_.child("evaluation"), named);
     evaluator->evaluate(subject, *context);
+  }
+}
+
+std::filesystem::path StageRun::shared(std::string_view name, const std::string& what,
+                                       const std::function<void(const std::filesystem::path&)>& make) {
+  constexpr std::chrono::milliseconds kPoll{100};
+  Digest digest;
+  digest.add("shared").add(name).add(what);
+  for (const auto& [interface, type] : node_.components) {
+    const auto* info = shared_.registry.catalogue().find(interface, type);
+    digest.add(interface).add(type).add(info ? info->hash : std::string());
+  }
+  const auto key = digest.hex();
+  const auto started = std::chrono::steady_clock::now();
+  for (;;) {
+    if (const auto entry = shared_.cache.find(key)) return entry->folder;
+    std::string holder;
+    if (const auto lease = shared_.cache.claim(key, &holder)) {
+      if (const auto entry = shared_.cache.find(key)) return entry->folder;
+      make(lease->work());
+      CacheEntry about;
+      about.stage_type = name, about.stage_name = node_.name, about.recipe = shared_.plan.name;
+      about.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+      return lease->commit(about).folder;
+    }
+    progress(0, 1, "waits for " + holder);
+    std::this_thread::sleep_for(kPoll);
   }
 }
 

@@ -34,6 +34,7 @@ struct RunShared {
   double rest_share = 0;
   double checkpoint_seconds = 60;  ///< between two training states
   StateRetention keep_states = {};
+  std::function<void(const std::string& node, double share, const std::string& from)> goes_on = {};
 };
 
 class StageRun final : public StageContext {
@@ -54,6 +55,8 @@ class StageRun final : public StageContext {
   void save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output) override;
   void save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output) override;
   void save(const State& state, std::string_view output) override;
+  std::filesystem::path shared(std::string_view name, const std::string& what,
+                               const std::function<void(const std::filesystem::path&)>& make) override;
   void train(TrainRequest request) override;
   std::unique_ptr<Handle> handle(const Reference& checkpoint, View view) override;
   void evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view) override;

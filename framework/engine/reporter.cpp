@@ -30,8 +30,20 @@ Reporter::~Reporter() { clear(); }
 void Reporter::started(const std::string& node, const std::string& label) {
   const std::lock_guard lock(guard_);
   const auto now = Clock::now();
-  active_[node] = {label, {}, 0, now, now};
+  active_[node] = {label, {}, 0, 0, now, now};
   draw();
+}
+
+void Reporter::goes_on(const std::string& node, double share, const std::string& from) {
+  std::string label;
+  {
+    const std::lock_guard lock(guard_);
+    const auto found = active_.find(node);
+    if (found == active_.end()) return;
+    found->second.share = found->second.begin = share, found->second.since = Clock::now();
+    label = found->second.label;
+  }
+  say("  " + label + ": goes on from " + from + " (" + percent(share) + ")");
 }
 
 void Reporter::progress(const std::string& node, double share, const std::string& what) {
@@ -46,7 +58,8 @@ void Reporter::progress(const std::string& node, double share, const std::string
   } else if (now - one.spoke > kInterval && !quiet_) {
     one.spoke = now;
     const double seconds = std::chrono::duration<double>(now - one.since).count();
-    const auto left = share > 0.01 ? ", " + duration_text(seconds / share - seconds) + " left" : "";
+    const double done = share - one.begin;
+    const auto left = done > 0.01 ? ", " + duration_text(seconds / done * (1 - share)) + " left" : "";
     std::fprintf(stderr, "  %s: %s, %s%s\n", one.label.c_str(), percent(share).c_str(), what.c_str(), left.c_str());
   }
 }

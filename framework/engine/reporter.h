@@ -12,6 +12,8 @@ class Reporter {
   Reporter(std::size_t to_run, bool quiet);
   ~Reporter();
   void started(const std::string& node, const std::string& label);
+  /// The node begins with `share` of its work done, where an interrupted run had come to.
+  void goes_on(const std::string& node, double share, const std::string& from);
   void progress(const std::string& node, double share, const std::string& what);
   void finished(const std::string& node, const std::string& outcome, double seconds);
   void say(const std::string& line);
@@ -19,7 +21,7 @@ class Reporter {
  private:
   struct Active {
     std::string label, what;
-    double share = 0;
+    double share = 0, begin = 0;
     std::chrono::steady_clock::time_point since, spoke;
   };
   void draw();

@@ -116,7 +116,8 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
       options.rest_at,
       options.rest_share,
       options.checkpoint_seconds,
-      options.keep_states};
+      options.keep_states,
+      [&](const std::string& node, double share, const std::string& from) { reporter.goes_on(node, share, from); }};
   const auto outcome = run_graph(shared, log, reporter);
   processes->post("done");
   if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes

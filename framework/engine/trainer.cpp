@@ -344,6 +344,7 @@ class TrainerImpl final : public Trainer {
     undelivered_ = load_feedback(in.child("feedback"));
     h_.rewind(state_.counters.steps);
     h_.recorder.note("resumed at step " + std::to_string(state_.counters.steps));
+    if (h_.goes_on) h_.goes_on(std::min(progress_of(r_.stop, state_.counters), 1.0), state_.counters.steps);
     loader_->start(state_.position, state_.counters);
   }
 

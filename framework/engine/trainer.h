@@ -31,6 +31,7 @@ struct TrainingHost {
   std::filesystem::path work;                        ///< survives a kill
   std::function<bool(double share)> stop_requested;  ///< asked before each step; `share` of the stop rule is done
   std::function<void(double done, double total, std::string_view what)> progress;
+  std::function<void(double share, std::int64_t step)> goes_on = {};  ///< from a training state
   std::function<Checkpoint(const Reference&)> checkpoint;
   std::function<State(const Reference&)> predictions;
   std::function<FrozenModel(const Reference&)> open;  ///< a checkpoint with its own way to be used

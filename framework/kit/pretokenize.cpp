@@ -7,24 +7,52 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "kit/pipeline/byte_level_words.h"
 
 namespace xp {
 
+namespace {
+
+enum class Ascii : std::uint8_t { word, alone, space };
+
+std::array<Ascii, 128> ascii_classes() {
+  std::array<Ascii, 128> out{};
+  for (char32_t c = 0; c < out.size(); ++c)
+    out[c] = is_punctuation(c) ? Ascii::alone : is_white_space(c) ? Ascii::space : Ascii::word;
+  return out;
+}
+
+}  // namespace
+
 void split_words_and_punctuation(std::string_view text, bool ideographs, const VisitWord& visit) {
+  static const auto kAscii = ascii_classes();
   std::size_t word = 0;  // where the open word begins
   const auto close = [&](std::size_t end) {
     if (end > word) visit({static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(end)});
   };
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t begin = at;
-    const char32_t c = next_char(text, at);
-    const bool alone = is_punctuation(c) || (ideographs && is_cjk_ideograph(c));
-    if (!alone && !is_white_space(c)) continue;
+    bool alone = false, space = false;
+    if (const auto byte = static_cast<unsigned char>(text[at]); byte < 0x80) {
+      alone = kAscii[byte] == Ascii::alone, space = kAscii[byte] == Ascii::space, ++at;
+    } else {
+      const char32_t c = next_char(text, at);
+      alone = is_punctuation(c) || (ideographs && is_cjk_ideograph(c)), space = !alone && is_white_space(c);
+    }
+    if (!alone && !space) continue;
     close(begin);
     if (alone) visit({static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(at)});
     word = at;
   }
   close(text.size());
+}
+
+void split_gpt2_words(std::string_view text, const VisitWord& visit) {
+  static const pipeline::Gpt2Words<false> kScan;
+  const char* const start = text.data();
+  pipeline::each_word(kScan, start, start + text.size(), [&](const char* from, const char* to) {
+    visit({static_cast<std::uint32_t>(from - start), static_cast<std::uint32_t>(to - start)});
+  });
 }
 
 void split_before(std::string_view text, std::string_view mark, const VisitWord& visit) {

@@ -16,6 +16,9 @@ using VisitWord = std::function<void(TextSpan)>;
 /// `ideographs`, is a word of its own.
 XP_API void split_words_and_punctuation(std::string_view text, bool ideographs, const VisitWord& visit);
 
+/// GPT-2's rule (Radford et al. 2019), with the space before a word as part of it.
+XP_API void split_gpt2_words(std::string_view text, const VisitWord& visit);
+
 /// A stretch begins at every `mark` (a character) and at the start of the text.
 XP_API void split_before(std::string_view text, std::string_view mark, const VisitWord& visit);
 

@@ -1,6 +1,7 @@
 #include "kit/subword_encoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace xp {
 
@@ -30,6 +31,20 @@ std::vector<Token> SubwordEncoder::encode(std::string_view text) const {
     if (!pieces.empty()) ++number;
   });
   return out;
+}
+
+std::int64_t SubwordEncoder::tokens_of(const std::vector<WordCount>& words, std::int64_t threads) const {
+  constexpr std::size_t kAtOnce = 4096;
+  std::vector<std::int64_t> tokens((words.size() + kAtOnce - 1) / kAtOnce);
+  run_parallel(tokens.size(), threads, [&](std::size_t part) {
+    std::vector<CutPiece> pieces;
+    for (std::size_t i = part * kAtOnce; i < std::min(words.size(), (part + 1) * kAtOnce); ++i) {
+      pieces.clear();
+      cut(words[i].word, pieces);
+      tokens[part] += words[i].count * std::ssize(pieces);
+    }
+  });
+  return std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0});
 }
 
 TokenKey SubwordEncoder::key(TokenId id) const {

@@ -8,6 +8,7 @@
 #include "kit/pretokenize.h"
 #include "kit/tokenizer_json.h"
 #include "kit/word_cache.h"
+#include "kit/word_counts.h"
 
 namespace xp {
 
@@ -23,6 +24,10 @@ class XP_API SubwordEncoder : public Encoder {
   std::vector<TokenId> pieces(const TokenKey& key) const override;
   const Purposes& purposes() const override { return vocabulary_.purposes(); }
   std::string json() const override;
+
+  /// How many tokens encode() makes of a text in which these words occur as often as counted. `threads`: 0 takes one
+  /// per core.
+  std::int64_t tokens_of(const std::vector<WordCount>& words, std::int64_t threads) const;
 
  protected:
   explicit SubwordEncoder(Vocabulary vocabulary);

@@ -4,6 +4,7 @@
 #include <unicode/uloc.h>
 #include <unicode/uscript.h>
 #include <unicode/utf8.h>
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <map>
@@ -24,10 +25,14 @@ std::string text_at(const Table& table, std::string_view key) {
 /// Why the line cannot be text, or nothing.
 std::string fault(std::string_view line) {
   if (!is_utf8(line)) return "invalid UTF-8; convert the file to UTF-8";
-  for (const char c : line)
-    if (const auto byte = static_cast<unsigned char>(c); (byte < 0x20 && c != '\t') || byte == 0x7F)
-      return "control character " + std::to_string(byte) + "; text has none but tabs";
-  return {};
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || static_cast<unsigned char>(c) == 0x7F;
+  };
+  bool any = false;  // without a way out, so that it is done for many bytes at once
+  for (const char c : line) any |= is_control(c);
+  if (!any) return {};
+  const auto byte = static_cast<unsigned char>(*std::find_if(line.begin(), line.end(), is_control));
+  return "control character " + std::to_string(byte) + "; text has none but tabs";
 }
 
 /// The script that a language is usually written in ("zh-TW" gives "Hant"); empty if unknown.
@@ -101,7 +106,15 @@ void for_each_line(const DataFile& file, const std::function<void(std::string_vi
 std::string script_of_text(std::string_view text, const std::string& language) {
   std::map<UScriptCode, std::int64_t> letters;
   const auto size = static_cast<std::int32_t>(std::min<std::size_t>(text.size(), INT32_MAX));
+  std::int64_t latin = 0;  // of ASCII, where all letters are
+  for (const char c : text.substr(0, static_cast<std::size_t>(size)))
+    latin += static_cast<unsigned char>((c | 0x20) - 'a') < 26;
+  if (latin > 0) letters[USCRIPT_LATIN] = latin;
   for (std::int32_t at = 0; at < size;) {
+    if (static_cast<unsigned char>(text[static_cast<std::size_t>(at)]) < 0x80) {
+      ++at;
+      continue;
+    }
     UChar32 c = 0;
     U8_NEXT_OR_FFFD(text.data(), at, size, c);
     if (!u_isalpha(c)) continue;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -20,12 +21,36 @@
 namespace xp {
 namespace {
 
+/// Two numbers hold all bytes of words up to 16, so that hardly any two have one hash.
+std::size_t hash_of(std::string_view word) {
+  const auto load = [](const char* at, auto number) {
+    std::memcpy(&number, at, sizeof number);
+    return std::uint64_t{number};
+  };
+  const char* at = word.data();
+  std::size_t left = word.size();
+  std::uint64_t hash = left * 0x9E3779B97F4A7C15u;
+  const auto mix = [&](std::uint64_t low, std::uint64_t high) {
+    __extension__ using Wide = unsigned __int128;
+    const auto product = static_cast<Wide>(low ^ hash ^ 0xA0761D6478BD642Fu) * (high ^ 0xE7037ED1A0B428DBu);
+    hash = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  for (; left > 16; at += 16, left -= 16) mix(load(at, std::uint64_t{}), load(at + 8, std::uint64_t{}));
+  if (left >= 8)
+    mix(load(at, std::uint64_t{}), load(at + left - 8, std::uint64_t{}));
+  else if (left >= 4)
+    mix(load(at, std::uint32_t{}), load(at + left - 4, std::uint32_t{}));
+  else if (left > 0)
+    mix(load(at, std::uint8_t{}) << 8 | load(at + left / 2, std::uint8_t{}), load(at + left - 1, std::uint8_t{}));
+  return hash;
+}
+
 /// Words and their counts in the order of their first occurrence. Open addressing: a slot keeps a part of the hash,
 /// so that another word's bytes are hardly ever read.
 class WordTable {
  public:
   void add(std::string_view word, std::int64_t n) {
-    const std::size_t hash = std::hash<std::string_view>{}(word);
+    const std::size_t hash = hash_of(word);
     const auto tag = static_cast<std::uint32_t>(hash >> 32);
     if ((entries_.size() + 1) * 2 > slots_.size()) grow();
     for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/file.h"
+#include "kit/counting_tokenizer.h"
 #include "testing/conformance_component.h"
 #include "testing/tokenizer_checks.h"
 
@@ -30,6 +32,24 @@ void check_purposes(const Encoder& encoder) {
   CHECK_FALSE(encoder.reserved("no_such_purpose"));
 }
 
+// Counts are kept as they are, give the same vocabulary, and say how many tokens there are.
+void check_counts(const CountingTokenizer& tokenizer, const Reserve& reserve) {
+  auto texts = nasty_texts();
+  texts.insert(texts.end(), kTexts.begin(), kTexts.end());
+  const auto words = tokenizer.count(TextSource(texts));
+  const auto folder = make_scratch(std::filesystem::temp_directory_path(), "xp-counts-");
+  write_counts(folder, {words, 7, 12345});
+  const auto read = read_counts(folder);
+  std::filesystem::remove_all(folder);
+  CHECK(read.words == words);
+  CHECK((read.documents == 7 && read.bytes == 12345));
+  const auto encoder = tokenizer.fit(words, reserve);
+  CHECK(encoder->json() == fit(tokenizer, texts, reserve)->json());
+  std::int64_t tokens = 0;
+  for (const auto& text : texts) tokens += std::ssize(encoder->encode(text));
+  CHECK(encoder->tokens_of(words, 2) == tokens);
+}
+
 }  // namespace
 
 void check_tokenizer(const Registry& registry, const std::string& type) {
@@ -41,6 +61,8 @@ void check_tokenizer(const Registry& registry, const std::string& type) {
   const auto encoder = fit(*tokenizer, kTexts, {{"sentinel", 2}});
   CHECK(fit(*tokenizer, kTexts, {{"sentinel", 2}})->json() == encoder->json());
   check_purposes(*encoder);
+  if (const auto* counting = dynamic_cast<const CountingTokenizer*>(tokenizer.get()))
+    check_counts(*counting, {{"sentinel", 2}});
   for (const auto& text : nasty_texts()) CHECK(broken_rule(*encoder, text).empty());
   CHECK(broken_key(*encoder).empty());
   CHECK(broken_restore(*tokenizer, *encoder, nasty_texts()).empty());

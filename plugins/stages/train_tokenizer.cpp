@@ -1,28 +1,33 @@
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "api/stage.h"
-#include "kit/word_counts.h"
+#include "kit/counting_tokenizer.h"
 #include "plugin/plugin.h"
 
 namespace {
 
-/// A corpus that knows after a pass how many documents it has.
+/// A corpus that knows after a pass how many documents and bytes of text it has.
 class CountedSource final : public xp::DataSource {
  public:
   explicit CountedSource(const xp::DataSource& source) : source_(source) {}
   void for_each(const std::function<void(const xp::Document&)>& visit) const override {
-    std::size_t n = 0;
-    source_.for_each([&](const xp::Document& document) { ++n, visit(document); });
-    documents_ = n;
+    std::size_t n = 0, bytes = 0;
+    source_.for_each([&](const xp::Document& document) {
+      ++n, bytes += document.text.size();
+      visit(document);
+    });
+    documents_ = n, bytes_ = bytes;
   }
   std::string fingerprint() const override { return source_.fingerprint(); }
   std::size_t documents() const { return documents_; }  ///< 0 before the first pass
+  std::size_t bytes() const { return bytes_; }
 
  private:
   const xp::DataSource& source_;
-  mutable std::size_t documents_ = 0;
+  mutable std::size_t documents_ = 0, bytes_ = 0;
 };
 
 /// Fits a tokenizer to a corpus.
@@ -53,26 +58,54 @@ class TrainTokenizer final : public xp::Stage {
       reserve[purpose] = *n;
     }
     const auto documents = context.documents(p_.corpus);
+    const xp::ProgressScope scope([&](double done, double total, std::string_view what) {
+      context.progress(total > 0 ? kCounted + (kLearned - kCounted) * done / total : 0, 1, what);
+    });
+    context.progress(0, 1, "fitting");
+    if (const auto* counting = dynamic_cast<const xp::CountingTokenizer*>(p_.method.get()))
+      return fit_counts(*counting, *documents, reserve, context);
     const CountedSource corpus(*documents);
-    const auto encoder = fit(corpus, reserve, context);
-    context.save(*encoder, *p_.method);
+    const auto encoder = p_.method->fit(corpus, reserve, context.random());
     const auto [bytes, tokens] = measure(corpus, *encoder, context);
-    context.recorder().metric("size", static_cast<double>(encoder->size()), {.unit = "tokens"});
-    if (tokens > 0)
-      context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
+    finish(*encoder, bytes, tokens, context);
   }
 
  private:
   // Shares of the work that are over when the corpus is counted and when the vocabulary is learned: a guess.
   static constexpr double kCounted = 0.4, kLearned = 0.7;
 
-  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
-                                         xp::StageContext& context) const {
-    const xp::ProgressScope scope([&](double done, double total, std::string_view what) {
-      context.progress(total > 0 ? kCounted + (kLearned - kCounted) * done / total : 0, 1, what);
-    });
-    context.progress(0, 1, "fitting");
-    return p_.method->fit(corpus, reserve, context.random());
+  // Tokenizers that count alike share their counts, whatever they make of them.
+  void fit_counts(const xp::CountingTokenizer& method, const xp::DataSource& documents, const xp::Reserve& reserve,
+                  xp::StageContext& context) const {
+    method.check(reserve);
+    std::optional<xp::CountedCorpus> counted;
+    const auto folder =
+        context.shared("word_counts", method.words_rule() + " of " + documents.fingerprint(),
+                       [&](const auto& to) { xp::write_counts(to, counted.emplace(count(method, documents))); });
+    if (!counted) try {
+        counted = xp::read_counts(folder);
+      } catch (const xp::Error& error) {
+        context.recorder().note(std::string(error.what()) + "; the words were counted anew");
+        counted = count(method, documents);
+      }
+    const auto encoder = method.fit(counted->words, reserve);
+    const auto tokens = encoder->tokens_of(counted->words, context.threads());
+    finish(*encoder, static_cast<double>(counted->bytes), static_cast<double>(tokens), context);
+  }
+
+  static xp::CountedCorpus count(const xp::CountingTokenizer& method, const xp::DataSource& documents) {
+    const CountedSource corpus(documents);
+    xp::CountedCorpus out{method.count(corpus)};
+    out.documents = static_cast<std::int64_t>(corpus.documents());
+    out.bytes = static_cast<std::int64_t>(corpus.bytes());
+    return out;
+  }
+
+  void finish(const xp::Encoder& encoder, double bytes, double tokens, xp::StageContext& context) const {
+    context.save(encoder, *p_.method);
+    context.recorder().metric("size", static_cast<double>(encoder.size()), {.unit = "tokens"});
+    if (tokens > 0)
+      context.recorder().metric("bytes_per_token", bytes / tokens, {.unit = "bytes/token", .split = p_.corpus.text});
   }
 
   // Bytes and tokens of all documents.

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "api/dataset.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/byte_level.h"
+#include "kit/counting_tokenizer.h"
 #include "kit/merges.h"
-#include "kit/subword_encoder.h"
-#include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -19,20 +19,29 @@ enum class Words { gpt2, whitespace };
 // White space is written out in ours: PCRE2's \s has U+180E, which the Unicode property lost in version 6.3.
 #define XP_SPACE R"(\t-\r\x20\x{85}\p{Z})"
 struct Pattern {
-  Words words;
-  const char* ours;    // for PCRE2
+  const char* ours;    // for PCRE2; null: split_gpt2_words
   const char* theirs;  // the same for tokenizer.json (Oniguruma)
 };
-constexpr Pattern kGpt2{Words::gpt2,
-                        R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^)" XP_SPACE R"(\p{L}\p{N}]+|[)" XP_SPACE
-                        R"(]+(?![^)" XP_SPACE R"(])|[)" XP_SPACE R"(]+)",
-                        R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"};
-constexpr Pattern kWhitespace{Words::whitespace,
-                              R"( ?[^)" XP_SPACE R"(]+|[)" XP_SPACE R"(]+(?![^)" XP_SPACE R"(])|[)" XP_SPACE R"(]+)",
+constexpr Pattern kGpt2{nullptr, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"};
+constexpr Pattern kWhitespace{R"( ?[^)" XP_SPACE R"(]+|[)" XP_SPACE R"(]+(?![^)" XP_SPACE R"(])|[)" XP_SPACE R"(]+)",
                               R"( ?\S+|\s+(?!\S)|\s+)"};
 #undef XP_SPACE
 
 const Pattern& pattern_of(Words words) { return words == Words::gpt2 ? kGpt2 : kWhitespace; }
+
+/// What merges never cross.
+class WordSplitter {
+ public:
+  explicit WordSplitter(Words words) {
+    if (const char* const ours = pattern_of(words).ours) pattern_.emplace(ours);
+  }
+  void operator()(std::string_view text, const xp::VisitWord& visit) const {
+    pattern_ ? pattern_->split(text, visit) : xp::split_gpt2_words(text, visit);
+  }
+
+ private:
+  std::optional<xp::WordPattern> pattern_;
+};
 
 // A word without end would make learning quadratic; what is longer is learned from in parts of this many bytes.
 constexpr std::size_t kLongestLearned = 256;
@@ -47,7 +56,7 @@ class BpeEncoder final : public xp::SubwordEncoder {
         table_(merges_),
         byte_level_(byte_level),
         words_(words),
-        pattern_(pattern_of(words).ours) {
+        splitter_(words) {
     if (!byte_level_) return;
     for (int b = 0; b < 256; ++b) {
       const std::string token = xp::char_text(xp::byte_level_char(static_cast<unsigned char>(b)));
@@ -78,7 +87,7 @@ class BpeEncoder final : public xp::SubwordEncoder {
 
  private:
   xp::AlignedText normalised(std::string_view text) const override { return xp::AlignedText(text); }
-  void split(std::string_view text, const xp::VisitWord& visit) const override { pattern_.split(text, visit); }
+  void split(std::string_view text, const xp::VisitWord& visit) const override { splitter_(text, visit); }
 
   void cut(std::string_view word, std::vector<xp::CutPiece>& out) const override {
     std::vector<xp::SymbolId> symbols;
@@ -148,13 +157,13 @@ class BpeEncoder final : public xp::SubwordEncoder {
   xp::MergeTable table_;
   bool byte_level_;
   Words words_;
-  xp::WordPattern pattern_;
+  WordSplitter splitter_;
   std::vector<xp::TokenId> byte_ids_;
   std::vector<std::string> bytes_of_;
 };
 
 /// Learns merges of neighbours, the most frequent first.
-class Bpe final : public xp::Tokenizer {
+class Bpe final : public xp::CountingTokenizer {
  public:
   struct Params {
     std::int64_t vocab_size = 8000, min_count = 2, threads = 0;
@@ -181,16 +190,27 @@ class Bpe final : public xp::Tokenizer {
 
   explicit Bpe(Params params) : params_(params) {}
 
-  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
-                                         const xp::RandomStreams&) const override {
-    xp::Vocabulary vocabulary(xp::ReservedNames{}, reserve);
+  void check(const xp::Reserve& reserve) const override { empty_vocabulary(reserve); }
+
+  std::string words_rule() const override { return params_.pattern == Words::gpt2 ? "gpt2" : "whitespace"; }
+
+  std::vector<xp::WordCount> count(const xp::DataSource& corpus) const override {
+    const WordSplitter splitter(params_.pattern);
+    const auto words_of = [&](std::string_view text, const std::function<void(std::string_view)>& word) {
+      splitter(text, [&](xp::TextSpan span) { word(text.substr(span.begin, span.end - span.begin)); });
+    };
+    return xp::count_words(
+        corpus,
+        [&](std::string_view text, const std::function<void(std::string_view)>& word) {
+          xp::is_utf8(text) ? words_of(text, word) : words_of(xp::AlignedText(text).text(), word);
+        },
+        params_.threads);
+  }
+
+  std::unique_ptr<const xp::SubwordEncoder> fit(const std::vector<xp::WordCount>& words,
+                                                const xp::Reserve& reserve) const override {
+    xp::Vocabulary vocabulary = empty_vocabulary(reserve);
     const std::size_t reserved = vocabulary.reserved();
-    if (params_.byte_level) {
-      xp::check_vocab_size(params_.vocab_size, reserved, 256, "256 bytes");
-    } else {
-      xp::check_vocab_size(params_.vocab_size, reserved, 2, "two characters");
-    }
-    const auto words = count(corpus);
     xp::MergeLimits limits;
     limits.symbols = static_cast<std::size_t>(params_.vocab_size) - reserved;
     limits.min_count = params_.min_count;
@@ -249,24 +269,13 @@ class Bpe final : public xp::Tokenizer {
     return out;
   }
 
-  std::vector<xp::WordCount> count(const xp::DataSource& corpus) const {
-    const xp::WordPattern pattern(pattern_of(params_.pattern).ours);
-    const auto parts = [](std::string_view word, const std::function<void(std::string_view)>& visit) {
-      for (std::size_t at = 0; at < word.size();) {
-        std::size_t end = std::min(word.size(), at + kLongestLearned);
-        while (end < word.size() && (static_cast<unsigned char>(word[end]) & 0xC0) == 0x80) --end;
-        visit(word.substr(at, end - at));
-        at = end;
-      }
-    };
-    return xp::count_words(
-        corpus,
-        [&](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const xp::AlignedText aligned(text);
-          const std::string_view all = aligned.text();
-          pattern.split(all, [&](xp::TextSpan span) { parts(all.substr(span.begin, span.end - span.begin), word); });
-        },
-        params_.threads);
+  xp::Vocabulary empty_vocabulary(const xp::Reserve& reserve) const {
+    xp::Vocabulary out(xp::ReservedNames{}, reserve);
+    if (params_.byte_level)
+      xp::check_vocab_size(params_.vocab_size, out.reserved(), 256, "256 bytes");
+    else
+      xp::check_vocab_size(params_.vocab_size, out.reserved(), 2, "two characters");
+    return out;
   }
 
   // Symbols by their characters' code points, as the Hugging Face trainer numbers them.
@@ -289,6 +298,12 @@ class Bpe final : public xp::Tokenizer {
     return out;
   }
 
+  static std::size_t part_end(std::string_view word, std::size_t begin) {
+    std::size_t end = std::min(word.size(), begin + kLongestLearned);
+    while (end < word.size() && (static_cast<unsigned char>(word[end]) & 0xC0) == 0x80) --end;
+    return end;
+  }
+
   // Characters without a symbol cut words: no merge reaches over them.
   xp::SymbolWords encode_words(const std::vector<xp::WordCount>& words,
                                const std::vector<std::string>& symbols) const {
@@ -298,11 +313,12 @@ class Bpe final : public xp::Tokenizer {
       ids[xp::characters(symbols[i]).at(0)] = static_cast<xp::SymbolId>(i);
     xp::SymbolWords out;
     for (const auto& [word, n] : words)
-      for (std::size_t at = 0; at < word.size();) {
+      for (std::size_t at = 0, end = 0; at < word.size();) {
+        if (at == end) end = part_end(word, at);
         const char32_t c = params_.byte_level ? xp::byte_level_char(static_cast<unsigned char>(word[at++]))
                                               : xp::next_char(word, at);
         if (ids[c] != kNone) out.symbols.push_back(ids[c]);
-        if ((ids[c] == kNone || at == word.size()) && out.symbols.size() > out.begins.back()) out.end_word(n);
+        if ((ids[c] == kNone || at == end) && out.symbols.size() > out.begins.back()) out.end_word(n);
       }
     return out;
   }

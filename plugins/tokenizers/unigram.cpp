@@ -5,10 +5,9 @@
 #include "api/dataset.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "kit/counting_tokenizer.h"
 #include "kit/marked_words.h"
-#include "kit/subword_encoder.h"
 #include "kit/unigram.h"
-#include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -185,7 +184,7 @@ class UnigramEncoder final : public xp::SubwordEncoder {
 };
 
 /// Pieces with probabilities: those that a text needs most, cut by the most likely segmentation.
-class Unigram final : public xp::Tokenizer {
+class Unigram final : public xp::CountingTokenizer {
  public:
   struct Params {
     std::int64_t vocab_size = 8000, seed_size = 1000000, em_iterations = 2, max_piece = 16, threads = 0;
@@ -218,12 +217,18 @@ class Unigram final : public xp::Tokenizer {
 
   explicit Unigram(Params params) : params_(params) {}
 
-  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
-                                         const xp::RandomStreams&) const override {
-    xp::Vocabulary vocabulary(xp::ReservedNames{}, reserve);
-    const std::size_t reserved = vocabulary.reserved() + (params_.byte_fallback ? 256 : 0);
-    xp::check_vocab_size(params_.vocab_size, reserved, 2, "one character and the mark of words");
-    const auto words = xp::count_marked_words(corpus, params_.threads);
+  void check(const xp::Reserve& reserve) const override { empty_vocabulary(reserve); }
+
+  std::string words_rule() const override { return "marked"; }
+
+  std::vector<xp::WordCount> count(const xp::DataSource& corpus) const override {
+    return xp::count_marked_words(corpus, params_.threads);
+  }
+
+  std::unique_ptr<const xp::SubwordEncoder> fit(const std::vector<xp::WordCount>& words,
+                                                const xp::Reserve& reserve) const override {
+    xp::Vocabulary vocabulary = empty_vocabulary(reserve);
+    const std::size_t reserved = vocabulary.reserved() + bytes();
     xp::UnigramSettings settings;
     settings.pieces = static_cast<std::size_t>(params_.vocab_size) - reserved;
     settings.coverage = params_.character_coverage;
@@ -267,6 +272,14 @@ class Unigram final : public xp::Tokenizer {
   }
 
  private:
+  std::size_t bytes() const { return params_.byte_fallback ? 256 : 0; }
+
+  xp::Vocabulary empty_vocabulary(const xp::Reserve& reserve) const {
+    xp::Vocabulary out(xp::ReservedNames{}, reserve);
+    xp::check_vocab_size(params_.vocab_size, out.reserved() + bytes(), 2, "one character and the mark of words");
+    return out;
+  }
+
   Params params_;
 };
 

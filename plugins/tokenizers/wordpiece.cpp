@@ -5,9 +5,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "kit/byte_trie.h"
+#include "kit/counting_tokenizer.h"
 #include "kit/merges.h"
-#include "kit/subword_encoder.h"
-#include "kit/word_counts.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -51,30 +50,57 @@ xp::AlignedText normalise(std::string_view text, const Settings& settings) {
 }
 
 /// normalise() without the way back, which counting does not need.
-std::string normalised_text(std::string_view text, const Settings& settings) {
-  const auto rewrite = [](const std::string& from, auto step) {
-    std::string out;
-    out.reserve(from.size());
-    for (std::size_t at = 0; at < from.size();) step(xp::next_char(from, at), out);
-    return out;
-  };
-  std::string out = rewrite(xp::AlignedText(text).text(), [](char32_t c, std::string& to) {
-    if (c != 0xFFFD && !xp::is_control(c)) xp::append_char(to, xp::is_white_space(c) ? U' ' : c);
-  });
-  const bool ascii = std::all_of(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  if (settings.strip_accents && !ascii) {
-    xp::AlignedText apart(out);
-    apart.nfd();
-    out = rewrite(apart.text(), [](char32_t c, std::string& to) {
-      if (!xp::is_nonspacing_mark(c)) xp::append_char(to, c);
-    });
+class Cleaner {
+ public:
+  explicit Cleaner(Settings settings) : settings_(std::move(settings)) {
+    for (std::size_t c = 0; c < ascii_.size(); ++c) {
+      const auto text = cleaned(std::string(1, static_cast<char>(c)));
+      ascii_[c] = text.empty() ? kNothing : text[0];
+    }
   }
-  if (settings.lowercase) out = rewrite(out, [](char32_t c, std::string& to) { xp::append_lower(to, c); });
-  if (ascii) return out;
-  xp::AlignedText composed(out);
-  composed.nfc();
-  return composed.text();
-}
+
+  std::string operator()(std::string_view text) const {
+    std::string out(text.size(), ' ');
+    std::size_t n = 0;
+    for (const char c : text) {
+      if (static_cast<unsigned char>(c) >= 0x80) return cleaned(text);
+      const char to = ascii_[static_cast<unsigned char>(c)];
+      out[n] = to;
+      n += to != kNothing;
+    }
+    out.resize(n);
+    return out;
+  }
+
+ private:
+  static constexpr char kNothing = '\0';  // a control character, so nothing becomes it
+
+  std::string cleaned(std::string_view text) const {
+    const auto rewrite = [](const std::string& from, auto step) {
+      std::string out;
+      out.reserve(from.size());
+      for (std::size_t at = 0; at < from.size();) step(xp::next_char(from, at), out);
+      return out;
+    };
+    std::string out = rewrite(xp::AlignedText(text).text(), [](char32_t c, std::string& to) {
+      if (c != 0xFFFD && !xp::is_control(c)) xp::append_char(to, xp::is_white_space(c) ? U' ' : c);
+    });
+    if (settings_.strip_accents) {
+      xp::AlignedText apart(out);
+      apart.nfd();
+      out = rewrite(apart.text(), [](char32_t c, std::string& to) {
+        if (!xp::is_nonspacing_mark(c)) xp::append_char(to, c);
+      });
+    }
+    if (settings_.lowercase) out = rewrite(out, [](char32_t c, std::string& to) { xp::append_lower(to, c); });
+    xp::AlignedText composed(out);
+    composed.nfc();
+    return composed.text();
+  }
+
+  Settings settings_;
+  std::array<char, 128> ascii_{};
+};
 
 /// Greedy longest match from the left (Wu et al. 2016); a word that cannot be covered is one unknown token.
 class WordPieceEncoder final : public xp::SubwordEncoder {
@@ -200,7 +226,7 @@ void check_prefix(const std::string& prefix, xp::Exit exit) {
 
 /// Learns whole-word pieces. As the Hugging Face trainer does, pieces are merged by the count of neighbours, not by
 /// the likelihood ratio of Schuster and Nakajima 2012.
-class WordPiece final : public xp::Tokenizer {
+class WordPiece final : public xp::CountingTokenizer {
  public:
   struct Params {
     std::int64_t vocab_size = 8000, min_count = 2, max_word_chars = 100, threads = 0;
@@ -231,23 +257,30 @@ class WordPiece final : public xp::Tokenizer {
     check_prefix(params_.continuing_prefix, xp::Exit::usage);
   }
 
-  std::unique_ptr<const xp::Encoder> fit(const xp::DataSource& corpus, const xp::Reserve& reserve,
-                                         const xp::RandomStreams&) const override {
-    const Settings settings{params_.lowercase, params_.strip_accents, params_.split_cjk, params_.continuing_prefix,
-                            params_.max_word_chars};
-    xp::Vocabulary vocabulary(kNames, reserve);
-    xp::check_vocab_size(params_.vocab_size, vocabulary.reserved(), 2, "one character in two places");
-    const auto words = xp::count_words(
+  void check(const xp::Reserve& reserve) const override { empty_vocabulary(reserve); }
+
+  std::string words_rule() const override {
+    return std::string("bert") + (params_.lowercase ? " lowercase" : "") +
+           (params_.strip_accents ? " strip_accents" : "") + (params_.split_cjk ? " split_cjk" : "");
+  }
+
+  std::vector<xp::WordCount> count(const xp::DataSource& corpus) const override {
+    const Cleaner cleaner(settings());
+    return xp::count_words(
         corpus,
         [&](std::string_view text, const std::function<void(std::string_view)>& word) {
-          const std::string normal = normalised_text(text, settings);
+          const std::string normal = cleaner(text);
           const std::string_view all = normal;
-          xp::split_words_and_punctuation(all, settings.split_cjk, [&](xp::TextSpan span) {
+          xp::split_words_and_punctuation(all, params_.split_cjk, [&](xp::TextSpan span) {
             word(all.substr(span.begin, span.end - span.begin));
           });
         },
         params_.threads);
+  }
 
+  std::unique_ptr<const xp::SubwordEncoder> fit(const std::vector<xp::WordCount>& words,
+                                                const xp::Reserve& reserve) const override {
+    xp::Vocabulary vocabulary = empty_vocabulary(reserve);
     xp::MergeLimits limits;
     limits.symbols = static_cast<std::size_t>(params_.vocab_size) - vocabulary.reserved();
     limits.min_count = params_.min_count;
@@ -260,7 +293,7 @@ class WordPiece final : public xp::Tokenizer {
         [&](const std::string& left, const std::string& right) { return left + right.substr(prefix); });
     for (const auto& token : learned.symbols) vocabulary.add(token);
     xp::warn_if_smaller(vocabulary.size(), params_.vocab_size, "no more pairs of pieces occur min_count times");
-    return std::make_unique<WordPieceEncoder>(std::move(vocabulary), settings);
+    return std::make_unique<WordPieceEncoder>(std::move(vocabulary), settings());
   }
 
   std::unique_ptr<const xp::Encoder> restore(std::string_view text, const xp::Purposes& purposes) const override {
@@ -278,6 +311,17 @@ class WordPiece final : public xp::Tokenizer {
   }
 
  private:
+  Settings settings() const {
+    return {params_.lowercase, params_.strip_accents, params_.split_cjk, params_.continuing_prefix,
+            params_.max_word_chars};
+  }
+
+  xp::Vocabulary empty_vocabulary(const xp::Reserve& reserve) const {
+    xp::Vocabulary out(kNames, reserve);
+    xp::check_vocab_size(params_.vocab_size, out.reserved(), 2, "one character in two places");
+    return out;
+  }
+
   bool is_too_long(const std::string& word) const {
     return static_cast<std::int64_t>(word.size()) > params_.max_word_chars &&
            static_cast<std::int64_t>(xp::characters(word).size()) > params_.max_word_chars;

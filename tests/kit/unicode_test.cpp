@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "kit/byte_level.h"
 #include "kit/pretokenize.h"
@@ -125,6 +126,19 @@ TEST_CASE("splitting into words") {
   const auto regex = [&](const std::string& text, const VisitWord& visit) { pattern.split(text, visit); };
   CHECK(parts("ab1\u00E9cd", regex) == Texts{"ab", "1\u00E9", "cd"});
   CHECK_THROWS(WordPattern("(a"));
+}
+
+TEST_CASE("GPT-2's words are the matches of its expression") {
+  const WordPattern pattern(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
+  const Texts signs{"a",  "s", "re", "ll", "'",  "'s",     " ",      "  ",    "\n",
+                    "\t", "1", "23", ",",  "!?", "\u00E9", "\u4E2D", "\u00A0"};
+  RandomStream random(3);
+  for (int i = 0; i < 2000; ++i) {
+    std::string text;
+    for (auto n = random.below(120); n > 0; --n) text += signs[random.below(signs.size())];
+    CHECK(parts(text, split_gpt2_words) ==
+          parts(text, [&](const std::string& of, const VisitWord& visit) { pattern.split(of, visit); }));
+  }
 }
 
 TEST_CASE("the byte-level table is a bijection of printable characters") {

@@ -64,7 +64,8 @@ class Processes(unittest.TestCase):
         goes_on = self.start("--results", "dying", "--nproc", "2", "--set", 'stage.pretrain.stop="100000 steps"')
         time.sleep(6)
         goes_on.send_signal(signal.SIGTERM)
-        self.end(goes_on, 75)
+        _, err = self.end(goes_on, 75)
+        self.assertRegex(err, r"pretrain: goes on from step [1-9]\d* \(")
         journal = next((self.folder / "dying" / "cache" / ".work").glob("*/record.journal")).read_bytes()
         self.assertIn(b"resumed at step", journal)
 

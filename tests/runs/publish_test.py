@@ -47,6 +47,8 @@ class Publish(unittest.TestCase):
             about, claim = result["about"], result["claims"][0]
             self.assertEqual((about["seeds"], about["stages"]), (2, 9))
             made = [json.loads(file.read_text()) for file in (folder / "results" / "cache").glob("*/manifest.json")]
+            # Counts of words are made within a stage, in its time.
+            made = [one for one in made if one["about"]["stage_type"] != "word_counts"]
             self.assertEqual(len(made), 9)
             self.assertAlmostEqual(about["work_seconds"], sum(one["seconds"] for one in made), delta=0.1)
             once = sum(one["seconds"] for one in made if one["about"]["stage_name"] == "tokens")

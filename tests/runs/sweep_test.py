@@ -29,6 +29,14 @@ key    = "stage.pretrain.objective.mask_rate"
 values = [0.2, 0.4]
 """
 
+VOCABULARIES = """
+[sweep]
+method = { type = "grid" }
+[[sweep.axis]]
+key    = "stage.tokens.method.vocab_size"
+values = [34, 40, 46]
+"""
+
 PRUNED = """
 [stage.again]
 type      = "train"
@@ -75,7 +83,7 @@ class Sweeps(training.Project):
         self.assertFalse((self.folder / "results").exists())
         first = self.xp("sweep", "shared.toml")
         made = self.made()
-        self.assertEqual(len(made), 5)
+        self.assertEqual(len(made), 6)  # the counts of words for the vocabulary among them
         self.assertIn("main: 4 trials (4 done)", first.stdout)
         again = self.xp("sweep", "shared.toml")
         self.assertEqual(first.stdout, again.stdout)
@@ -94,6 +102,24 @@ class Sweeps(training.Project):
                 "stage.pretrain.objective.mask_rate=0.4")
         self.assertLess(set(self.weights("alone").values()), set(self.weights().values()))
         self.assertIn("a recipe with [sweep]", self.xp("run", "shared.toml", "--results", "alone").stderr)
+
+    def test_vocabularies_of_several_sizes_are_fitted_to_the_same_counts(self):
+        self.project(VOCABULARIES, training.RECIPE.split("[stage.pretrain]")[0])
+        self.xp("sweep", "shared.toml")
+        made = json.loads(self.xp("cache", "ls", "--json").stdout)
+        self.assertEqual(sorted(one["type"] for one in made), ["train_tokenizer"] * 3 + ["word_counts"])
+        counts = self.folder / "results" / "cache" / next(one["digest"] for one in made if one["type"] == "word_counts")
+        (counts / "words.safetensors").write_bytes(b"x" * (counts / "words.safetensors").stat().st_size)
+        self.assertEqual(len(self.tokenizers("results")), 3)
+        # A vocabulary is the same by itself, and without the counts once they are damaged.
+        for size in (40, 43):
+            for results in ("results", "alone"):
+                self.xp("run", "shared.toml", "--results", results, "--set", f"stage.tokens.method.vocab_size={size}")
+        self.assertEqual(len(self.tokenizers("results")), 4)
+        self.assertLess(self.tokenizers("alone"), self.tokenizers("results"))
+
+    def tokenizers(self, results):
+        return {f.read_text() for f in (self.folder / results / "cache").glob("[0-9a-f]*/tokenizer/tokenizer.json")}
 
     def test_two_workers_never_run_the_same_trial(self):
         self.project()

@@ -1,12 +1,8 @@
 // Byte-level BPE: words are cut in the plain bytes, and only a word that the cache lacks is written byte by byte.
 #include <unicode/normalizer2.h>
 
-#include <algorithm>
-#include <cstring>
-
 #include "kit/byte_level.h"
-#include "kit/pipeline/byte_level_scan.h"
-#include "kit/pipeline/byte_level_starts.h"
+#include "kit/pipeline/byte_level_words.h"
 #include "kit/pipeline/byte_merges.h"
 #include "kit/pipeline/deepseek_scan.h"
 #include "kit/pipeline/fast_ids.h"
@@ -82,52 +78,10 @@ class ByteLevelIds final : public FastIds {
     IdSink sink(out);
     Queue queue(cache, sink, {*this});
     const char* const end = text.data() + text.size();
-    for (const char* at = text.data(); at < end;) {
-      if constexpr (requires { Scan::starts(at, 0); }) {
-        const char* const known = is_mixed(at, end - at) ? at : put_block(at, end, queue);
-        if (known > at) {
-          at = known;
-          continue;
-        }
-      }
-      const char* const behind = scan_.next(at, end);
-      put(at, behind, end, queue);
-      at = behind;
-    }
+    each_word(scan_, text.data(), end, [&](const char* from, const char* to) {
+      queue.put({from, static_cast<std::size_t>(to - from)}, static_cast<std::size_t>(end - from));
+    });
     queue.finish();
-  }
-
-  // Whether one of the next characters is not ASCII: the automaton is faster then.
-  static bool is_mixed(const char* at, std::ptrdiff_t left) {
-    std::uint64_t next = 0;
-    std::memcpy(&next, at, static_cast<std::size_t>(std::min<std::ptrdiff_t>(left, sizeof next)));
-    return (next & 0x8080808080808080u) != 0;
-  }
-
-  // Puts the words of the next bytes that certainly end there; gives where to go on.
-  static const char* put_block(const char* at, const char* end, Queue& queue) {
-    const auto left = end - at;
-    const bool last = left < ByteBlock::kBytes;
-    char padded[ByteBlock::kBytes];
-    if (last) {
-      std::memset(padded, ' ', sizeof padded);
-      std::memcpy(padded, at, static_cast<std::size_t>(left));
-    }
-    const auto size = last ? static_cast<int>(left) : ByteBlock::kBytes;
-    const WordStarts starts = Scan::starts(last ? padded : at, size);
-    const char* from = at;
-    for (auto bits = starts.bits & ~std::uint64_t{1}; bits != 0; bits &= bits - 1) {
-      const char* const next = at + std::countr_zero(bits);
-      put(from, next, end, queue);
-      from = next;
-    }
-    if (starts.known != left) return from;
-    put(from, end, end, queue);
-    return end;
-  }
-
-  static void put(const char* from, const char* to, const char* end, Queue& queue) {
-    queue.put({from, static_cast<std::size_t>(to - from)}, static_cast<std::size_t>(end - from));
   }
 
   void cut(std::string_view word, std::vector<TokenId>& ids) const {
@@ -176,10 +130,6 @@ bool is_known_form(const Json& normalizer) {
   return is_step(normalizer, "Sequence") && normalizer.value("normalizers", Json::array()).empty();
 }
 
-template <bool kApart>
-struct Gpt2Words : Gpt2Scan<kApart> {
-  static WordStarts starts(const char* at, int size) { return gpt2_starts<kApart>(at, size); }
-};
 template <int kDigits>
 struct Cl100kWords : Cl100kScan<kDigits> {
   static WordStarts starts(const char* at, int size) { return cl100k_starts<kDigits>(at, size); }
