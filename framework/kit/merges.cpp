@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <queue>
 #include <unordered_map>
 #include <utility>
@@ -142,27 +143,37 @@ class Learner {
   }
 
  private:
-  // Only pairs that touch a merged place change their counts.
+  // Only pairs that touch a merged place change their counts; what lies between two places is moved as it is.
   void merge_word(std::uint32_t w, PairKey pair, SymbolId result) {
-    const auto left = static_cast<SymbolId>(pair >> 32), right = static_cast<SymbolId>(pair);
     SymbolId* const word = symbols_.data() + begins_[w];
     const std::uint32_t size = sizes_[w];
-    fresh_.assign(size, 0);
-    std::uint32_t out = 0;
-    bool before_merged = false;
-    for (std::uint32_t i = 0; i < size;) {
-      const bool here = i + 1 < size && word[i] == left && word[i + 1] == right;
-      // The old pair (i - 1, i) goes if either side is merged; its left symbol is kept in last_old.
-      if (i > 0 && (here || before_merged)) lose(last_old_, word[i], w);
-      last_old_ = here ? right : word[i];
-      fresh_[out] = here;
-      word[out++] = here ? result : word[i];
-      before_merged = here;
-      i += here ? 2 : 1;
+    find_places(word, size, pair);
+    if (places_.empty()) return;
+    const auto right = static_cast<SymbolId>(pair);
+    std::uint32_t behind = 0;  // the place before
+    for (const std::uint32_t i : places_) {
+      if (i > behind) lose(word[i - 1], word[i], w);
+      behind = i + 2;
+      if (behind < size) lose(right, word[behind], w);
+    }
+    std::uint32_t out = places_[0];
+    for (std::size_t n = 0; n < places_.size(); ++n) {
+      const std::uint32_t next = n + 1 < places_.size() ? places_[n + 1] : size, from = places_[n] + 2;
+      if (out > 0) gain(word[out - 1], result, w);
+      word[out++] = result;
+      std::memmove(word + out, word + from, (next - from) * sizeof *word);
+      if (next > from) gain(result, word[out], w);
+      out += next - from;
     }
     sizes_[w] = out;
-    for (std::uint32_t i = 0; i + 1 < out; ++i)
-      if (fresh_[i] || fresh_[i + 1]) gain(word[i], word[i + 1], w);
+  }
+
+  // Where the pair stands, from the left and without overlap.
+  void find_places(const SymbolId* word, std::uint32_t size, PairKey pair) {
+    const auto left = static_cast<SymbolId>(pair >> 32), right = static_cast<SymbolId>(pair);
+    places_.clear();
+    for (std::uint32_t i = 0; i + 1 < size; ++i)
+      if (word[i] == left && word[i + 1] == right) places_.push_back(i++);
   }
 
   // Forgets a pair; the words where it was seen.
@@ -200,8 +211,7 @@ class Learner {
   std::uint32_t merge_ = 0;
   std::priority_queue<Candidate> queue_;
   std::vector<PairKey> raised_;
-  std::vector<char> fresh_;
-  SymbolId last_old_ = 0;
+  std::vector<std::uint32_t> places_;
 };
 
 }  // namespace
