@@ -22,7 +22,10 @@ class CorpusSource final : public DataSource {
   }
   std::string fingerprint() const override {
     Digest digest;
-    for (const auto& document : corpus_->documents) digest.add(document.id).add(document.text);
+    for (std::size_t i = 0; i < corpus_->documents.size(); ++i) {
+      const auto& document = corpus_->documents[i];
+      digest.add(document.id).add(document.text).add(std::int64_t{times_in_epoch(*corpus_, i, 0, random_)});
+    }
     return digest.hex();
   }
 

@@ -82,15 +82,20 @@ class TrainTokenizer final : public xp::Stage {
     const auto folder =
         context.shared("word_counts", method.words_rule() + " of " + documents.fingerprint(),
                        [&](const auto& to) { xp::write_counts(to, counted.emplace(count(method, documents))); });
-    if (!counted) try {
-        counted = xp::read_counts(folder);
-      } catch (const xp::Error& error) {
-        context.recorder().note(std::string(error.what()) + "; the words were counted anew");
-        counted = count(method, documents);
-      }
+    if (!counted) counted = kept_counts(folder, method, documents, context);
     const auto encoder = method.fit(counted->words, reserve);
     const auto tokens = encoder->tokens_of(counted->words, context.threads());
     finish(*encoder, static_cast<double>(counted->bytes), static_cast<double>(tokens), context);
+  }
+
+  static xp::CountedCorpus kept_counts(const std::filesystem::path& folder, const xp::CountingTokenizer& method,
+                                       const xp::DataSource& documents, xp::StageContext& context) {
+    try {
+      return xp::read_counts(folder);
+    } catch (const xp::Error& error) {
+      context.recorder().note(std::string(error.what()) + "; the words were counted anew");
+      return count(method, documents);
+    }
   }
 
   static xp::CountedCorpus count(const xp::CountingTokenizer& method, const xp::DataSource& documents) {

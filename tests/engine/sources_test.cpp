@@ -1,6 +1,7 @@
 // Losses by where items come from, and what counts as supervised.
 #include "api/ops.h"
 #include "base/file.h"
+#include "engine/corpus.h"
 #include "training.h"
 
 // Behind LibTorch, which has a CHECK of its own.
@@ -38,6 +39,26 @@ Trained train_on(Stage& stage, std::vector<DataPart> data, const std::string& fi
   request.data = std::move(data);
   request.batch = {.tokens = 0, .items = 6};
   return stage.run(std::move(request));
+}
+
+TEST_CASE("documents that count otherwise are another corpus") {
+  const auto source_of = [](std::vector<double> repeats) {
+    Corpus corpus;
+    for (const char* id : {"a", "b"}) {
+      Document document;
+      document.id = id, document.text = std::string("text of ") + id;
+      corpus.documents.push_back(std::move(document));
+    }
+    corpus.repeats = std::move(repeats);
+    return as_source(std::make_shared<const Corpus>(std::move(corpus)), RandomStreams(0));
+  };
+  const auto once = source_of({1, 1});
+  CHECK(once->fingerprint() == source_of({1, 1})->fingerprint());
+  CHECK(once->fingerprint() != source_of({2, 1})->fingerprint());
+  CHECK(source_of({2, 1})->fingerprint() != source_of({1, 2})->fingerprint());
+  std::size_t read = 0;
+  source_of({3, 0})->for_each([&](const Document& document) { read += document.id == "a" ? 1 : 100; });
+  CHECK(read == 3);
 }
 
 }  // namespace
