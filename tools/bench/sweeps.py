@@ -67,10 +67,10 @@ def main():
     parser.add_argument("--peers")
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", action="store_true", help="xp alone with n, 4 n and 16 n trials")
+    parser.add_argument("--sizes", action="store_true", help="xp alone with n / 4, n and 4 n trials")
     args = parser.parse_args()
     if args.sizes:
-        for n in (args.n, 4 * args.n, 16 * args.n):
+        for n in (args.n // 4, args.n, 4 * args.n):
             print(f"{n:6d} trials: {ours(args.xp, args.plugins, n, 'grid'):.2f} ms each")
         return
     pairs = (("grid", "hydra"), ("tpe", "optuna_sqlite"))
