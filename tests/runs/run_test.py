@@ -63,6 +63,13 @@ stop      = "2 steps"
         self.assertEqual(first.stdout, again.stdout)
         changed = self.xp("run", "tiny.toml", "--set", "arm.ofa.stage.transfer.initializer.temperature=0.2")
         self.assertIn("4 stages to run", changed.stderr)  # transfer and adapt of one arm, two seeds
+        # A look at one run leaves the others in the index.
+        self.xp("table", "tiny", "--all-runs")
+        index = (self.folder / "results" / "tiny" / "runs.index").read_bytes()
+        runs = [file.stem for file in (self.folder / "results" / "tiny").glob("*.h5")]
+        self.assertEqual(len(runs), 2)
+        self.xp("table", runs[0], "--all-runs")
+        self.assertEqual((self.folder / "results" / "tiny" / "runs.index").read_bytes(), index)
         for file in (self.folder / "results" / "tiny").glob("*"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
         self.assertEqual(self.xp("run", "tiny.toml").stdout, first.stdout)

@@ -161,9 +161,11 @@ std::vector<std::unique_ptr<Result>> open_results(const Program& program, const 
       files = sweep::chosen_results(*trials, which != WhichRuns::newest);
       if (files.empty())
         throw Error("no trial of the sweep " + backquoted(trials->string()) + " is done yet", Exit::data);
-    } else {
-      if (files.empty()) files = {run_named(folder, name)};
-      if (which == WhichRuns::newest) files.resize(1);
+    } else if (files.empty()) {
+      out.push_back(read_result(run_named(folder, name), &cache));  // one of a folder, whose index has them all
+      continue;
+    } else if (which == WhichRuns::newest) {
+      files.resize(1);
     }
     if (which == WhichRuns::all_for_tables) {
       for (auto& one : read_results(files.front().parent_path(), files, cache)) out.push_back(std::move(one));
