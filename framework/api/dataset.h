@@ -38,7 +38,8 @@ class XP_API DataSource : public Component {
   static constexpr const char* kInterface = "data_source";
   ~DataSource() override;
   virtual void for_each(const std::function<void(const Document&)>& visit) const = 0;
-  virtual std::string fingerprint() const = 0;  ///< changes when any document changes
+  /// Changes when any document changes, and how often it counts.
+  virtual std::string fingerprint() const = 0;
 };
 
 /// "dataset": groups of examples by index. An ungrouped dataset has groups of one. Safe to read from any thread.

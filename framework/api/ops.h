@@ -36,7 +36,10 @@ Tensor tensor(std::initializer_list<T> values,
 XP_API Tensor cat(at::ArrayRef<Tensor> tensors, std::int64_t dim = 0);
 XP_API Tensor stack(at::ArrayRef<Tensor> tensors, std::int64_t dim = 0);
 
-XP_API Tensor linear(const Tensor& x, const Tensor& weight, const MaybeTensor& bias = {});
+/// The `activation` (none, gelu, gelu_tanh, silu or relu) of the product; on the CPU one pass over the outputs, where
+/// nothing of it is differentiated.
+XP_API Tensor linear(const Tensor& x, const Tensor& weight, const MaybeTensor& bias = {},
+                     std::string_view activation = "");
 XP_API Tensor embedding(const Tensor& weight, const Tensor& ids);
 XP_API Tensor gelu(const Tensor& x, std::string_view approximate = "none");
 XP_API Tensor silu(const Tensor& x);

@@ -7,7 +7,6 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/log_sigmoid.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rms_norm.h>
@@ -41,7 +40,6 @@ Tensor tensor(const std::vector<double>& values, const TensorOptions& options) {
 Tensor cat(at::ArrayRef<Tensor> tensors, std::int64_t dim) { return at::cat(tensors, dim); }
 Tensor stack(at::ArrayRef<Tensor> tensors, std::int64_t dim) { return at::stack(tensors, dim); }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) { return at::linear(x, weight, bias); }
 Tensor embedding(const Tensor& weight, const Tensor& ids) { return at::embedding(weight, ids); }
 Tensor gelu(const Tensor& x, std::string_view approximate) { return at::gelu(x, approximate); }
 Tensor silu(const Tensor& x) { return at::silu(x); }

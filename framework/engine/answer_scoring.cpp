@@ -2,15 +2,13 @@
 #include <algorithm>
 
 #include "api/ops.h"
+#include "engine/head_losses.h"
 #include "engine/passes.h"
 #include "engine/scoring.h"
 #include "kit/tensors.h"
-#include "kit/torch_losses.h"
 
 namespace xp {
 namespace {
-
-constexpr std::int64_t kMostLogits = 16 << 20;  // numbers of one product with the head
 
 using Row = std::vector<std::int64_t>;
 
@@ -78,14 +76,7 @@ at::Tensor losses(const Model& model, Weights weights, const View& view, const s
                         .memory_mask = seen};
   const auto hidden = model.forward(weights, in, {.at = tensor_of(at).to(device), .view = view}).picked;
   const auto gold = tensor_of(labels).to(device);
-  const auto n = hidden.size(0), step = std::max<std::int64_t>(kMostLogits / model.shape().classes, 1);
-  const auto out = ops::empty({n}, at::kDouble);
-  for (std::int64_t begin = 0; begin < n; begin += step) {
-    const auto count = std::min(step, n - begin);
-    const auto logits = model.logits(weights, hidden.narrow(0, begin, count));
-    out.narrow(0, begin, count).copy_(cross_entropy(logits, gold.narrow(0, begin, count)));
-  }
-  return out;
+  return head_losses(model, weights, hidden, gold);
 }
 
 }  // namespace
@@ -102,7 +93,7 @@ std::vector<Score> score_answers(const Model& model, Weights weights, const View
     lengths.push_back(std::ssize(answers[i].source) + std::ssize(answers[i].target));
     all += lengths.back();
   }
-  const auto parts = parts_of(lengths, part_tokens(all));
+  const auto parts = parts_of(lengths, part_tokens(all), all);
   const auto run = [&](std::size_t p) {
     std::vector<const Answer*> some;
     for (const auto row : parts[p].rows)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <numeric>
 
 #include "api/ops.h"
@@ -58,7 +59,13 @@ std::vector<Wanted> wanted_of(const std::vector<PassPart>& parts, const at::Tens
 
 }  // namespace
 
-std::vector<PassPart> parts_of(const std::vector<std::int64_t>& lengths, std::int64_t tokens) {
+std::int64_t common_length(std::int64_t length) {
+  const auto step =
+      std::max<std::int64_t>(static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(length))) / 8, 1);
+  return (length + step - 1) / step * step;
+}
+
+std::vector<PassPart> parts_of(const std::vector<std::int64_t>& lengths, std::int64_t tokens, std::int64_t most) {
   std::vector<std::int64_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0);
   const auto length = [&](std::int64_t i) { return lengths[static_cast<std::size_t>(i)]; };
@@ -66,7 +73,7 @@ std::vector<PassPart> parts_of(const std::vector<std::int64_t>& lengths, std::in
   std::vector<PassPart> out;
   for (const auto item : order) {
     if (out.empty() || (std::ssize(out.back().rows) + 1) * out.back().time > tokens)
-      out.push_back({{}, std::max<std::int64_t>(length(item), 1)});
+      out.push_back({{}, std::clamp<std::int64_t>(common_length(length(item)), 1, std::max<std::int64_t>(most, 1))});
     out.back().rows.push_back(item);
   }
   return out;
@@ -97,7 +104,8 @@ ForwardOutput forward_in_parts(const Model& model, Weights weights, const Forwar
                                const ForwardRequest& want) {
   const auto items = in.ids.size(0), time = in.ids.size(1);
   const auto lengths = lengths_of(in.mask);
-  const auto parts = parts_of(lengths, part_tokens(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0})));
+  const auto tokens = part_tokens(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
+  const auto parts = parts_of(lengths, tokens, time);
   std::vector<Wanted> wanted(parts.size());
   if (want.at.defined()) wanted = wanted_of(parts, want.at.cpu(), items, time);
   std::vector<at::Tensor> rows(parts.size());

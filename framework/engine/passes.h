@@ -14,8 +14,13 @@ struct PassPart {
   std::int64_t time = 0;
 };
 
-/// Items of these lengths, the longest first, in parts of at most `tokens` padded tokens or of one item.
-XP_API std::vector<PassPart> parts_of(const std::vector<std::int64_t>& lengths, std::int64_t tokens);
+/// The next of the eight lengths between two powers of two: oneDNN compiles products for each shape.
+std::int64_t common_length(std::int64_t length);
+
+/// Items of these lengths, the longest first, in parts of at most `tokens` padded tokens or of one item. Times are
+/// common lengths, but not above `most`.
+XP_API std::vector<PassPart> parts_of(const std::vector<std::int64_t>& lengths, std::int64_t tokens,
+                                      std::int64_t most);
 
 /// Padded tokens of one part where all have `tokens`: what a core's caches hold, and less where threads would starve.
 std::int64_t part_tokens(std::int64_t tokens);

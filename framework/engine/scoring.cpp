@@ -4,19 +4,19 @@
 #include <functional>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "api/ops.h"
+#include "engine/head_losses.h"
 #include "engine/passes.h"
 #include "kit/tensors.h"
-#include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 
 namespace xp {
 namespace {
 
-constexpr std::int64_t kLogits = 16 << 20;  // of a product with the head: 330 positions over 50 000 words
-constexpr std::int64_t kLeastPrefix = 8;    // tokens: below, a pass of its own costs more than it saves
-constexpr std::int64_t kOnDevice = 8192;    // padded tokens of a pass on a GPU, which wants large ones
+constexpr std::int64_t kLeastPrefix = 8;  // tokens: below, a pass of its own costs more than it saves
+constexpr std::int64_t kOnDevice = 8192;  // padded tokens of a pass on a GPU, which wants large ones
 
 std::span<const std::int64_t> row_of(const at::Tensor& ids, std::int64_t row) {
   return {ids.const_data_ptr<std::int64_t>() + row * ids.size(1), static_cast<std::size_t>(ids.size(1))};
@@ -55,7 +55,7 @@ class Scorer {
       }
       for (const auto row : group.rows) alone.push_back(row), lengths.push_back(last_[static_cast<std::size_t>(row)]);
     }
-    auto parts = parts_of(lengths, budget(lengths));
+    auto parts = parts_of(lengths, budget(lengths), time());
     for (auto& part : parts)
       for (auto& row : part.rows) row = alone[static_cast<std::size_t>(row)];
     const auto passes = passes_of(std::move(groups));
@@ -93,7 +93,7 @@ class Scorer {
   std::int64_t longest(const SharedPrefix& group) const {
     std::int64_t most = 0;
     for (const auto row : group.rows) most = std::max(most, last_[static_cast<std::size_t>(row)]);
-    return most - group.prefix;
+    return common_length(most - group.prefix);
   }
 
   /// Groups that one pass takes, those of like prefixes together.
@@ -124,7 +124,7 @@ class Scorer {
 
   /// First the prefixes, for their keys and values; then what is left of each text.
   Predictions share(const std::vector<SharedPrefix>& groups) const {
-    const auto n = std::ssize(groups), before = groups.front().prefix;
+    const auto n = std::ssize(groups), before = std::min(common_length(groups.front().prefix), time());
     std::vector<std::int64_t> rows, group_of, first_rows, prefixes;
     std::int64_t rest = 0;
     for (const auto& group : groups) {
@@ -169,8 +169,8 @@ class Scorer {
                           std::int64_t width, ForwardInput in) const {
     in.ids = in.ids.to(device_), in.mask = in.mask.to(device_);
     Predictions out;
-    std::vector<std::int64_t> at;
-    for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::vector<std::int64_t> at, ends;
+    for (std::size_t r = 0; r < rows.size(); ++r, ends.push_back(std::ssize(at))) {
       const auto row = rows[r];
       const auto* marks = scored_.const_data_ptr<bool>() + row * time();
       for (auto t = first_[static_cast<std::size_t>(row)]; t <= last_[static_cast<std::size_t>(row)]; ++t) {
@@ -179,8 +179,25 @@ class Scorer {
         out.gold.push_back(row_of(ids_, row)[static_cast<std::size_t>(t)]), out.rows.push_back(row);
       }
     }
-    out.hidden = model_.forward(weights_, in, {.at = tensor_of(at).to(device_), .view = view_}).picked;
+    const auto asked = std::ssize(at);
+    fill(at, ends);
+    out.hidden =
+        model_.forward(weights_, in, {.at = tensor_of(at).to(device_), .view = view_}).picked.narrow(0, 0, asked);
     return out;
+  }
+
+  /// Texts ask for positions again, up to a number that many passes have; `ends` tells where those of a text end.
+  static void fill(std::vector<std::int64_t>& at, const std::vector<std::int64_t>& ends) {
+    std::int64_t most = 0, begin = 0;
+    for (const auto end : ends) most = std::max(most, end - std::exchange(begin, end));
+    begin = 0;
+    const auto wanted =
+        std::min<std::size_t>((at.size() + 31) / 32 * 32, ends.size() * static_cast<std::size_t>(most));
+    for (const auto end : ends) {
+      for (auto count = end - begin; count < most && at.size() < wanted; ++count)
+        at.push_back(at[static_cast<std::size_t>(begin)]);
+      begin = end;
+    }
   }
 
   /// The head reads its whole table for each product, so it gets the positions of many passes at once.
@@ -193,15 +210,8 @@ class Scorer {
           rows.insert(rows.end(), one.rows.begin(), one.rows.end());
     }
     if (gold.empty()) return;
-    const auto all = ops::cat(hidden), labels = tensor_of(gold).to(device_);
-    const auto n = all.size(0), step = std::max<std::int64_t>(kLogits / model_.shape().classes, 1);
-    const auto losses = ops::empty({n}, at::kDouble);
-    each(static_cast<std::size_t>((n + step - 1) / step), [&](std::size_t part) {
-      const auto begin = static_cast<std::int64_t>(part) * step, count = std::min(step, n - begin);
-      const auto logits = model_.logits(weights_, all.narrow(0, begin, count));
-      losses.narrow(0, begin, count).copy_(cross_entropy(logits, labels.narrow(0, begin, count)));
-    });
-    for (std::int64_t i = 0; i < n; ++i)
+    const auto losses = head_losses(model_, weights_, ops::cat(hidden), tensor_of(gold).to(device_));
+    for (std::int64_t i = 0; i < losses.size(0); ++i)
       out_[static_cast<std::size_t>(rows[static_cast<std::size_t>(i)])].nats += losses.const_data_ptr<double>()[i];
   }
 

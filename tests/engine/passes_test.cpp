@@ -221,13 +221,15 @@ TEST_CASE("passes in parts give the rows of one pass") {
 }
 
 TEST_CASE("parts hold every item once and no more tokens than allowed") {
-  const auto parts = parts_of({5, 1, 9, 30, 4, 4, 0}, 20);
+  const auto parts = parts_of({5, 1, 9, 30, 4, 4, 0}, 20, 30);
   std::vector<std::int64_t> seen;
   for (const auto& part : parts) {
     CHECK((part.rows.size() == 1 || std::ssize(part.rows) * part.time <= 20));
     seen.insert(seen.end(), part.rows.begin(), part.rows.end());
   }
   CHECK(parts.front().time == 30);
+  CHECK(parts_of({67, 66}, 200, 90).front().time == 72);
+  CHECK(parts_of({67, 66}, 200, 70).front().time == 70);  // there are no more
   std::sort(seen.begin(), seen.end());
   std::vector<std::int64_t> all(7);
   std::iota(all.begin(), all.end(), 0);

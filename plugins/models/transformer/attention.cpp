@@ -110,11 +110,11 @@ Tensor attend_plainly(const Tensor& q, Tensor k, Tensor v, const Reach& reach, c
   if (const auto group = q.size(1) / k.size(1); group > 1)
     k = k.repeat_interleave(group, 1), v = v.repeat_interleave(group, 1);
   if (reach.scaled) k = k * (1 / std::sqrt(static_cast<double>(q.size(3))));
-  auto scores = q.matmul(k.transpose(-2, -1));
-  if (bias.defined()) scores = scores + bias;
+  const auto scores = q.matmul(k.transpose(-2, -1));
+  if (bias.defined()) scores.add_(bias);
   if (reach.causal) {
     const auto past = ops::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).tril();
-    scores = scores.masked_fill(past.logical_not(), forbidden(q.scalar_type()));
+    scores.masked_fill_(past.logical_not(), forbidden(q.scalar_type()));
   }
   const auto weights = scores.softmax(-1);
   return (thin ? thin(weights) : weights).matmul(v);

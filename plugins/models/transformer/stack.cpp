@@ -70,8 +70,12 @@ Stack Planner::stack(const std::string& front, std::int64_t layers, std::int64_t
   return s;
 }
 
+ops::MaybeTensor bias_of(const Linear& linear, Weights w) {
+  return linear.bias ? ops::MaybeTensor(w[*linear.bias]) : std::nullopt;
+}
+
 Tensor apply(const Linear& linear, Weights w, const Tensor& x) {
-  return linear.bias ? ops::linear(x, w[linear.weight], w[*linear.bias]) : ops::linear(x, w[linear.weight]);
+  return ops::linear(x, w[linear.weight], bias_of(linear, w));
 }
 
 Tensor apply(const Norm& norm, const Params& p, Weights w, const Tensor& x) {
@@ -81,18 +85,19 @@ Tensor apply(const Norm& norm, const Params& p, Weights w, const Tensor& x) {
                          p.norm_epsilon);
 }
 
-Tensor activate(Activation activation, const Tensor& x) {
+Tensor activated(Activation activation, const Tensor& x, const Tensor& matrix, const ops::MaybeTensor& bias) {
   switch (activation) {
     case Activation::gelu:
-    case Activation::geglu: return ops::gelu(x);
+    case Activation::geglu: return ops::linear(x, matrix, bias, "gelu");
     case Activation::gelu_tanh:
-    case Activation::geglu_tanh: return ops::gelu(x, "tanh");
-    case Activation::quick_gelu: return x * (x * 1.702).sigmoid();
-    case Activation::relu: return x.relu();
+    case Activation::geglu_tanh: return ops::linear(x, matrix, bias, "gelu_tanh");
+    case Activation::relu: return ops::linear(x, matrix, bias, "relu");
     case Activation::silu:
-    case Activation::swiglu: return ops::silu(x);
+    case Activation::swiglu: return ops::linear(x, matrix, bias, "silu");
+    case Activation::quick_gelu: break;
   }
-  throw Error("an activation that is none");
+  const auto y = ops::linear(x, matrix, bias);
+  return y * (y * 1.702).sigmoid();
 }
 
 namespace {
@@ -173,8 +178,9 @@ Tensor attention(const Attention& a, std::size_t number, const Params& p, Weight
 
 Tensor feed_forward(const Layer& l, const Params& p, Weights w, const Tensor& x, const Surroundings& s,
                     const Cut* cut) {
-  const auto up = apply(l.up, w, x);
-  const auto inner = l.gate ? activate(p.activation, apply(*l.gate, w, x)) * up : activate(p.activation, up);
+  const auto& first = l.gate ? *l.gate : l.up;
+  auto inner = activated(p.activation, x, w[first.weight], bias_of(first, w));
+  if (l.gate) inner = inner * apply(l.up, w, x);
   return drop(p, s, cut, apply(l.down, w, inner));
 }
 

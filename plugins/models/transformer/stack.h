@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "api/ops.h"
 #include "attention.h"
 #include "params.h"
 
@@ -69,9 +70,12 @@ struct Surroundings {
   KeyValueCache* cache = nullptr;
 };
 
+ops::MaybeTensor bias_of(const Linear& linear, Weights w);
 at::Tensor apply(const Linear& linear, Weights w, const at::Tensor& x);
+/// The activation of x * matrix' + bias.
+at::Tensor activated(Activation activation, const at::Tensor& x, const at::Tensor& matrix,
+                     const ops::MaybeTensor& bias);
 at::Tensor apply(const Norm& norm, const Params& p, Weights w, const at::Tensor& x);
-at::Tensor activate(Activation activation, const at::Tensor& x);
 
 /// One layer over x, [items, time, d]; with a cut only its positions come out, [n, d]. `number` finds it in a cache.
 at::Tensor run(const Layer& layer, std::size_t number, const Params& p, Weights w, at::Tensor x,

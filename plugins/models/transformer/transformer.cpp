@@ -313,9 +313,10 @@ Tensor Transformer::logits(xp::Weights w, const Tensor& hidden) const {
   if (p_.scale_logits) x = x * (1 / std::sqrt(static_cast<double>(p_.width)));
   if (head_dense_) {
     const auto matrix = w[head_dense_->weight].narrow(1, 0, v);
-    x = head_dense_->bias ? xp::ops::linear(x, matrix, w[*head_dense_->bias]) : xp::ops::linear(x, matrix);
+    const auto bias = bias_of(*head_dense_, w);
+    x = head_norm_ ? apply(*head_norm_, p_, w, activated(p_.activation, x, matrix, bias))
+                   : xp::ops::linear(x, matrix, bias);
   }
-  if (head_norm_) x = apply(*head_norm_, p_, w, activate(p_.activation, x));
   auto table = w[output_.value_or(token_)];
   if (output_primitives_)
     x = xp::ops::linear(x, w[*output_primitives_].narrow(1, 0, x.size(-1)));
