@@ -130,6 +130,7 @@ std::size_t Decider::replay() {
 }
 
 Step Decider::next(const std::string& worker) {
+  look();  // a search that works long on what others proposed shall not hold them up
   const auto lock = book_.lock();
   look();
   if (std::chrono::steady_clock::now() - looked_ > kLookAtWorkers) give_back_lost();
@@ -275,6 +276,7 @@ void Decider::give_back_lost() {
 }
 
 bool Decider::finish(const std::string& worker, const Step& step, const Outcome& outcome) {
+  look();
   const auto lock = book_.lock();
   look();
   const auto* trial = trials_->find(step.trial.arm, step.trial.number);

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 
 #include "axes.h"
 #include "components.h"
@@ -44,6 +46,8 @@ class Tpe final : public Search {
       next.values = axes_.values(next.point);
       if (is_new(next.values)) break;
     }
+    next.asked = asked_part(next.point, next.values);
+    known_.insert(text_of(next.values));
     trials_.push_back(next);
     return Trial{number, std::move(next.values)};
   }
@@ -63,14 +67,18 @@ class Tpe final : public Search {
   static constexpr std::size_t kMostGood = 25;
 
   struct Known {
-    Point point;
+    Point point, asked;
     Values values;
     std::optional<TrialResult> result;
   };
 
-  bool is_new(const Values& values) const {
-    return std::none_of(trials_.begin(), trials_.end(), [&](const Known& one) { return one.values == values; });
+  static std::string text_of(const Values& values) {
+    std::string out;
+    for (const auto& [key, value] : values) out += key + "=" + to_text(value) + "\n";
+    return out;
   }
+
+  bool is_new(const Values& values) const { return !known_.contains(text_of(values)); }
 
   /// The best of the trials that were told, by number where goals are equal.
   std::vector<bool> good() const {
@@ -90,7 +98,7 @@ class Tpe final : public Search {
     const auto is_good_one = good();
     std::vector<Point> seen[2];  // others, good
     for (std::size_t i = 0; i < trials_.size(); ++i)
-      seen[is_good_one[i]].push_back(asked_part(trials_[i].point, trials_[i].values));
+      seen[is_good_one[i]].push_back(trials_[i].asked);
     std::vector<std::size_t> rows;
     for (const auto& dimension : axes_.dimensions()) rows.push_back(dimension.rows);
     const Parzen good_ones(seen[1], rows), others(seen[0], rows);
@@ -126,6 +134,7 @@ class Tpe final : public Search {
   Axes axes_;
   RandomStreams random_{0};
   std::vector<Known> trials_;
+  std::set<std::string> known_;  ///< the values of all trials, as text
   std::int64_t told_ = 0;
 };
 
