@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/ops.h"
+#include "kit/torch_losses.h"
 #include "kit/torch_operators.h"
 #include "testing/testing.h"
 #include "testing/torch_fixture.h"
@@ -126,15 +127,68 @@ TEST_CASE("in_batch_softmax of identical partners has no negatives at all") {
   CHECK(f.metrics.at("accuracy") == 1);
 }
 
+TEST_CASE("in_batch_softmax leaves out what is equal token for token and nothing else") {
+  Fixture f(xp::testing::registry(), spec({{"temperature", 0.1}}));
+  auto groups = pairs(6);
+  const auto text = groups[0][1].ints("ids").data;
+  REQUIRE(text.size() > 2);
+  groups[1][1].fields["ids"] = xp::Ints{{text.begin(), text.end() - 1}};  // its begin
+  groups[2][1].fields["ids"] = xp::Ints{{text.begin() + 1, text.end()}};  // its end
+  groups[3][1].fields["ids"] = xp::Ints{{text.rbegin(), text.rend()}};    // the same tokens in another order
+  groups[4][1].fields["ids"] = groups[0][1].fields["ids"];                // a copy
+  groups[5][0].fields["ids"] = groups[0][1].fields["ids"];                // a first text is no candidate here
+  const auto batch = f.load(groups);
+  auto expected = xp::ops::zeros({6, 6}, at::kBool);
+  expected[0][4] = true, expected[4][0] = true;
+  const auto scores = f.objective().step(batch, f.context()).published.at("scores");
+  CHECK(scores.isinf().equal(expected));
+  CHECK(std::abs(f.accumulate({batch}) - mean(by_hand(f, batch, 0, 0.1))) < 1e-12);
+}
+
+TEST_CASE("in_batch_softmax without copies is the plain formula bit for bit") {
+  auto s = spec({{"temperature", 0.1}});
+  s.type = GENERATE(at::kDouble, at::kFloat);
+  Fixture f(xp::testing::registry(), s);
+  const auto batch = f.load(pairs(9));
+  const auto clear = [&] {
+    for (auto& value : f.all().values) value.mutable_grad() = at::Tensor();
+  };
+  clear();
+  const auto result = f.objective().step(batch, f.context());
+  result.terms.at(0).sum.sum().backward();
+  const auto masked = xp::testing::gradients(f);
+  clear();
+  const auto vectors =
+      f.context()
+          .forward("primary",
+                   {.ids = batch.dense("ids"), .mask = batch.dense("input.mask"), .sample_id = batch.sample_id},
+                   {.pooling = xp::Pooling::mean})
+          .pooled;
+  const auto unit = (vectors / vectors.norm(2, {-1}, true).clamp_min(1e-6)).view({-1, 2, vectors.size(1)});
+  const auto scores = unit.select(1, 0).matmul(unit.select(1, 1).t()) / 0.1;
+  const auto losses = xp::cross_entropy(scores, xp::ops::arange(9, at::kLong));
+  const auto plain = xp::ops::stack({losses, losses.new_zeros({9})}, 1).flatten();
+  plain.sum().backward();
+  CHECK(result.published.at("scores").equal(scores));
+  CHECK(result.terms.at(0).sum.equal(plain));
+  const auto unmasked = xp::testing::gradients(f);
+  REQUIRE(masked.size() == unmasked.size());
+  for (std::size_t i = 0; i < masked.size(); ++i) CHECK(masked[i].equal(unmasked[i]));
+}
+
 TEST_CASE("in_batch_softmax over two processes gives the loss and the gradients of one") {
-  const bool symmetric = GENERATE(false, true);
+  const bool symmetric = GENERATE(false, true), padded_alone = GENERATE(false, true);
   Fixture f(xp::testing::registry(), spec({{"symmetric", symmetric}}));
   auto groups = pairs(8);
-  groups[6][1].fields["ids"] = groups[1][1].fields["ids"];  // a copy in the other process
+  groups[7][0].fields["ids"] = xp::Ints{std::vector<std::int64_t>(30, 30)};  // longer than what the first one has
+  groups[6][1].fields["ids"] = groups[1][1].fields["ids"];                   // a copy in the other process
   const auto whole = f.load(groups);
   const double loss = f.accumulate({whole});
   const auto exact = xp::testing::gradients(f);
-  const auto halves = xp::testing::split(whole, 8);
+  const auto halves = padded_alone ? std::vector{f.load(Groups(groups.begin(), groups.begin() + 4)),
+                                                 f.load(Groups(groups.begin() + 4, groups.end()))}
+                                   : xp::testing::split(whole, 8);
+  CHECK((halves[0].dense("ids").size(1) != halves[1].dense("ids").size(1)) == padded_alone);
   HalfContext a(f.context()), b(f.context());
   f.objective().step(halves[0], a), f.objective().step(halves[1], b);  // each says what it has
   a.theirs = std::exchange(b.given, {}), b.theirs = std::exchange(a.given, {});
