@@ -9,8 +9,8 @@
 namespace xp {
 namespace {
 
-// Numbers. A product reads the whole table, so it takes many rows; what follows reads its own rows again and again, so
-// it takes as many as stay in a core's caches.
+// Numbers. A product reads the whole table, so it takes many rows; what follows reads its own rows again and again,
+// so it takes as many as stay in a core's caches.
 constexpr std::int64_t kProduct = 8 << 20, kLosses = 1 << 18, kOnDevice = 16 << 20;
 
 std::int64_t rows_of(std::int64_t numbers, std::int64_t classes) {

@@ -39,7 +39,8 @@ class TokenNgrams final : public xp::Fitter {
       auto ngrams = best(text, static_cast<std::size_t>(n));
       const auto rows = ngrams.size() / static_cast<std::size_t>(n);
       kept += rows;
-      state.set("token_ngrams_" + std::to_string(n), xp::Ints{std::move(ngrams), {static_cast<std::int64_t>(rows), n}});
+      state.set("token_ngrams_" + std::to_string(n),
+                xp::Ints{std::move(ngrams), {static_cast<std::int64_t>(rows), n}});
     }
     if (kept == 0)
       throw xp::Error("no n-gram occurs " + xp::count(static_cast<std::size_t>(p_.min_count), "time") +
@@ -84,7 +85,8 @@ class TokenNgrams final : public xp::Fitter {
     std::vector<std::pair<double, const std::int64_t*>> found;  // minus t, so that sorting puts the highest first
     for (std::size_t i = 0, end = 0; i < starts.size(); i = end) {
       for (end = i; end < starts.size() && std::equal(starts[i], starts[i] + n, starts[end]);) ++end;
-      const double t = statistic(text, starts[i], n, static_cast<double>(end - i), static_cast<double>(starts.size()));
+      const double t =
+          statistic(text, starts[i], n, static_cast<double>(end - i), static_cast<double>(starts.size()));
       if (static_cast<std::int64_t>(end - i) >= p_.min_count && t > 0) found.emplace_back(-t, starts[i]);
     }
     // Stable: equal ones stay in the order of their ids.

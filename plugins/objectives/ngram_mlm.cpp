@@ -224,7 +224,8 @@ class NgramMlm final : public xp::Objective {
           .schedulable();
       f.add(&Params::fine_grained, "fine_grained", "Whether the tokens of what is hidden are asked for as well.");
       f.add(&Params::positions, "positions",
-            "Where symbols stand: `collapsed` as in the shorter text, which tells no lengths, queries at their mask with "
+            "Where symbols stand: `collapsed` as in the shorter text, which tells no lengths, queries at their mask "
+            "with "
             "learned vectors that number them; `original` as in the text, each query at its own token.")
           .choices({"collapsed", "original"});
       f.needs("field", "ids");

@@ -43,7 +43,7 @@ xp::Table objective(xp::Table more = {}) {
 FixtureSpec spec(xp::Table more = {}, xp::Table model = {}) {
   FixtureSpec s;
   s.vocab = kVocab, s.first_text = kFirst, s.reserved = {{"mask", kMask}}, s.type = at::kDouble;
-  s.model = {{"type", "transformer"}, {"layers", 2},     {"width", 16},    {"heads", 2},
+  s.model = {{"type", "transformer"}, {"layers", 2},    {"width", 16},  {"heads", 2},
              {"max_time", 32},        {"init_sd", 0.2}, {"segments", 2}};
   for (auto& [key, value] : model) s.model.insert_or_assign(key, value);
   s.objective = objective(std::move(more));
@@ -103,13 +103,15 @@ Part part_of(const xp::Batch& batch, std::int64_t item, bool queries, const std:
   const auto pick = [&](const Tensor& x) { return x.index_select(0, at); };
   const auto row = [&](const char* name) { return pick(batch.dense(name)[item]); };
   const auto segment = batch.dense("segment")[item].index_select(0, pick(from));
-  return {row("symbol_ids"),   row(positions == "original" ? "symbol_from" : "symbol_slot"), segment, pick(order),
-          row("ngram_labels"), row("query_labels")};
+  return {row("symbol_ids"),
+          row(positions == "original" ? "symbol_from" : "symbol_slot"),
+          segment,
+          pick(order),
+          row("ngram_labels"),
+          row("query_labels")};
 }
 
-const Tensor& own(Fixture& f, const std::string& name) {
-  return f.all().values[f.all().find("objective." + name)];
-}
+const Tensor& own(Fixture& f, const std::string& name) { return f.all().values[f.all().find("objective." + name)]; }
 
 double nats(const Tensor& scores, std::int64_t label) { return -scores.log_softmax(-1)[label].item<double>(); }
 
@@ -155,8 +157,8 @@ TEST_CASE("ngram_mlm keeps what every objective promises") {
   const xp::Table model{{"type", "transformer"}, {"layers", 1}, {"width", 8}, {"heads", 2}, {"max_time", 32}};
   const std::string positions = GENERATE("original", "collapsed");
   const bool fine = GENERATE(true, false);
-  const auto settings = objective(
-      {{"ngrams", ngrams(2, 9)}, {"mask_rate", 0.4}, {"positions", positions}, {"fine_grained", fine}});
+  const auto settings =
+      objective({{"ngrams", ngrams(2, 9)}, {"mask_rate", 0.4}, {"positions", positions}, {"fine_grained", fine}});
   CHECK(xp::testing::check_objective(xp::testing::registry(), settings, {model}).empty());
 }
 
@@ -179,13 +181,12 @@ TEST_CASE("ngram_mlm puts one mask for the longest n-gram, and a query for each 
   const xp::List list{xp::List{5, 6}, xp::List{5, 6, 7}, xp::List{8, 9}};
   Fixture f(xp::testing::registry(), spec({{"ngrams", list}, {"mask_rate", 1.0}}));
   const auto m = kMask, v = kVocab;
-  CHECK(masked(f, {5, 6, 7, 1, 8, 9, 5, 6, 8}) ==
-        Symbols{{m, 1, m, m, m, m, m, m, m, m, m, m, m},
-                {0, 3, 4, 6, 8, 0, 1, 2, 4, 5, 6, 7, 8},
-                {0, 1, 2, 3, 4, 0, 0, 0, 2, 2, 3, 3, 4},
-                {-1, -1, -1, -1, -1, 0, 1, 2, 0, 1, 0, 1, 0},
-                {v + 1, -1, v + 2, v, 8, -1, -1, -1, -1, -1, -1, -1, -1},
-                {-1, -1, -1, -1, -1, 5, 6, 7, 8, 9, 5, 6, 8}});
+  CHECK(masked(f, {5, 6, 7, 1, 8, 9, 5, 6, 8}) == Symbols{{m, 1, m, m, m, m, m, m, m, m, m, m, m},
+                                                          {0, 3, 4, 6, 8, 0, 1, 2, 4, 5, 6, 7, 8},
+                                                          {0, 1, 2, 3, 4, 0, 0, 0, 2, 2, 3, 3, 4},
+                                                          {-1, -1, -1, -1, -1, 0, 1, 2, 0, 1, 0, 1, 0},
+                                                          {v + 1, -1, v + 2, v, 8, -1, -1, -1, -1, -1, -1, -1, -1},
+                                                          {-1, -1, -1, -1, -1, 5, 6, 7, 8, 9, 5, 6, 8}});
   CHECK(masked(f, {5, 6, 7, 8, 9}, {1, 1, 0, 1, 1}) == Symbols{{m, 7, m, m, m, m, m},
                                                                {0, 2, 3, 0, 1, 3, 4},
                                                                {0, 1, 2, 0, 0, 2, 2},

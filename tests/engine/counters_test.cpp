@@ -81,6 +81,22 @@ TEST_CASE("training stops after the first step that reaches its rule, whatever t
   }
 }
 
+TEST_CASE("arms that stop at the same FLOPs end within one step of each other, however large their models are") {
+  std::vector<double> ends;
+  double step = 0;
+  for (const std::int64_t layers : {1, 3}) {
+    Stage stage(letters(24));
+    stage.run(stage.request("6000000 flops", {{"type", "causal_lm"}}, {{"layers", layers}}));
+    double before = 0;
+    for (const auto& [counters, loss] : stage.notes.curves.at("loss"))
+      step = std::max(step, counters.flops - std::exchange(before, counters.flops));
+    ends.push_back(before);
+    CHECK(before >= 6e6);
+  }
+  CHECK(step > 1e5);
+  CHECK(std::abs(ends[0] - ends[1]) < step);
+}
+
 TEST_CASE("training does not stop at what it cannot count") {
   Stage stage(letters(4));
   auto request = stage.request("1 steps");

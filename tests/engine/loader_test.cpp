@@ -19,10 +19,14 @@ struct Source {
                   RandomStreams(1),
                   {.encoder = stage.encoder, .artifact = {}, .checkpoints = {}, .categories = {}},
                   at::kFloat};
-  std::unique_ptr<Objective> objective = testing::registry().make<Objective>({{"type", "mlm"}});
-  std::unique_ptr<Transform> transform = objective->input_transform();
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Transform> transform;
+  std::uint64_t seed = 7;
 
-  Source() { transform->start(session.resources()); }
+  explicit Source(Table settings = {{"type", "mlm"}})
+      : objective(testing::registry().make<Objective>(std::move(settings))), transform(objective->input_transform()) {
+    if (transform) transform->start(session.resources());
+  }
   std::shared_ptr<const ExampleSource> examples(int threads) {
     return text_examples(stage.pool().corpus(stage.data), stage.encoder, {.length = 16}, {}, threads);
   }
@@ -31,7 +35,7 @@ struct Source {
     settings.size = size, settings.micro_items = 3, settings.threads = threads, settings.ahead = ahead;
     settings.end_at_epoch = by_epoch;
     return std::make_unique<Loader>(std::vector<Loader::Part>{{examples(threads), 1}}, transform.get(),
-                                    RandomStreams(7), settings);
+                                    RandomStreams(seed), settings);
   }
 };
 
@@ -78,6 +82,31 @@ TEST_CASE("loader: one and four threads give the same batches over two epochs, m
   }
   std::set<std::string> distinct(first.begin(), first.end());
   CHECK(distinct.size() == first.size());
+}
+
+TEST_CASE(
+    "loader: arms with other objectives see the same documents in the same order, those of another seed do not") {
+  const auto read = [](Table settings, std::uint64_t seed = 7) {
+    Source source(std::move(settings));
+    source.seed = seed;
+    const auto loader = source.loader(1, 0);
+    loader->start({}, {});
+    std::vector<std::int64_t> items;
+    std::string drawn;
+    for (const auto& batch : take(*loader, 2.2)) {
+      drawn += print(batch);
+      for (const auto& micro : batch.micro)
+        for (std::int64_t i = 0; i < micro.items(); ++i) items.push_back(micro.sample_id[i].item<std::int64_t>());
+    }
+    return std::pair(items, drawn);
+  };
+  const Table plain{{"type", "mlm"}};
+  const auto masked = read(plain), often = read(Table{{"type", "mlm"}, {"mask_rate", 0.6}});
+  const auto next = read(Table{{"type", "causal_lm"}}), other = read(plain, 8);
+  CHECK(masked.first == often.first);
+  CHECK(masked.second != often.second);
+  CHECK(masked.first == next.first);
+  CHECK(masked.first != other.first);
 }
 
 TEST_CASE("loader: it goes on exactly from the position after any batch, through a saved state") {

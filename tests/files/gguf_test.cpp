@@ -220,4 +220,12 @@ TEST_CASE("gguf: tensors that lie are refused") {
              ContainsSubstring("the tensors `a` and `b` overlap"));
 }
 
+TEST_CASE("gguf: a tensor of nothing needs no place in the file") {
+  const Scratch scratch;
+  auto bytes = start(1, 0);
+  put(scratch / "m.gguf", tensor(bytes, "t", 0, 0, 0).all());  // the data would begin behind the file's end
+  const GgufFile file(scratch / "m.gguf");
+  CHECK(file.at("t").data.empty());
+}
+
 }  // namespace xp::gguf_test

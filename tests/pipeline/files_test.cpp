@@ -119,3 +119,24 @@ TEST_CASE("Whole tokenizers give what the library gives", "[pipeline]") {
   }
   SECTION("the file is kept") { CHECK(json::parse(pipeline->json()) == golden(name + ".json")); }
 }
+
+TEST_CASE("Steps whose type or settings are null are read as those of old files, or refused", "[pipeline]") {
+  const json replace{{"type", nullptr}, {"pattern", {{"Regex", "^"}}}, {"content", "\u2581"}};
+  const json words{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}, {"trim_offsets", true}};
+  json split{{"type", "Split"}, {"pattern", {{"Regex", nullptr}, {"String", " "}}}, {"behavior", "Isolated"}};
+  split["invert"] = nullptr;
+  const json sequence{{"type", "Sequence"}, {"pretokenizers", {split, words}}};
+  json file{{"version", "1.0"}, {"added_tokens", json::array()}};
+  file["model"] = {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}}}, {"merges", json::array()}};
+  for (const json& normalizer : {json(), replace, json{{"type", "Sequence"}, {"normalizers", {replace}}}})
+    for (const json& pre_tokenizer : {json(), words, sequence, json{{"type", "ByteLevel"}, {"use_regex", nullptr}}}) {
+      file["normalizer"] = normalizer, file["pre_tokenizer"] = pre_tokenizer;
+      INFO(file.dump());
+      try {
+        const auto pipeline = xp::pipeline::read_pipeline(file.dump(), "file");
+        CHECK(pipeline->frame("a").ids.size() <= 2);
+      } catch (const xp::Error& refused) {
+        CHECK(refused.exit() == xp::Exit::data);
+      }
+    }
+}

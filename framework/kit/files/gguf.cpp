@@ -222,7 +222,7 @@ void GgufFile::read_tensors(ByteReader& reader, std::uint64_t count) {
       reader.refuse("the tensor " + backquoted(printable(entry.first)) + " needs " + std::to_string(claim.bytes) +
                     " bytes from " + std::to_string(claim.offset) + " of the " + std::to_string(room) +
                     " that follow, at a multiple of " + std::to_string(alignment));
-    claim.tensor.data = map_.bytes().subspan(start + claim.offset, claim.bytes);
+    if (claim.bytes > 0) claim.tensor.data = map_.bytes().subspan(start + claim.offset, claim.bytes);
     order.emplace_back(claim.offset, &entry);
   }
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {

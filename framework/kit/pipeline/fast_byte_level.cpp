@@ -104,22 +104,33 @@ std::string with_escapes(const std::string& pattern) {
   return out;
 }
 
+// A null stands for what is usual, as where the step is read.
+bool flag_in(const Json& step, const char* key, bool usual) {
+  const auto found = step.find(key);
+  return found != step.end() && found->is_boolean() ? found->get<bool>() : usual;
+}
+
+std::string word_in(const Json& step, const char* key) {
+  const auto found = step.find(key);
+  return found != step.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 // The expressions by which a file cuts words before it writes them as bytes; none: it does something else.
 std::vector<std::string> byte_level_patterns(const Json& step) {
   const auto parts = step.is_object() ? step.find("pretokenizers") : step.end();
   if (!is_step(step, "Sequence") || parts == step.end() || parts->size() < 2) return {};
   const auto& bytes = parts->back();
-  if (!is_step(bytes, "ByteLevel") || bytes.value("use_regex", true) || bytes.value("add_prefix_space", true))
+  if (!is_step(bytes, "ByteLevel") || flag_in(bytes, "use_regex", true) || flag_in(bytes, "add_prefix_space", true))
     return {};
   std::vector<std::string> out;
   for (std::size_t i = 0; i + 1 < parts->size(); ++i) {
     const auto& split = parts->at(i);
     if (!is_step(split, "Split")) return {};
-    const auto behavior = split.value("behavior", "");
-    const bool all = split.value("invert", false) ? behavior == "Removed" : behavior == "Isolated";
+    const auto behavior = word_in(split, "behavior");
+    const bool all = flag_in(split, "invert", false) ? behavior == "Removed" : behavior == "Isolated";
     const auto pattern = split.find("pattern");
     if (!all || pattern == split.end() || !pattern->is_object()) return {};
-    out.push_back(with_escapes(pattern->value("Regex", "")));
+    out.push_back(with_escapes(word_in(*pattern, "Regex")));
   }
   return out;
 }
@@ -127,7 +138,9 @@ std::vector<std::string> byte_level_patterns(const Json& step) {
 // A file without normalizer may say so with an empty list of them.
 bool is_known_form(const Json& normalizer) {
   if (normalizer.is_null() || is_step(normalizer, "NFC") || is_step(normalizer, "NFKC")) return true;
-  return is_step(normalizer, "Sequence") && normalizer.value("normalizers", Json::array()).empty();
+  if (!is_step(normalizer, "Sequence")) return false;
+  const auto parts = normalizer.find("normalizers");
+  return parts == normalizer.end() || parts->empty();
 }
 
 template <int kDigits>
@@ -181,14 +194,14 @@ const std::vector<KnownPatterns>& known_patterns() {
   return all;
 }
 
-bool cuts_gpt2_words(const Json& step) { return is_step(step, "ByteLevel") && step.value("use_regex", true); }
+bool cuts_gpt2_words(const Json& step) { return is_step(step, "ByteLevel") && flag_in(step, "use_regex", true); }
 
 // Digits one by one, then GPT-2's words.
 bool sets_digits_apart(const Json& step) {
   const auto parts = step.is_object() ? step.find("pretokenizers") : step.end();
   if (!is_step(step, "Sequence") || parts == step.end() || parts->size() != 2) return false;
-  return is_step(parts->at(0), "Digits") && parts->at(0).value("individual_digits", false) &&
-         cuts_gpt2_words(parts->at(1)) && !parts->at(1).value("add_prefix_space", true);
+  return is_step(parts->at(0), "Digits") && flag_in(parts->at(0), "individual_digits", false) &&
+         cuts_gpt2_words(parts->at(1)) && !flag_in(parts->at(1), "add_prefix_space", true);
 }
 
 }  // namespace
@@ -197,7 +210,7 @@ std::unique_ptr<const FastIds> make_fast_byte_level(const FastParts& parts) {
   const auto& step = parts.pre_tokenizer;
   if (!is_known_form(parts.normalizer)) return nullptr;
   if (cuts_gpt2_words(step)) {
-    const bool prefix = step.value("add_prefix_space", true);
+    const bool prefix = flag_in(step, "add_prefix_space", true);
     return prefix && !parts.normalizer.is_null() ? nullptr : byte_level_ids<Gpt2Words<false>>(parts, prefix);
   }
   if (sets_digits_apart(step)) return byte_level_ids<Gpt2Words<true>>(parts);

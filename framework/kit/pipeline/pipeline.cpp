@@ -54,11 +54,13 @@ std::optional<FrameEnds> ends_of(const PostProcessor* post_processor) {
   return again ? std::nullopt : std::optional(std::move(out));
 }
 
-// A step that writes marks would write them into the text of a single token, too.
+// A step that writes marks would write them into the text of a single token, too. Files of old form name no types.
 bool writes_marks(const Json& normalizer) {
   if (!normalizer.is_object()) return false;
-  const auto type = normalizer.value("type", "");
-  if (type == "Prepend" || type == "Replace" || type == "ByteLevel") return true;
+  const auto is_one = [&](const char* type) { return is_step(normalizer, type); };
+  const bool typed = normalizer.contains("type") && normalizer.at("type").is_string();
+  if (is_one("Prepend") || is_one("Replace") || is_one("ByteLevel")) return true;
+  if (!typed && (normalizer.contains("prepend") || normalizer.contains("content"))) return true;
   const auto parts = normalizer.find("normalizers");
   return parts != normalizer.end() && std::any_of(parts->begin(), parts->end(), writes_marks);
 }

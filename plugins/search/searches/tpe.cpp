@@ -97,8 +97,7 @@ class Tpe final : public Search {
   Point likely_point(const RandomStreams& random, std::int64_t number) const {
     const auto is_good_one = good();
     std::vector<Point> seen[2];  // others, good
-    for (std::size_t i = 0; i < trials_.size(); ++i)
-      seen[is_good_one[i]].push_back(trials_[i].asked);
+    for (std::size_t i = 0; i < trials_.size(); ++i) seen[is_good_one[i]].push_back(trials_[i].asked);
     std::vector<std::size_t> rows;
     for (const auto& dimension : axes_.dimensions()) rows.push_back(dimension.rows);
     const Parzen good_ones(seen[1], rows), others(seen[0], rows);
