@@ -47,6 +47,10 @@ void s47(const Registry& r) {
   for (const auto& score : handle->score(all)) nats += score.nats, tokens += static_cast<double>(score.tokens);
   check(near(one, nats / tokens),
         "S47 the handle scores through the decoder: horizon 1 is the ordinary next-token loss");
+  auto other = texts(1), same = texts(1);
+  other[0][0].ints("ids").data.back() = 24;
+  check(next.accumulate({next.load(same)}) != next.accumulate({next.load(other)}),
+        "S47 a text's last token is asked for, though nothing is asked from there");
   check(e.exported().parameters.size() == e.weights("primary").size(), "S47 export leaves the decoder behind");
 }
 
