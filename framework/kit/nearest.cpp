@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -20,6 +21,9 @@ constexpr std::size_t kKeysAtOnce = kScreenKeys * 4;  // what a core's own cache
 constexpr std::size_t kFirstBest = 16;      // keys that are collected before a limit is asked for
 constexpr std::size_t kMostWaiting = 4096;  // of one query
 constexpr double kMargin = 1e-9;            // for roundings in what is asked
+constexpr std::int32_t kLeast = std::numeric_limits<std::int32_t>::min(),
+                       kMost = std::numeric_limits<std::int32_t>::max();
+constexpr std::size_t kMostDimensions = 32768;  // (255 + 127) * 127 for each fits 32 bits, beside half of them
 
 using Visit = std::function<void(std::size_t query, std::vector<Neighbour>&&)>;
 
@@ -41,7 +45,7 @@ struct Extent {
 class Search {
  public:
   Search(const VectorRows& queries, const VectorRows& keys, const LeastCosine& least, std::int64_t threads)
-      : queries_(queries), keys_(keys), least_(least), threads_(threads), pairs_((keys.dim + 1) / 2) {
+      : queries_(queries), keys_(keys), least_(least), threads_(threads), fours_((keys.dim + 3) / 4) {
     query_lengths_ = measured(queries, "query"), key_lengths_ = measured(keys, "key");
     find_mean();
     const auto of_keys = extent(keys, key_lengths_), of_queries = extent(queries, query_lengths_);
@@ -64,8 +68,8 @@ class Search {
     Block(const Search& search, std::size_t begin, std::size_t end)
         : s_(search), begin_(begin), queries_(end - begin) {
       const auto groups = (end - begin + kScreenQueries - 1) / kScreenQueries;
-      packed_.assign(groups * s_.pairs_ * 4 * kScreenQueries, kQueryZero);
-      floors_.assign(groups * kScreenQueries, 32767);  // queries that fill up the last group pass nothing
+      packed_.assign(groups * s_.fours_ * 4 * kScreenQueries, 0);
+      floors_.assign(groups * kScreenQueries, kMost);  // queries that fill up the last group pass nothing
       for (std::size_t i = 0; i < end - begin; ++i) pack(i);
     }
 
@@ -83,22 +87,22 @@ class Search {
    private:
     struct Waiting {
       std::uint32_t key;
-      std::int16_t sum;
+      std::int32_t sum;
     };
     struct Query {
       std::vector<Neighbour> best;    ///< by quick cosines
       double least = -2;              ///< what is farther is not wanted
       std::size_t room = kFirstBest;  ///< how many are collected before `least` is asked again
       double shift = 0, error = 0;    ///< a cosine c is possible above scale() * c + shift, likely above + error
-      std::int16_t likely = -32768;
+      std::int32_t likely = kLeast;
       std::vector<Waiting> waiting = {};
     };
 
     void search(std::size_t query, std::size_t key) {
       std::uint32_t mask[kScreenQueries];
-      std::int16_t sums[kScreenQueries * kScreenKeys];
-      screen(s_.packed_.data() + key * s_.pairs_ * 2, packed_.data() + query * s_.pairs_ * 4, s_.pairs_,
-             s_.starts_.data() + key, floors_.data() + query, mask, sums);
+      std::int32_t sums[kScreenQueries * kScreenKeys];
+      s_.screen_.run(s_.packed_.data() + key * s_.fours_ * 4, packed_.data() + query * s_.fours_ * 4, s_.fours_,
+                     s_.starts_.data() + key, floors_.data() + query, mask, sums);
       for (std::size_t q = 0; q < kScreenQueries; ++q)
         for (auto bits = mask[q]; bits != 0; bits &= bits - 1) {
           const auto j = static_cast<std::size_t>(std::countr_zero(bits));
@@ -134,16 +138,13 @@ class Search {
       const auto row = begin_ + i, dim = s_.keys_.dim;
       s_.rotate(s_.queries_, row, s_.query_lengths_[row], scratch_);
       round_to(rounded_, scratch_.data(), dim, s_.query_scale_);
-      auto* to = packed_.data() + (i / kScreenQueries * s_.pairs_ * kScreenQueries + i % kScreenQueries) * 4;
-      for (std::size_t d = 0; d < dim; ++d) {
-        auto* pair = to + d / 2 * 4 * kScreenQueries;
-        pair[d % 2] = pair[d % 2 + 2] = static_cast<std::uint8_t>(rounded_.numbers[d] + kQueryZero);
-      }
+      auto* to = packed_.data() + (i / kScreenQueries * s_.fours_ * kScreenQueries + i % kScreenQueries) * 4;
+      for (std::size_t d = 0; d < dim; ++d) to[d / 4 * 4 * kScreenQueries + d % 4] = rounded_.numbers[d];
       auto& one = queries_[i];
       one.error = rounded_.length * s_.key_error_ + rounded_.error * s_.key_scale_ * s_.key_length_;
-      one.shift = -s_.common(s_.queries_, row, s_.query_lengths_[row]) * s_.scale() - one.error -
-                  0.6;  // 0.5, since `starts_` are rounded, and a little for roundings in double
-      floors_[i] = -32768;
+      one.shift = s_.screen_.zero * rounded_.sum - s_.common(s_.queries_, row, s_.query_lengths_[row]) * s_.scale() -
+                  one.error - 0.6;  // 0.5, since `starts_` are rounded, and a little for roundings in double
+      floors_[i] = kLeast;
     }
 
     void compare(std::size_t i, std::size_t key) {
@@ -157,7 +158,7 @@ class Search {
       while (one.best.back().cosine < one.least) one.best.pop_back();
       one.room = std::max(kFirstBest, 2 * one.best.size());
       const auto limit = [&](double sum) {
-        return static_cast<std::int16_t>(std::clamp(std::floor(sum), -32768.0, 32767.0));
+        return static_cast<std::int32_t>(std::clamp(std::floor(sum), 1.0 * kLeast, 1.0 * kMost));
       };
       floors_[i] = limit(one.least * s_.scale() + one.shift);
       one.likely = limit(one.least * s_.scale() + one.shift + one.error);
@@ -175,8 +176,8 @@ class Search {
     const Search& s_;
     std::size_t begin_;
     std::vector<Query> queries_;
-    std::vector<std::uint8_t> packed_;
-    std::vector<std::int16_t> floors_;
+    std::vector<std::int8_t> packed_;
+    std::vector<std::int32_t> floors_;
     std::vector<double> scratch_;
     Rounded rounded_;
   };
@@ -245,21 +246,17 @@ class Search {
     return out;
   }
 
-  // With R = s X = t Y for the largest lengths X and Y, and h = sqrt(dim) / 2 the largest error of a rounded row, a
-  // sum is at most s t Y + (R + h) h + h R, which must fit 16 bits; numbers must fit a byte.
+  // Numbers must fit a byte as `screen_` takes it, and what `starts_` hold, at most s t |k - m|, half of 32 bits.
   void find_scales(const Extent& queries, const Extent& keys) {
-    const double x = std::max(queries.length, 1e-6), y = std::max(keys.length, 1e-6);
-    const double h = std::sqrt(static_cast<double>(keys_.dim)) / 2;
-    const double reach = x * (-h + std::sqrt(h * h + (32760 - h * h) / x));
-    query_scale_ = std::min(reach / x, 62.4 / std::max(queries.number, 1e-6));
-    key_scale_ = std::min(reach / y, 126.4 / std::max(keys.number, 1e-6));
+    key_scale_ = (screen_.zero - 1.6) / std::max(keys.number, 1e-6);
+    query_scale_ = std::min(126.4 / std::max(queries.number, 1e-6), 1e9 / (key_scale_ * std::max(keys.length, 1e-6)));
     key_length_ = keys.length;
   }
 
   void pack_keys() {
     const auto tiles = (keys_.rows + kScreenKeys - 1) / kScreenKeys;
-    packed_.assign(tiles * pairs_ * 2 * kScreenKeys, 0);
-    starts_.assign(tiles * kScreenKeys, -32768);  // keys that fill up the last tile pass nowhere
+    packed_.assign(tiles * fours_ * 4 * kScreenKeys, 0);
+    starts_.assign(tiles * kScreenKeys, kLeast);  // keys that fill up the last tile pass nowhere
     std::vector<double> errors(tiles);
     const double of_mean = std::inner_product(mean_.begin(), mean_.end(), mean_.begin(), 0.0);
     run_parallel(tiles, threads_, [&](std::size_t tile) {
@@ -268,11 +265,11 @@ class Search {
       for (auto r = tile * kScreenKeys; r < std::min(keys_.rows, (tile + 1) * kScreenKeys); ++r) {
         rotate(keys_, r, key_lengths_[r], y);
         round_to(rounded, y.data(), y.size(), key_scale_);
-        auto* to = packed_.data() + (tile * pairs_ * kScreenKeys + r % kScreenKeys) * 2;
-        for (std::size_t d = 0; d < y.size(); ++d) to[d / 2 * 2 * kScreenKeys + d % 2] = rounded.numbers[d];
+        auto* to = packed_.data() + (tile * fours_ * kScreenKeys + r % kScreenKeys) * 4;
+        for (std::size_t d = 0; d < y.size(); ++d)
+          to[d / 4 * 4 * kScreenKeys + d % 4] = static_cast<std::uint8_t>(rounded.numbers[d] + screen_.zero);
         const double shared = (common(keys_, r, key_lengths_[r]) - of_mean) * scale();
-        // Wraps around as the sums do.
-        starts_[r] = static_cast<std::int16_t>(std::lround(shared) - kQueryZero * rounded.sum);
+        starts_[r] = static_cast<std::int32_t>(std::lround(shared));
         errors[tile] = std::max(errors[tile], rounded.error);
       }
     });
@@ -289,18 +286,19 @@ class Search {
   VectorRows queries_, keys_;
   const LeastCosine& least_;
   std::int64_t threads_;
-  std::size_t pairs_;
+  std::size_t fours_;
+  Screen screen_ = screens().front();
   std::vector<double> query_lengths_, key_lengths_;  ///< 1 of a row of zeros
   std::vector<double> mean_;                         ///< of the keys' unit vectors
   bool quick_ = true;                                ///< no product of two rows leaves the range of a float
   double query_scale_ = 1, key_scale_ = 1, key_length_ = 0, key_error_ = 0;
-  std::vector<std::int8_t> packed_;
-  std::vector<std::int16_t> starts_;
+  std::vector<std::uint8_t> packed_;
+  std::vector<std::int32_t> starts_;
 };
 
 void check(const VectorRows& queries, const VectorRows& keys) {
-  if (queries.dim != keys.dim || keys.dim == 0 || keys.dim > 65536)
-    throw Error("neighbours are sought among vectors of one dimension of at most 65536, not " +
+  if (queries.dim != keys.dim || keys.dim == 0 || keys.dim > kMostDimensions)
+    throw Error("neighbours are sought among vectors of one dimension of at most 32768, not " +
                     std::to_string(queries.dim) + " and " + std::to_string(keys.dim),
                 Exit::data);
 }

@@ -25,7 +25,7 @@ struct Neighbour {
 /// For each query its min(k, keys.rows) nearest keys by cosine, nearest first, ties by row: [queries.rows * that].
 /// Exact: what a search in double over all pairs gives, for any number of threads (0: one per core). A row of zeros
 /// has cosine 0 to everything. Works beside one byte for each number of `keys`. Throws Error (Exit::data) if the
-/// dimensions differ, exceed 65536, or a number is not finite.
+/// dimensions differ, exceed 32768, or a number is not finite.
 XP_API std::vector<Neighbour> nearest_rows(const VectorRows& queries, const VectorRows& keys, std::size_t k,
                                            std::int64_t threads = 0);
 

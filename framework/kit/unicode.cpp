@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -168,25 +169,46 @@ void append_lower(std::string& out, char32_t c) {
   }
 }
 
-std::vector<TextSpan> word_spans(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::BreakIterator> breaks(
-      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
-  check(status, "making a word iterator");
+namespace {
+
+/// Calls visit(begin, end) for the stretches between an iterator's boundaries.
+template <class Visit>
+void between_breaks(std::unique_ptr<icu::BreakIterator> breaks, std::string_view text, UErrorCode status,
+                    Visit visit) {
+  check(status, "making an iterator over text");
   UText* opened = utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status);
   check(status, "opening a text");
   const std::unique_ptr<UText, UText* (*)(UText*)> input(opened, utext_close);
   breaks->setText(input.get(), status);
   check(status, "reading a text");
-  std::vector<TextSpan> out;
   std::int32_t begin = breaks->first();
-  for (std::int32_t end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
-    const auto part =
-        repaired_utf8(text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
-    const auto chars = characters(part);
-    if (!std::all_of(chars.begin(), chars.end(), is_white_space))
-      out.push_back({static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
-  }
+  for (std::int32_t end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next())
+    visit(static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end));
+}
+
+}  // namespace
+
+std::vector<TextSpan> word_spans(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  std::unique_ptr<icu::BreakIterator> breaks(icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
+  std::vector<TextSpan> out;
+  between_breaks(std::move(breaks), text, status, [&](std::uint32_t begin, std::uint32_t end) {
+    const auto chars = characters(repaired_utf8(text.substr(begin, end - begin)));
+    if (!std::all_of(chars.begin(), chars.end(), is_white_space)) out.push_back({begin, end});
+  });
+  return out;
+}
+
+std::vector<TextSpan> sentence_spans(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
+  std::vector<TextSpan> out;
+  between_breaks(std::move(breaks), text, status, [&](std::uint32_t begin, std::uint32_t end) {
+    const auto inner = trim(text.substr(begin, end - begin));
+    const auto at = static_cast<std::uint32_t>(inner.data() - text.data());
+    if (!inner.empty()) out.push_back({at, at + static_cast<std::uint32_t>(inner.size())});
+  });
   return out;
 }
 

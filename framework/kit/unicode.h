@@ -75,6 +75,8 @@ XP_API void append_lower(std::string& out, char32_t c);
 /// Words and other stretches between the word boundaries of UAX 29 (with ICU's dictionaries for Thai, Chinese and
 /// their like), white space left out. Any bytes are accepted.
 XP_API std::vector<TextSpan> word_spans(std::string_view text);
+/// Sentences by UAX 29 (section 5), without the white space around them. Any bytes are accepted.
+XP_API std::vector<TextSpan> sentence_spans(std::string_view text);
 
 /// Bytes that rewriting steps may make of a text of `given` bytes. Files say what the steps write, and must not ask
 /// for any amount of memory; no normalisation form makes a character more than 11 times as long.

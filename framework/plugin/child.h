@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/export.h"
+
 namespace xp {
 
 struct ChildResult {
@@ -18,10 +20,10 @@ struct ChildResult {
 
 /// Runs `command` in a process group of its own, without input, and waits; nothing of its group is left afterwards.
 /// Throws Error (Exit::plugin) if it cannot be started.
-ChildResult run_child(const std::vector<std::string>& command, std::chrono::milliseconds limit,
-                      std::size_t most_output);
+XP_API ChildResult run_child(const std::vector<std::string>& command, std::chrono::milliseconds limit,
+                             std::size_t most_output);
 
 /// "SIGSEGV" for 11.
-std::string signal_name(int signal);
+XP_API std::string signal_name(int signal);
 
 }  // namespace xp

@@ -1,5 +1,3 @@
-#include <unicode/brkiter.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -9,31 +7,13 @@
 #include "base/digest.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "kit/unicode.h"
 #include "plugin/plugin.h"
 
 namespace xp {
 namespace {
 
 enum class Task : std::uint8_t { ssp, sp, psd };
-
-/// Sentences by UAX 29 (Unicode, section 5), without the white space around them.
-Strings sentences_of(const std::string& text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::BreakIterator> breaks(
-      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
-  const std::unique_ptr<UText, UText* (*)(UText*)> input(
-      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status), utext_close);
-  if (U_SUCCESS(status)) breaks->setText(input.get(), status);
-  if (U_FAILURE(status)) throw Error(std::string("ICU cannot split sentences: ") + u_errorName(status));
-  Strings out;
-  std::int32_t begin = breaks->first();
-  for (auto end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
-    const auto one =
-        trim(std::string_view(text).substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
-    if (!one.empty()) out.emplace_back(one);
-  }
-  return out;
-}
 
 struct Paragraph {
   std::string text;
@@ -129,7 +109,9 @@ class SpanPairs final : public DataSource {
       if (mark.begin > mark.end || mark.end > document.text.size())
         throw Error("document " + backquoted(document.id) + " marks a paragraph beyond its text", Exit::data);
       Paragraph one{std::string(trim(std::string_view(document.text).substr(mark.begin, mark.end - mark.begin))), {}};
-      if (p_.task != Task::psd) one.sentences = sentences_of(one.text);
+      if (p_.task != Task::psd)
+        for (const auto span : sentence_spans(one.text))
+          one.sentences.push_back(one.text.substr(span.begin, span.end - span.begin));
       if (!one.text.empty()) out.paragraphs.push_back(std::move(one));
     }
     if (!annotated)

@@ -1,30 +1,13 @@
-#include <unicode/brkiter.h>
-
 #include <memory>
 
 #include "api/dataset.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "kit/unicode.h"
 #include "plugin/plugin.h"
 
 namespace xp {
 namespace {
-
-/// Bytes [begin, end) of sentences by UAX 29 (Unicode, section 5), without the white space around them.
-std::vector<Annotation> sentences_of(const std::string& text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::BreakIterator> breaks(
-      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
-  const std::unique_ptr<UText, UText* (*)(UText*)> input(
-      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status), utext_close);
-  if (U_SUCCESS(status)) breaks->setText(input.get(), status);
-  if (U_FAILURE(status)) throw Error(std::string("ICU cannot split sentences: ") + u_errorName(status));
-  std::vector<Annotation> out;
-  std::int32_t begin = breaks->first();
-  for (auto end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next())
-    out.push_back({"sentence", static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end), {}});
-  return out;
-}
 
 /// Parts of documents as documents of their own: what a model sees that is trained on single sentences instead of
 /// whole texts. Parts of one document are one group, so splits are those of the whole.
@@ -87,7 +70,7 @@ class Spans final : public DataSource {
     if (marked(document, "sentence", give)) return;
     const auto cut = [&](std::uint64_t begin, std::uint64_t end) {
       if (begin > end || end > document.text.size()) return give(begin, end);  // which says what is wrong
-      for (const auto& one : sentences_of(document.text.substr(begin, end - begin)))
+      for (const auto one : sentence_spans(std::string_view(document.text).substr(begin, end - begin)))
         give(begin + one.begin, begin + one.end);
     };
     if (!marked(document, "paragraph", cut)) cut(0, document.text.size());

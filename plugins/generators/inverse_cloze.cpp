@@ -1,6 +1,4 @@
 // Questions and answers that documents hold without anybody having asked: a sentence and its passage.
-#include <unicode/brkiter.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -11,6 +9,7 @@
 #include "api/generator.h"
 #include "base/text.h"
 #include "kit/paragraphs.h"
+#include "kit/unicode.h"
 #include "plugin/plugin.h"
 
 namespace {
@@ -23,24 +22,6 @@ xp::TextSpan trimmed(std::string_view text, xp::TextSpan span) {
   if (inner.empty()) return {span.begin, span.begin};
   const auto begin = static_cast<std::uint32_t>(inner.data() - text.data());
   return {begin, begin + static_cast<std::uint32_t>(inner.size())};
-}
-
-/// Sentences by UAX 29 (Unicode, section 5), without the white space around them.
-Spans sentences_of(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::BreakIterator> breaks(
-      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
-  const std::unique_ptr<UText, UText* (*)(UText*)> input(
-      utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status), utext_close);
-  if (U_SUCCESS(status)) breaks->setText(input.get(), status);
-  if (U_FAILURE(status)) throw xp::Error(std::string("ICU cannot split sentences: ") + u_errorName(status));
-  Spans out;
-  std::int32_t begin = breaks->first();
-  for (auto end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
-    const auto one = trimmed(text, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
-    if (one.begin < one.end) out.push_back(one);
-  }
-  return out;
 }
 
 /// A paragraph of a document.
@@ -87,7 +68,7 @@ std::vector<Passage> passages_of(const xp::Document& document) {
     const auto inner = trimmed(document.text, paragraph);
     if (inner.begin == inner.end) continue;
     Passage one{inner.begin, std::string_view(document.text).substr(inner.begin, inner.end - inner.begin), {}};
-    if (!marked) one.sentences = sentences_of(one.text);
+    if (!marked) one.sentences = xp::sentence_spans(one.text);
     std::uint32_t free = inner.begin;  // marks that overlap are one sentence, the first
     for (const auto& mark : marks) {
       if (mark.begin < free || mark.end > inner.end || mark.begin == mark.end) continue;

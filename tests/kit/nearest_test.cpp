@@ -86,6 +86,14 @@ TEST_CASE("neighbours that differ in the sixth digit are those of a search over 
     }
 }
 
+TEST_CASE("rows that agree to the last digits of a float are told apart") {
+  for (const double spread : {1e-6, 1e-7, 0.0}) {
+    const auto queries = clustered(20, 64, 1, spread, 1), keys = clustered(300, 64, 1, spread, 2);
+    INFO("spread " << spread);
+    check_equal(nearest_rows(queries.rows(), keys.rows(), 10, 1), by_brute_force(queries.rows(), keys.rows(), 10));
+  }
+}
+
 TEST_CASE("a large number that all rows share, or some have, takes nothing away") {
   auto queries = clustered(40, 96, 6, 0.5, 3), keys = clustered(500, 96, 6, 0.5, 4);
   for (auto* side : {&queries, &keys})
@@ -160,42 +168,38 @@ TEST_CASE("vectors that cannot be compared are errors, and nothing has no neighb
   CHECK(nearest_rows(flat.rows(), flat.rows(), 0).empty());
 }
 
-TEST_CASE("screening by 16 bits passes what whole sums pass") {
-  RandomStream stream(7);
-  for (const std::size_t pairs : {1, 2, 150, 2000}) {
-    const auto most =
-        static_cast<std::int64_t>(std::min(63.0, std::sqrt(32000.0 / (2.0 * static_cast<double>(pairs)))));
-    const auto drawn = [&] { return stream.below(2 * most + 1) - most; };
-    std::vector<std::int8_t> keys(pairs * 2 * kScreenKeys);
-    std::vector<std::uint8_t> queries(pairs * 4 * kScreenQueries);
-    std::vector<int> key_sums(kScreenKeys), wanted(kScreenKeys * kScreenQueries);
-    for (auto& one : keys) one = static_cast<std::int8_t>(2 * drawn() / (pairs == 1 ? 1 : 2));
-    for (std::size_t p = 0; p < pairs; ++p)
+TEST_CASE("every way to screen passes what whole sums pass") {
+  for (const auto& way : screens())
+    for (const std::size_t fours : {1, 2, 75, 8192}) {
+      INFO("keys are " << way.zero << " larger, " << fours << " times four dimensions");
+      RandomStream stream(7);
+      const bool all_largest = fours == 8192;
+      std::vector<std::uint8_t> keys(fours * 4 * kScreenKeys);
+      std::vector<std::int8_t> queries(fours * 4 * kScreenQueries);
+      for (auto& one : keys)
+        one = static_cast<std::uint8_t>(all_largest ? 2 * way.zero - 1 : stream.below(2 * way.zero));
+      for (auto& one : queries) one = static_cast<std::int8_t>(all_largest ? -127 : stream.below(255) - 127);
+      std::vector<std::int32_t> start(kScreenKeys), floor(kScreenQueries), wanted(kScreenKeys * kScreenQueries);
+      for (std::size_t j = 0; j < kScreenKeys; ++j) start[j] = static_cast<std::int32_t>(100 * j) - 1'000'000'000;
       for (std::size_t q = 0; q < kScreenQueries; ++q)
-        for (std::size_t half = 0; half < 2; ++half) {
-          auto* to = queries.data() + (p * kScreenQueries + q) * 4;
-          to[half] = to[half + 2] = static_cast<std::uint8_t>(kQueryZero + drawn());
-          for (std::size_t j = 0; j < kScreenKeys; ++j)
-            wanted[q * kScreenKeys + j] += (to[half] - kQueryZero) * keys[(p * kScreenKeys + j) * 2 + half];
+        for (std::size_t j = 0; j < kScreenKeys; ++j) {
+          std::int64_t sum = start[j];
+          for (std::size_t d = 0; d < 4 * fours; ++d)
+            sum += keys[(d / 4 * kScreenKeys + j) * 4 + d % 4] * queries[(d / 4 * kScreenQueries + q) * 4 + d % 4];
+          REQUIRE(std::abs(sum) <= std::numeric_limits<std::int32_t>::max());
+          wanted[q * kScreenKeys + j] = static_cast<std::int32_t>(sum);
         }
-    for (std::size_t p = 0; p < pairs; ++p)
-      for (std::size_t j = 0; j < kScreenKeys; ++j)
-        key_sums[j] += keys[(p * kScreenKeys + j) * 2] + keys[(p * kScreenKeys + j) * 2 + 1];
-    std::vector<std::int16_t> start(kScreenKeys), floor(kScreenQueries);
-    for (std::size_t j = 0; j < kScreenKeys; ++j)
-      start[j] = static_cast<std::int16_t>(100 - kQueryZero * key_sums[j]);
-    for (std::size_t q = 0; q < kScreenQueries; ++q)
-      floor[q] = static_cast<std::int16_t>(wanted[q * kScreenKeys + q] + 100 - static_cast<int>(q % 2));
-    std::uint32_t mask[kScreenQueries];
-    std::int16_t sums[kScreenKeys * kScreenQueries];
-    screen(keys.data(), queries.data(), pairs, start.data(), floor.data(), mask, sums);
-    for (std::size_t q = 0; q < kScreenQueries; ++q)
-      for (std::size_t j = 0; j < kScreenKeys; ++j) {
-        REQUIRE(std::abs(wanted[q * kScreenKeys + j] + 100) <= 32767);
-        REQUIRE(sums[q * kScreenKeys + j] == wanted[q * kScreenKeys + j] + 100);
-        REQUIRE((mask[q] >> j & 1) == (wanted[q * kScreenKeys + j] + 100 > floor[q] ? 1 : 0));
-      }
-  }
+      for (std::size_t q = 0; q < kScreenQueries; ++q)
+        floor[q] = wanted[q * kScreenKeys + q] - static_cast<int>(q % 2);
+      std::uint32_t mask[kScreenQueries];
+      std::int32_t sums[kScreenKeys * kScreenQueries];
+      way.run(keys.data(), queries.data(), fours, start.data(), floor.data(), mask, sums);
+      for (std::size_t q = 0; q < kScreenQueries; ++q)
+        for (std::size_t j = 0; j < kScreenKeys; ++j) {
+          REQUIRE(sums[q * kScreenKeys + j] == wanted[q * kScreenKeys + j]);
+          REQUIRE((mask[q] >> j & 1) == (wanted[q * kScreenKeys + j] > floor[q] ? 1 : 0));
+        }
+    }
 }
 
 }  // namespace nearest_test

@@ -113,6 +113,15 @@ TEST_CASE("word boundaries are bytes") {
   CHECK(words[3] == "\u0E2A\u0E27\u0E31\u0E2A\u0E14\u0E35");  // a dictionary knows that Thai "hello" ends here
 }
 
+TEST_CASE("sentence boundaries are bytes, without the white space around sentences") {
+  const std::string text = "  Is it so? \u00DCber 3.5 m.\n\u4E2D\u6587\u3002\u6587 \xFF! \n ";
+  Texts sentences;
+  for (const auto span : sentence_spans(text)) sentences.push_back(text.substr(span.begin, span.end - span.begin));
+  CHECK(sentences == Texts{"Is it so?", "\u00DCber 3.5 m.", "\u4E2D\u6587\u3002", "\u6587 \xFF!"});
+  CHECK(sentence_spans("").empty());
+  CHECK(sentence_spans(" \n").empty());
+}
+
 TEST_CASE("splitting into words") {
   const auto bert = [](const std::string& text, const VisitWord& visit) {
     split_words_and_punctuation(text, true, visit);

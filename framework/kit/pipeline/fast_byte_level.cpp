@@ -110,11 +110,6 @@ bool flag_in(const Json& step, const char* key, bool usual) {
   return found != step.end() && found->is_boolean() ? found->get<bool>() : usual;
 }
 
-std::string word_in(const Json& step, const char* key) {
-  const auto found = step.find(key);
-  return found != step.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // The expressions by which a file cuts words before it writes them as bytes; none: it does something else.
 std::vector<std::string> byte_level_patterns(const Json& step) {
   const auto parts = step.is_object() ? step.find("pretokenizers") : step.end();
@@ -126,11 +121,11 @@ std::vector<std::string> byte_level_patterns(const Json& step) {
   for (std::size_t i = 0; i + 1 < parts->size(); ++i) {
     const auto& split = parts->at(i);
     if (!is_step(split, "Split")) return {};
-    const auto behavior = word_in(split, "behavior");
+    const auto behavior = text_in(split, "behavior");
     const bool all = flag_in(split, "invert", false) ? behavior == "Removed" : behavior == "Isolated";
     const auto pattern = split.find("pattern");
     if (!all || pattern == split.end() || !pattern->is_object()) return {};
-    out.push_back(with_escapes(word_in(*pattern, "Regex")));
+    out.push_back(with_escapes(text_in(*pattern, "Regex")));
   }
   return out;
 }

@@ -10,6 +10,12 @@ bool is_step(const Json& step, const char* type) {
   return found != step.end() && *found == type;
 }
 
+std::string text_in(const Json& step, const char* key) {
+  if (!step.is_object()) return {};
+  const auto found = step.find(key);
+  return found != step.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 void append_ids(const Model& model, std::string_view word, std::vector<TokenId>& ids) {
   constexpr std::size_t kMostKept = std::size_t{1} << 14;  // pieces that a thread keeps room for
   static thread_local std::vector<CutPiece> pieces;

@@ -3,6 +3,7 @@
 // up in a cache that each thread has for itself. The same ids as the steps one by one give.
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,8 @@ std::unique_ptr<const FastIds> make_fast_metaspace(const FastParts& parts);
 
 /// Whether a step of the file has this type.
 bool is_step(const Json& step, const char* type);
+/// The text at a key of what may be an object; empty if there is none, or something else.
+std::string text_in(const Json& step, const char* key);
 /// Appends the ids of the model's pieces of one word.
 void append_ids(const Model& model, std::string_view word, std::vector<TokenId>& ids);
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "kit/pipeline/charsmap.h"
+#include "kit/pipeline/fast_ids.h"
 #include "kit/pipeline/unicode_data.h"
 
 namespace xp::pipeline {
@@ -81,12 +82,6 @@ FreeTable form_table(const std::string& type) {
   return out;
 }
 
-std::string json_text_in(const Json& table, const char* key) {
-  if (!table.is_object()) return {};
-  const auto found = table.find(key);
-  return found == table.end() || !found->is_string() ? std::string() : found->get<std::string>();
-}
-
 /// What is known of a step: whether characters next to each other matter to it, and the characters that are free.
 struct KnownStep {
   bool known = false, joins = false;
@@ -96,9 +91,9 @@ struct KnownStep {
 KnownStep replace_step(const Json& step) {
   const auto pattern = step.find("pattern");
   if (pattern == step.end() || !pattern->is_object()) return {};
-  if (json_text_in(step, "content").size() > kMostReplaced) return {};
-  const std::string text = json_text_in(*pattern, "String");
-  const bool is_blank_run = text.empty() && json_text_in(*pattern, "Regex") == kBlankRun;
+  if (text_in(step, "content").size() > kMostReplaced) return {};
+  const std::string text = text_in(*pattern, "String");
+  const bool is_blank_run = text.empty() && text_in(*pattern, "Regex") == kBlankRun;
   const std::string characters = is_blank_run ? " " : text;
   if (characters.empty()) return {};
   const bool alone = text.size() == 1;  // it is replaced wherever it stands
@@ -111,7 +106,7 @@ KnownStep replace_step(const Json& step) {
 }
 
 KnownStep known_step(const Json& step) {
-  const std::string type = json_text_in(step, "type");
+  const std::string type = text_in(step, "type");
   if (type == "Replace") return replace_step(step);
   if (type == "Nmt" || type == "Lowercase" || type == "StripAccents")
     return {true, false, FreeTable(kFreeTableEnd, true)};
@@ -129,7 +124,7 @@ KnownStep known_step(const Json& step) {
 }
 
 void flatten_normalizers(const Json& step, std::vector<const Json*>& out) {
-  if (json_text_in(step, "type") == "Sequence") {
+  if (text_in(step, "type") == "Sequence") {
     for (const auto& inner : step.at("normalizers")) flatten_normalizers(inner, out);
   } else {
     out.push_back(&step);
@@ -192,7 +187,7 @@ bool FastNormalizer::read(const std::vector<const Json*>& steps) {
       free[c] = free[c] && is_free;
       joined[c] = joined[c] || (known.joins && !is_free);
     }
-    const bool strips = json_text_in(*step, "type") == "Strip";
+    const bool strips = text_in(*step, "type") == "Strip";
     if (!strips && !rewrite_each(*step, texts)) return false;
   }
   for (char32_t c = 0; c <= ' '; ++c) blanks_[c] = !joined[c] && texts[c] == " ";

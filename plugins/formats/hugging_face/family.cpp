@@ -55,7 +55,7 @@ bool is_idle(const Json& rule, const Table& settings) {
   if (!rule.is_object() || !rule.contains("unless")) return false;
   const auto& unless = rule["unless"];
   return std::any_of(unless.items().begin(), unless.items().end(),
-                     [&](const auto& one) { return word(settings, one.key().c_str()) == one.value(); });
+                     [&](const auto& one) { return one.value() == Json(word(settings, one.key().c_str())); });
 }
 
 std::string with_number(std::string text, const char* mark, std::int64_t number) {
