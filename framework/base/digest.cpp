@@ -10,7 +10,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
-#include <vector>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -118,18 +121,43 @@ std::string sha256_file(const std::filesystem::path& file) {
   if (descriptor < 0) throw unreadable(file, errno);
   const std::unique_ptr<const int, void (*)(const int*)> closer(&descriptor, [](const int* d) { ::close(*d); });
   const auto context = begin();
-  std::vector<char> buffer(std::size_t{1} << 20);
+  const auto buffer = std::make_unique_for_overwrite<std::array<char, 1 << 16>>();
   for (;;) {
-    const auto n = ::read(descriptor, buffer.data(), buffer.size());
+    const auto n = ::read(descriptor, buffer->data(), buffer->size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw unreadable(file, errno);
     if (n == 0) break;
-    update(context, {buffer.data(), static_cast<std::size_t>(n)});
+    update(context, {buffer->data(), static_cast<std::size_t>(n)});
   }
   return finish(context);
 }
 
+namespace {
+
+/// Digests that this process has asked for.
+class Remembered {
+ public:
+  std::string of(const std::string& file, const std::string& stamp) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = digests_.find(file);
+    return found != digests_.end() && found->second.first == stamp ? found->second.second : std::string();
+  }
+  std::string add(const std::string& file, const std::string& stamp, std::string digest) {
+    const std::lock_guard lock(mutex_);
+    digests_.insert_or_assign(file, std::pair(stamp, digest));
+    return digest;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::pair<std::string, std::string>> digests_;
+};
+
+}  // namespace
+
 std::string sha256_file_cached(const std::filesystem::path& file) {
+  static Remembered here;
+  if (auto digest = here.of(file.string(), stamp_of(file).text); !digest.empty()) return digest;
   std::error_code failed;
   const auto path = std::filesystem::canonical(file, failed);
   if (failed) throw unreadable(file, failed.value());
@@ -137,7 +165,8 @@ std::string sha256_file_cached(const std::filesystem::path& file) {
   const auto key = sha256(path.string());
   const auto folder = user_cache() / "file_digests" / key.substr(0, 2);
   const auto entry = folder / key.substr(2);
-  if (auto digest = remembered(entry, before.text + " "); !digest.empty()) return digest;
+  if (auto digest = remembered(entry, before.text + " "); !digest.empty())
+    return here.add(file.string(), before.text, std::move(digest));
   auto digest = sha256_file(path);
   // A file that changed a moment ago can change again within the same tick of the clock: that would not be seen.
   const auto now =
@@ -150,7 +179,7 @@ std::string sha256_file_cached(const std::filesystem::path& file) {
   } catch (const std::exception& error) {  // a read-only home folder only costs time
     log::debug(std::string("digest not remembered: ") + error.what());
   }
-  return digest;
+  return here.add(file.string(), before.text, std::move(digest));
 }
 
 }  // namespace xp

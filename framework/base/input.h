@@ -55,11 +55,11 @@ class XP_API GzipInput {
 /// Everything a stream gives; never asks for memory by a size that the file states.
 template <class Source>
 std::string read_all(Source& source, const std::filesystem::path& file, std::uint64_t limit) {
-  constexpr std::size_t kChunk = std::size_t{1} << 18;
+  constexpr std::size_t kFirst = std::size_t{1} << 12;  // most files are small, and fresh memory is dear
   std::string out;
   std::size_t size = 0;
   for (;;) {
-    if (out.size() - size < kChunk) out.resize(std::max(out.size() * 2, size + kChunk));
+    if (out.size() == size) out.resize(std::max(out.size() * 2, kFirst));
     const auto n = source.read(out.data() + size, out.size() - size);
     if (n == 0) break;
     size += n;

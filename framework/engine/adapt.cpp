@@ -247,6 +247,7 @@ AdaptReport adapt(const AdaptRequest& request, const Catalogue& catalogue) {
          backquoted(initializer->type()));
   const auto plan = plan_vocabulary(setting, *initializer, match_levels(request.copy));
   const auto factors = initializer->factorise(setting);
+  vectors.reset();
   begins("writing the tables");
   const Workshop workshop(request.out);
   const auto& old = sides.model.parameters;

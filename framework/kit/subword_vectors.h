@@ -7,7 +7,7 @@
 namespace xp {
 
 struct SubwordVectors {
-  at::Tensor vectors;  ///< [tokens, dim] float, unit length; zero where no word has the token
+  at::Tensor vectors;  ///< [rows, dim] float, unit length; zero where no word has the token
   std::vector<bool> covered;
 };
 
@@ -17,6 +17,7 @@ struct WordUse {
   bool capitalised = true;          ///< also the capitalised word after a space
   bool specials = false;            ///< whether the token for what is unknown gets a vector from words it stands in
   std::vector<double> counts = {};  ///< how often each word occurs; empty: all alike
+  const std::vector<TokenId>* tokens = nullptr;  ///< those that get a row, in this order; null: all
 };
 
 /// A token's vector is the mean of the vectors of all words that have it in one of their writings: the word, the word
@@ -27,7 +28,7 @@ XP_API SubwordVectors subword_vectors(const Encoder& encoder, const Strings& wor
                                       const std::vector<std::size_t>& order, const WordUse& use = {});
 
 /// Of each token the places in `words` of all words that have it, in their order; a word that has it in several
-/// writings stands there once for each. Counts of `use` are not read.
+/// writings stands there once for each. Counts and tokens of `use` are not read.
 XP_API std::vector<std::vector<std::uint32_t>> word_sets(const Encoder& encoder, const Strings& words,
                                                          const WordUse& use = {});
 

@@ -92,15 +92,15 @@ SubwordVectors subword_vectors(const Encoder& encoder, const Strings& words, con
     throw Error("static vectors hold " + std::to_string(words.size()) + " words and another number of vectors",
                 Exit::data);
   const auto dim = static_cast<std::size_t>(vectors.shape[1]);
-  const auto n = static_cast<std::size_t>(encoder.size());
-  auto sets = word_sets(encoder, words, use);
-  SubwordVectors out{ops::zeros({encoder.size(), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
+  const auto n = use.tokens ? use.tokens->size() : static_cast<std::size_t>(encoder.size());
+  const auto sets = word_sets(encoder, words, use);
+  SubwordVectors out{ops::zeros({static_cast<std::int64_t>(n), vectors.shape[1]}, at::kFloat), std::vector<bool>(n)};
   auto* to = out.vectors.mutable_data_ptr<float>();
   std::vector<double> sum(dim);
   for (std::size_t i = 0; i < n; ++i, to += dim) {
     std::fill(sum.begin(), sum.end(), 0);
     double times = 0, norm = 0;
-    for (const auto w : sets[i]) {
+    for (const auto w : use.tokens ? sets[static_cast<std::size_t>((*use.tokens)[i])] : sets[i]) {
       const float* vector = vectors.data.data() + order[w] * dim;
       const double count = use.counts.empty() ? 1 : use.counts[w];
       for (std::size_t d = 0; d < dim; ++d) sum[d] += count * vector[d];

@@ -55,7 +55,7 @@ struct Hdf5Writer::Impl {
     quiet();
     // The oldest format: for newer ones H5Fget_file_image of HDF5 1.10 gives a superblock with a wrong checksum.
     Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    H5Pset_fapl_core(access, std::size_t{1} << 20, false);
+    H5Pset_fapl_core(access, std::size_t{1} << 16, false);  // it zeroes what it grows by, and most files are small
     file = Handle(H5Fcreate("result.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
     if (!file.ok()) throw Error("cannot make a result file in memory: " + reason());
     intermediate = Handle(H5Pcreate(H5P_LINK_CREATE), H5Pclose);

@@ -1,6 +1,7 @@
 #include "results/late_sync.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -8,7 +9,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -37,14 +40,24 @@ struct LateSync::Item {
     if (descriptor >= 0) ::close(descriptor);
   }
 
-  void sync() {
-    asked = false;                                     // before the sync: what is written during it asks anew
+  /// Device and number of what is to be synced; nothing for a file that has no name any more.
+  std::optional<std::pair<dev_t, ino_t>> place() const {
+    struct stat s {};
+    if (::fstat(descriptor, &s) == 0 && !folder && s.st_nlink == 0) return std::nullopt;
+    return std::pair(s.st_dev, s.st_ino);
+  }
+
+  /// What went wrong; empty: nothing. `asked` must be false before: what is written during the sync asks anew.
+  std::string sync() const {
     const auto sync = folder ? ::fsync : ::fdatasync;  // new names change no size, which is all fdatasync may look at
     int done = sync(descriptor);
     while (done != 0 && errno == EINTR) done = sync(descriptor);
     // Some network file systems have no sync for folders and say so with EINVAL.
-    if (done == 0 || (folder && errno == EINVAL)) return;
-    const auto why = "cannot sync " + backquoted(path.string()) + ": " + std::strerror(errno);
+    if (done == 0 || (folder && errno == EINVAL)) return {};
+    return "cannot sync " + backquoted(path.string()) + ": " + std::strerror(errno);
+  }
+
+  void take(const std::string& why) {
     const std::lock_guard lock(mutex);
     if (failure.empty()) failure = why;
   }
@@ -85,13 +98,24 @@ class LateSync::Thread {
       wake_.wait_for(lock, kDelay, [this] { return stop_; });
       auto now = std::exchange(waiting_, {});
       lock.unlock();
-      for (const auto& item : now) {
-        if (!item->asked) continue;  // somebody could not wait
-        item->sync();
-        if (item.use_count() == 1 && !item->failure.empty()) log::error(item->failure);  // nobody else will say it
-      }
-      now.clear();
+      sync_all(std::exchange(now, {}));
       lock.lock();
+    }
+  }
+
+  // A folder is asked for by each file that gets a name in it, and is synced once.
+  static void sync_all(std::vector<std::shared_ptr<Item>> items) {
+    std::map<std::pair<dev_t, ino_t>, std::vector<std::shared_ptr<Item>>> places;
+    for (auto& item : items) {
+      if (!item->asked.exchange(false)) continue;  // somebody could not wait
+      if (const auto place = item->place()) places[*place].push_back(std::move(item));
+    }
+    items.clear();
+    for (const auto& [place, same] : places) {
+      const auto why = same.front()->sync();
+      if (why.empty()) continue;
+      for (const auto& item : same) item->take(why);
+      if (same.front().use_count() == 1) log::error(why);  // nobody else will say it
     }
   }
 
@@ -119,7 +143,8 @@ void LateSync::soon() {
 }
 
 void LateSync::now() {
-  item_->sync();
+  item_->asked = false;
+  if (const auto why = item_->sync(); !why.empty()) item_->take(why);
   check();
 }
 

@@ -64,14 +64,18 @@ std::string machine() {
 }  // namespace
 
 ProcessIdentity this_process() {
+  static std::mutex mutex;
+  static ProcessIdentity known;
+  const std::lock_guard lock(mutex);
+  if (known.pid == ::getpid()) return known;  // not so in a forked child
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) std::strcpy(host.data(), "unknown");
-  return {host.data(), machine(), ::getpid(), start_of(::getpid())};
+  return known = {host.data(), machine(), ::getpid(), start_of(::getpid())};
 }
 
 bool lives(const ProcessIdentity& who, fs::file_time_type renewed, fs::file_time_type now) {
-  static const auto here = machine();
-  if (who.machine == here && who.host == this_process().host) {
+  const auto here = this_process();
+  if (who.machine == here.machine && who.host == here.host) {
     const auto start = who.pid > 0 ? start_of(who.pid) : 0;
     return start == -1 || (start != 0 && start == who.start);
   }

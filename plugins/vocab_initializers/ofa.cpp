@@ -50,17 +50,20 @@ class Ofa final : public xp::VocabInitializer {
     const auto& vectors = setting.vectors->floats("vectors");
     const auto order = xp::vector_order(words.size(), p_.shuffle_vectors, setting.random.child("shuffle").stream());
     const auto source = xp::subword_vectors(setting.source, words, vectors, order);
-    const auto target = xp::subword_vectors(setting.target, words, vectors, order);
-    std::vector<xp::TokenId> covered, bare;
-    for (const auto row : plan.open_rows())
-      (target.covered[static_cast<std::size_t>(row)] ? covered : bare).push_back(row);
+    const auto rows = plan.open_rows();
+    const auto target = xp::subword_vectors(setting.target, words, vectors, order, {.tokens = &rows});
+    std::vector<xp::TokenId> covered, bare;  // places in `rows`
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      (target.covered[i] ? covered : bare).push_back(static_cast<xp::TokenId>(i));
     const auto near = xp::nearest_tokens(target, covered, source, p_.neighbours);
     for (std::size_t i = 0; i < covered.size(); ++i) {
       if (near[i].empty())
         bare.push_back(covered[i]);
       else
-        plan.set_row(covered[i], xp::weigh(near[i], xp::Weighting::softmax, p_.temperature), "similarity");
+        plan.set_row(rows[static_cast<std::size_t>(covered[i])],
+                     xp::weigh(near[i], xp::Weighting::softmax, p_.temperature), "similarity");
     }
+    for (auto& one : bare) one = rows[static_cast<std::size_t>(one)];
     fill(setting, plan, bare);
   }
 
