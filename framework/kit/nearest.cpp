@@ -91,6 +91,7 @@ class Search {
     };
     struct Query {
       std::vector<Neighbour> best;    ///< by quick cosines
+      std::size_t sorted = 0;         ///< of them, nearest first
       double least = -2;              ///< what is farther is not wanted
       std::size_t room = kFirstBest;  ///< how many are collected before `least` is asked again
       double shift = 0, error = 0;    ///< a cosine c is possible above scale() * c + shift, likely above + error
@@ -153,10 +154,13 @@ class Search {
       if (cosine < one.least) return;
       one.best.push_back({static_cast<std::int64_t>(key), cosine});
       if (one.best.size() < one.room) return;
-      std::sort(one.best.begin(), one.best.end(), nearer);
+      const auto fresh = one.best.begin() + static_cast<std::ptrdiff_t>(one.sorted);
+      std::sort(fresh, one.best.end(), nearer);
+      std::inplace_merge(one.best.begin(), fresh, one.best.end(), nearer);
       one.least = s_.least_(one.best) - 2 * s_.slack();  // what is asked, and what is compared with it, may be off
       while (one.best.back().cosine < one.least) one.best.pop_back();
-      one.room = std::max(kFirstBest, 2 * one.best.size());
+      one.sorted = one.best.size();
+      one.room = std::max(kFirstBest, 2 * one.sorted);
       const auto limit = [&](double sum) {
         return static_cast<std::int32_t>(std::clamp(std::floor(sum), 1.0 * kLeast, 1.0 * kMost));
       };
@@ -182,9 +186,9 @@ class Search {
     Rounded rounded_;
   };
 
-  static bool nearer(const Neighbour& a, const Neighbour& b) {
+  static constexpr auto nearer = [](const Neighbour& a, const Neighbour& b) {  // no function, which sort would call
     return a.cosine != b.cosine ? a.cosine > b.cosine : a.row < b.row;
-  }
+  };
 
   template <auto product>
   double cosine(std::size_t query, std::size_t key) const {
