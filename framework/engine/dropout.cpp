@@ -10,14 +10,8 @@
 #include "api/ops.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "base/wide.h"
 #include "engine/draws.h"
-
-// Chosen when the library is loaded: with AVX2 the loops below are twice as fast.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define XP_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define XP_WIDE
-#endif
 
 namespace xp {
 namespace {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -127,6 +128,10 @@ class TensorMemory final : public c10::Allocator {
 void keep_tensor_memory() {
   static const bool done = [] {
     c10::SetCPUAllocator(&TensorMemory::only());
+    // oneDNN compiles a product for each shape and LibTorch keeps it; where steps differ in their number of labels, a
+    // thousand of them, which is what both keep else, take 400 MB. A step has far fewer than these.
+    for (const char* capacity : {"ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"})
+      ::setenv(capacity, "256", /*overwrite=*/0);
 #ifdef __GLIBC__
     // The same for what is no tensor, such as the scratch memory of matrix products.
     ::mallopt(M_MMAP_THRESHOLD, 1 << 30);

@@ -4,11 +4,7 @@
 #include <cstring>
 #include <numbers>
 
-#if defined(__x86_64__)
-#define XP_NEAREST_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define XP_NEAREST_WIDE
-#endif
+#include "base/wide.h"
 
 namespace xp {
 namespace {
@@ -18,7 +14,7 @@ constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
 
 }  // namespace
 
-XP_NEAREST_WIDE double dot(const float* a, const float* b, std::size_t n) {
+XP_WIDE double dot(const float* a, const float* b, std::size_t n) {
   using Floats = float __attribute__((vector_size(16)));
   using Doubles = double __attribute__((vector_size(32)));
   Doubles low = {}, high = {};  // a vector of all eight would be kept in memory
@@ -34,7 +30,7 @@ XP_NEAREST_WIDE double dot(const float* a, const float* b, std::size_t n) {
   return sum;
 }
 
-XP_NEAREST_WIDE float quick_dot(const float* a, const float* b, std::size_t n) {
+XP_WIDE float quick_dot(const float* a, const float* b, std::size_t n) {
   Lanes sums[4] = {};
   std::size_t d = 0;
   for (; d + 4 * kLanes <= n; d += 4 * kLanes)
@@ -54,7 +50,7 @@ XP_NEAREST_WIDE float quick_dot(const float* a, const float* b, std::size_t n) {
   return sum;
 }
 
-XP_NEAREST_WIDE void spread(double* x, std::size_t n) {
+XP_WIDE void spread(double* x, std::size_t n) {
   for (std::size_t half = kLanes; half < n; half *= 2)
     for (std::size_t i = 0; i < n; i += 2 * half)
       for (std::size_t j = i; j < i + half; ++j) {
@@ -63,7 +59,7 @@ XP_NEAREST_WIDE void spread(double* x, std::size_t n) {
       }
 }
 
-XP_NEAREST_WIDE void round_to(Rounded& out, const double* x, std::size_t n, double scale) {
+XP_WIDE void round_to(Rounded& out, const double* x, std::size_t n, double scale) {
   out.numbers.resize(n);
   std::int8_t* to = out.numbers.data();
   int sum = 0, squares = 0;

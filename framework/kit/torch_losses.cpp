@@ -1,7 +1,5 @@
 #include "kit/torch_losses.h"
 
-#include <ATen/ops/cross_entropy_loss.h>
-
 #include "api/ops.h"
 
 namespace xp {
@@ -24,10 +22,6 @@ Picked labelled(const at::Tensor& labels) {
 at::Tensor sum_by_item(const at::Tensor& values, const at::Tensor& item, std::int64_t items) {
   const auto terms = wide(values);
   return ops::zeros({items}, terms.options()).index_add(0, item, terms);
-}
-
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels) {
-  return at::cross_entropy_loss(wide(logits), labels.clamp_min(-1), {}, at::Reduction::None, -1);
 }
 
 at::Tensor cross_entropy_by_item(const at::Tensor& logits, const Picked& picked, std::int64_t items) {

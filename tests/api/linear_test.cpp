@@ -1,5 +1,8 @@
 #include <catch2/catch_test_macros.hpp>
 
+#include <ATen/ops/linear.h>
+#include <torch/csrc/autograd/autograd.h>
+
 #include "api/ops.h"
 #include "base/error.h"
 #include "kit/torch_operators.h"
@@ -42,6 +45,29 @@ TEST_CASE("a product takes its activation along, whatever its rows, with and wit
             if (rows > 0)
               CHECK((y.to(at::kDouble) - expected(x, weight, bias, activation)).abs().max().item<double>() < most);
           }
+}
+
+TEST_CASE("gradients of a product are LibTorch's, those asked for alone, and can be differentiated") {
+  const auto x = drawn({3, 50, 24}, at::kBFloat16), upstream = drawn({3, 50, 1100}, at::kBFloat16);
+  const auto weight = drawn({1100, 24}, at::kBFloat16), bias = drawn({1100}, at::kBFloat16);
+  for (const unsigned wanted : {1U, 2U, 4U, 7U}) {
+    const Tensor own[] = {x.clone(), weight.clone(), bias.clone()},
+                 peer[] = {x.clone(), weight.clone(), bias.clone()};
+    for (std::size_t i = 0; i < 3; ++i)
+      own[i].requires_grad_((wanted >> i & 1) != 0), peer[i].requires_grad_((wanted >> i & 1) != 0);
+    const auto seen = xp::ops::linear(own[0], own[1], own[2]), known = at::linear(peer[0], peer[1], peer[2]);
+    CHECK(seen.equal(known));
+    seen.backward(upstream), known.backward(upstream);
+    for (std::size_t i = 0; i < 3; ++i) {
+      REQUIRE(own[i].grad().defined() == peer[i].grad().defined());
+      if (own[i].grad().defined()) CHECK(own[i].grad().allclose(peer[i].grad(), 1e-2, 1e-2));
+    }
+  }
+  const auto free = weight.clone().requires_grad_(true), offset = bias.clone().requires_grad_(true);
+  const auto y = xp::ops::linear(x, free, offset);
+  const auto first = torch::autograd::grad({y.pow(2).sum()}, {free, offset}, {}, true, true);
+  const auto second = torch::autograd::grad({first[1].sum()}, {offset})[0];
+  CHECK(second.allclose(xp::ops::full({1100}, 2.0 * 150, at::kBFloat16), 1e-2));  // Σ over 150 rows of (x w + b)²
 }
 
 TEST_CASE("a product of parts of tables is that of their copies") {

@@ -5,15 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/wide.h"
+
 namespace xp::skipgram {
 
-// Compiled a second time for processors with 8-wide multiply-add, picked when the library loads. The name of a level,
-// for that of a model such as haswell would mean this model alone.
-#if defined(__x86_64__)
-#define XP_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define XP_WIDE
-#endif
 #define XP_INLINE [[gnu::always_inline]] inline
 
 constexpr std::size_t kLanes = 8;
