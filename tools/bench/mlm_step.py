@@ -138,6 +138,9 @@ def main():
              "expert": ("expert.py", ["--compile"] + (["--fp32"] if args.precision == "float32" else []), jemalloc())}
     if not jemalloc():
         print("libjemalloc.so.2 is not there, the expert goes without", file=sys.stderr)
+    if args.precision == "float32" and best_precision() == "float32":
+        print("this processor has no instructions for bfloat16: xp and the expert compute in float32, where the time of the same "
+              "matrix products bounds every ratio", file=sys.stderr)
     rounds = []
     with tempfile.TemporaryDirectory(prefix="xp-bench-") as folder:
         ours = Ours(args.xp, args.size, args.precision, folder)
