@@ -136,7 +136,7 @@ class TrainerImpl final : public Trainer {
   }
 
   void checkpoint_if_due() override {
-    bool due = seconds_since(last_save_) >= h_.checkpoint_seconds;
+    bool due = seconds_since(last_save_) >= h_.checkpoint_seconds || writer_.wants(state_.counters.steps);
     if (r_.checkpoint_every) {
       const auto n = static_cast<std::int64_t>(std::floor(progress_of(*r_.checkpoint_every, state_.counters)));
       if (n > state_.checkpoints_due) state_.checkpoints_due = n, due = true;
@@ -274,8 +274,7 @@ class TrainerImpl final : public Trainer {
 
   void evaluate() {
     if (!r_.evaluate_every || r_.evaluators.empty()) return;
-    ++state_.evaluations;
-    state_.last_evaluated_step = state_.counters.steps;
+    ++state_.evaluations, state_.last_evaluated_step = state_.counters.steps;
     if (!h_.processes.first()) return;  // the others wait at their next sum
     const at::NoGradGuard quiet;
     session_->refresh();
@@ -292,6 +291,7 @@ class TrainerImpl final : public Trainer {
       evaluator->evaluate(subject, *context);
     }
     session_->flops = 0;
+    writer_.judge(state_.counters.steps, seen, r_.keep_by, r_.keep_higher);
     if (r_.keep_best > 0) best_.offer(seen, r_.keep_by, r_.keep_higher, state_.best, moving());
     for (const auto& callback : r_.callbacks)
       if (const auto wish = callback->after_evaluation(report_, seen); wish != Next::go_on) steer(wish);
@@ -336,8 +336,8 @@ class TrainerImpl final : public Trainer {
       loader_->start(continued_.position(r_.data.size()), {});
       return;
     }
-    state_.load(*saved);
     const State& in = *saved;
+    state_.load(in), writer_.load(in);
     load_weights(moving(), in.child("weights"));
     best_.load(in, moving().size());
     stateful_parts().load(in);

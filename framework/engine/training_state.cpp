@@ -13,6 +13,7 @@ namespace xp {
 namespace {
 
 constexpr std::string_view kStem = "training.";
+constexpr const char *kScoredSteps = "scored_steps", *kScores = "scores";
 constexpr std::string_view kHalf = "writing";  // not yet whole, or left by a kill
 
 // Doubles go as their bits: a resumed run must not differ in the last digit.
@@ -70,21 +71,21 @@ double bytes_in(const std::filesystem::path& folder) {
   return bytes;
 }
 
-void remove_older(const std::filesystem::path& work, const StateRetention& keep) {
-  std::int64_t kept = 0;
-  double bytes = 0;
-  for (const auto& folder : saved_in(work)) {
-    bytes += bytes_in(folder);
-    const bool fits = keep.max_bytes <= 0 || bytes <= keep.max_bytes;
-    if (kept == 0 || (kept < keep.last && fits))
-      ++kept;
-    else
-      std::filesystem::remove_all(folder);
+void remove_others(const std::filesystem::path& work, const StateRetention& keep,
+                   const std::map<std::int64_t, double>& scores) {
+  const auto folders = saved_in(work);
+  std::vector<SavedState> saved;
+  for (const auto& folder : folders) {
+    saved.push_back({step_of(folder), bytes_in(folder), std::nullopt});
+    if (const auto score = scores.find(saved.back().step); score != scores.end()) saved.back().score = score->second;
   }
+  const auto stays = staying(saved, keep);
+  for (std::size_t i = 0; i < folders.size(); ++i)
+    if (!stays[i]) std::filesystem::remove_all(folders[i]);
 }
 
 void write_state(const std::filesystem::path& work, const std::filesystem::path& target, const State& state,
-                 const std::function<void()>& records_to_disk, const StateRetention& keep) {
+                 const std::function<void()>& records_to_disk) {
   std::filesystem::create_directories(work);
   const auto temporary = make_scratch(work, kHalf);
   save_state(temporary, state);
@@ -92,7 +93,6 @@ void write_state(const std::filesystem::path& work, const std::filesystem::path&
   records_to_disk();
   std::filesystem::rename(temporary, target);
   sync_path(work);
-  remove_older(work, keep);
 }
 
 }  // namespace
@@ -166,12 +166,32 @@ StateWriter::~StateWriter() {
   }
 }
 
+bool StateWriter::wants(std::int64_t step) const {
+  return (keep_.every > 0 && step > 0 && step % keep_.every == 0) || (keep_.best > 0 && scores_.contains(step));
+}
+
+void StateWriter::judge(std::int64_t step, const std::map<std::string, double>& seen, const std::string& by,
+                        bool higher) {
+  if (const auto value = seen.find(by); value != seen.end()) scores_[step] = higher ? value->second : -value->second;
+}
+
+void StateWriter::load(const State& in) {
+  if (!in.has(kScoredSteps)) return;
+  for (std::size_t i = 0; i < in.ints(kScoredSteps).data.size(); ++i)
+    scores_[in.ints(kScoredSteps).data[i]] = from_bits(in.ints(kScores).data.at(i));
+}
+
 void StateWriter::write(std::int64_t step, const State& state) {
   finish();
   const auto target = work_ / (std::string(kStem) + std::to_string(step));
   if (std::filesystem::exists(target)) return;  // nothing happened since
-  writing_ = std::async(std::launch::async, [this, target, copy = snapshot(state)] {
-    write_state(work_, target, copy, records_to_disk_, keep_);
+  Ints steps, scores;
+  for (const auto& [scored, score] : scores_) steps.data.push_back(scored), scores.data.push_back(bits(score));
+  auto copy = snapshot(state);
+  copy.set(kScoredSteps, steps), copy.set(kScores, scores);
+  writing_ = std::async(std::launch::async, [this, target, copy = std::move(copy), known = scores_] {
+    write_state(work_, target, copy, records_to_disk_);
+    remove_others(work_, keep_, known);
   });
 }
 

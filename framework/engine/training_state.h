@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "api/recorder.h"
 #include "api/state.h"
@@ -33,7 +35,11 @@ class StateWriter {
  public:
   /// `records_to_disk` is called when a state is whole, before it counts: its mark has to be there first.
   StateWriter(std::filesystem::path work, std::function<void()> records_to_disk, StateRetention keep = {});
-  ~StateWriter();  ///< waits; a failure is logged
+  ~StateWriter();                       ///< waits; a failure is logged
+  bool wants(std::int64_t step) const;  ///< a state of this step would stay for its number or its score
+  /// What `seen` has for the metric `by` is the score of this step's state; nothing without that metric.
+  void judge(std::int64_t step, const std::map<std::string, double>& seen, const std::string& by, bool higher);
+  void load(const State& in);  ///< scores of earlier states
   /// Copies the tensors to memory of its own, after waiting for the state before. Written as <work>/training.<step>/
   /// under a temporary name and renamed; then older ones go, but for those that are to be kept. Throws what the one
   /// before failed with.
@@ -44,6 +50,7 @@ class StateWriter {
   std::filesystem::path work_;
   std::function<void()> records_to_disk_;
   StateRetention keep_;
+  std::map<std::int64_t, double> scores_ = {};  // by step, the higher, the better
   std::future<void> writing_;
 };
 

@@ -66,6 +66,65 @@ TEST_CASE("Training states stay within the size that they may have; the newest s
   CHECK(left_of(large, {1, 2, 3}, {.last = 3, .max_bytes = 1e9}).size() == 3);
 }
 
+std::vector<std::int64_t> steps_that_stay(const std::vector<SavedState>& saved, const StateRetention& keep) {
+  std::vector<std::int64_t> out;
+  const auto stays = staying(saved, keep);
+  for (std::size_t i = 0; i < saved.size(); ++i)
+    if (stays[i]) out.push_back(saved[i].step);
+  return out;
+}
+
+TEST_CASE("Training states stay for being new, good or of a round step, and what has no room goes in order") {
+  const std::vector<SavedState> saved{{60, 10, 0.1}, {50, 10, 0.4}, {40, 10, {}}, {35, 10, 0.9},
+                                      {30, 10, 0.5}, {20, 10, 0.5}, {10, 10, 0.2}};
+  using Steps = std::vector<std::int64_t>;
+  CHECK(steps_that_stay(saved, {.last = 2}) == Steps{60, 50});
+  CHECK(steps_that_stay(saved, {.last = 1, .best = 2}) == Steps{60, 35, 30});  // of equal ones the newer
+  CHECK(steps_that_stay(saved, {.last = 1, .best = 9}) == Steps{60, 50, 35, 30, 20, 10});
+  CHECK(steps_that_stay(saved, {.last = 1, .every = 20}) == Steps{60, 40, 20});
+  const StateRetention all{.last = 2, .best = 2, .every = 10};
+  CHECK(steps_that_stay(saved, all) == Steps{60, 50, 40, 35, 30, 20, 10});
+  const auto within = [&](double bytes) {
+    auto tight = all;
+    tight.max_bytes = bytes;
+    return steps_that_stay(saved, tight);
+  };
+  CHECK(within(50) == Steps{60, 50, 40, 35, 30});
+  CHECK(within(30) == Steps{60, 50, 35});
+  CHECK(within(20) == Steps{60, 50});
+  CHECK(within(1) == Steps{60});
+  CHECK(steps_that_stay({}, all).empty());
+}
+
+TEST_CASE("Scores of training states outlive a kill") {
+  const Scratch scratch;
+  const StateRetention keep{.last = 1, .best = 1, .every = 7};
+  {
+    StateWriter writer(
+        scratch / "work", [] {}, keep);
+    CHECK(writer.wants(7));
+    CHECK_FALSE(writer.wants(0));
+    CHECK_FALSE(writer.wants(1));
+    for (const int step : {1, 2}) {
+      writer.judge(step, {{"dev.loss", step * 0.5}, {"dev.other", 0}}, "dev.loss", false);
+      CHECK(writer.wants(step));
+      writer.write(step, state_of(at::zeros({4})));
+    }
+    writer.judge(3, {{"dev.other", 0}}, "dev.loss", false);
+    CHECK_FALSE(writer.wants(3));
+  }
+  StateWriter again(
+      scratch / "work", [] {}, keep);
+  const auto state = read_training_state(scratch / "work");
+  REQUIRE(state);
+  again.load(*state);
+  again.write(3, state_of(at::zeros({4})));
+  again.finish();
+  CHECK(std::filesystem::exists(scratch / "work" / "training.1"));
+  CHECK_FALSE(std::filesystem::exists(scratch / "work" / "training.2"));
+  CHECK(std::filesystem::exists(scratch / "work" / "training.3"));
+}
+
 TEST_CASE("Where the newest training state is damaged, the one before it serves") {
   const Scratch scratch;
   left_of(scratch, {1, 2, 3}, {});

@@ -91,6 +91,12 @@ void RunRequest::add_to(CLI::App& verb) {
                   "Training states of a running stage that stay on the disk (default 2): the newest, and others for "
                   "the case that it is damaged.")
       ->check(CLI::Range(1, 1000));
+  verb.add_option("--keep-best-states", keep_best_states,
+                  "So many more by the metric of the stage's `keep = { by = ... }`, saved after each evaluation.")
+      ->check(CLI::Range(0, 1000));
+  verb.add_option("--keep-states-every", keep_states_every,
+                  "And those of every so many steps, e.g. 1000: step 1000, 2000 and so on.")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 60));
   verb.add_option("--max-states-size", max_states_size,
                   "What they may take together, e.g. \"4 GB\" (default: any); the newest always stays.");
   verb.add_option(
@@ -103,7 +109,8 @@ std::optional<std::filesystem::path> run_recipe(Program& program, RecipeOptions 
   RunOptions run;
   run.max_seconds = seconds_of(request.max_time, "--max-time", run.max_seconds);
   run.checkpoint_seconds = seconds_of(request.checkpoint_every, "--checkpoint-every", run.checkpoint_seconds);
-  run.keep_states = {request.keep_states, bytes_of(request.max_states_size, "--max-states-size")};
+  run.keep_states = {request.keep_states, request.keep_best_states, request.keep_states_every,
+                     bytes_of(request.max_states_size, "--max-states-size")};
   auto place = place_from_environment(program.results_folder());
   if (place.size > 1 && request.processes > 1 && place.size != request.processes)
     throw Error("--nproc says " + std::to_string(request.processes) + " processes, the launcher started " +

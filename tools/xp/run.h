@@ -13,8 +13,9 @@ struct RunRequest {
   std::string max_time;          ///< "45 min"; empty: no limit
   std::string checkpoint_every;  ///< "10 s" between training states; empty: the engine's own
   std::int64_t keep_states = 2;  ///< of a running stage
-  std::string max_states_size;   ///< "4 GB" for those but the newest; empty: any
-  int processes = 1;             ///< that train each model together
+  std::int64_t keep_best_states = 0, keep_states_every = 0;
+  std::string max_states_size;  ///< "4 GB" for those but the newest; empty: any
+  int processes = 1;            ///< that train each model together
   void add_to(CLI::App& verb);
 };
 
