@@ -44,8 +44,14 @@ struct Extent {
 /// (k - m), which is at most |u| |f| + |e| t |k - m|. Keys above this limit are compared exactly.
 class Search {
  public:
-  Search(const VectorRows& queries, const VectorRows& keys, const LeastCosine& least, std::int64_t threads)
-      : queries_(queries), keys_(keys), least_(least), threads_(threads), fours_((keys.dim + 3) / 4) {
+  Search(const VectorRows& queries, const VectorRows& keys, const LeastCosine& least, std::size_t enough,
+         std::int64_t threads)
+      : queries_(queries),
+        keys_(keys),
+        least_(least),
+        enough_(enough),
+        threads_(threads),
+        fours_((keys.dim + 3) / 4) {
     query_lengths_ = measured(queries, "query"), key_lengths_ = measured(keys, "key");
     find_mean();
     const auto of_keys = extent(keys, key_lengths_), of_queries = extent(queries, query_lengths_);
@@ -95,7 +101,7 @@ class Search {
       double least = -2;              ///< what is farther is not wanted
       std::size_t room = kFirstBest;  ///< how many are collected before `least` is asked again
       double shift = 0, error = 0;    ///< a cosine c is possible above scale() * c + shift, likely above + error
-      std::int32_t likely = kLeast;
+      std::int32_t likely = kLeast;   ///< a sum above is compared at once
       std::vector<Waiting> waiting = {};
     };
 
@@ -160,12 +166,14 @@ class Search {
       one.least = s_.least_(one.best) - 2 * s_.slack();  // what is asked, and what is compared with it, may be off
       while (one.best.back().cosine < one.least) one.best.pop_back();
       one.sorted = one.best.size();
-      one.room = std::max(kFirstBest, 2 * one.sorted);
+      one.room = one.sorted + std::max(kFirstBest / 2, one.sorted / 4);
       const auto limit = [&](double sum) {
         return static_cast<std::int32_t>(std::clamp(std::floor(sum), 1.0 * kLeast, 1.0 * kMost));
       };
       floors_[i] = limit(one.least * s_.scale() + one.shift);
-      one.likely = limit(one.least * s_.scale() + one.shift + one.error);
+      // Enough good ones make a good limit; the rest may wait, as most will be too far in the end.
+      const double good = one.sorted < s_.enough_ ? one.least : std::max(one.least, one.best[s_.enough_ - 1].cosine);
+      one.likely = limit(good * s_.scale() + one.shift + one.error);
     }
 
     std::vector<Neighbour> finished(std::size_t i) {
@@ -289,6 +297,7 @@ class Search {
 
   VectorRows queries_, keys_;
   const LeastCosine& least_;
+  std::size_t enough_;  ///< keys that say nearly as well as all what is asked of the others
   std::int64_t threads_;
   std::size_t fours_;
   Screen screen_ = screens().front();
@@ -316,7 +325,7 @@ std::vector<Neighbour> nearest_rows(const VectorRows& queries, const VectorRows&
   check(queries, keys);
   const auto least = [k](const std::vector<Neighbour>& best) { return best.size() < k ? -2 : best[k - 1].cosine; };
   std::vector<Neighbour> out(queries.rows * k);
-  Search(queries, keys, least, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
+  Search(queries, keys, least, k, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
     std::copy_n(best.begin(), k, out.begin() + static_cast<std::ptrdiff_t>(query * k));
   });
   return out;
@@ -327,7 +336,7 @@ std::vector<std::vector<Neighbour>> support_rows(const VectorRows& queries, cons
   std::vector<std::vector<Neighbour>> out(queries.rows);
   if (queries.rows == 0 || keys.rows == 0) return out;
   check(queries, keys);
-  Search(queries, keys, least, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
+  Search(queries, keys, least, kFirstBest, threads).run([&](std::size_t query, std::vector<Neighbour>&& best) {
     out[query] = std::move(best);
   });
   return out;
