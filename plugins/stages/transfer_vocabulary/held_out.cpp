@@ -28,18 +28,6 @@ std::set<TokenId> drawn(const std::vector<std::optional<Match>>& shared, const R
   return out;
 }
 
-/// Copies what the initializer wants copied, but for the hidden ones; the initializer does the rest.
-MixPlan planned(const VocabSetting& setting, VocabInitializer& initializer,
-                const std::vector<std::optional<Match>>& matches, const std::set<TokenId>& hidden) {
-  MixPlan plan(setting.source.size(), setting.target.size());
-  for (std::size_t id = 0; id < matches.size(); ++id)
-    if (const auto row = static_cast<TokenId>(id); matches[id] && !hidden.contains(row))
-      plan.set_row(row, {{matches[id]->source, 1}}, kCopyRule);
-  initializer.plan(setting, plan);
-  for (const auto row : plan.open_rows()) plan.set_uniform_row(row, "mean");
-  return plan;
-}
-
 /// Places of the true rows by cosine to the made ones, [n, d] each; `table` is [source, d].
 void rank(const at::Tensor& made, const at::Tensor& truth, const at::Tensor& table, std::vector<HeldOutRow>& rows) {
   const auto unit = [](const at::Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-30); };
@@ -142,9 +130,7 @@ std::vector<HeldOutRow> held_out_rows(const VocabSetting& setting, VocabInitiali
                            .donor = setting.donor,
                            .source_vectors = setting.source_vectors,
                            .translations = setting.translations};
-  const auto own = initializer.match();
-  const auto matches = match_vocabularies(setting.source, setting.target, own ? match_levels(*own) : levels);
-  const auto plan = planned(blind, initializer, matches, hidden);
+  const auto plan = plan_vocabulary(blind, initializer, levels);
   const auto& weights = weights_of(setting);
   const auto inputs = weights.select("role:vocab.input");
   if (inputs.empty()) throw Error("the model has no table with role vocab.input");
