@@ -166,6 +166,19 @@ class Sweeps(training.Project):
             self.assertEqual(run.returncode, 0, told)
         self.assertEqual([t["state"] for t in self.trials()], ["done"] * 4)
 
+    def test_a_trial_that_began_while_the_folder_was_away_is_made_again(self):
+        self.project(recipe=training.RECIPE.replace('"30 steps"', '"60 steps"'))
+        run = self.start("sweep", "shared.toml")
+        while not list((self.folder / "results").glob("shared/sweep-*/decisions.journal")):
+            time.sleep(0.01)
+        os.rename(self.folder / "results", self.folder / "away")  # before the first trial has a file of its own
+        time.sleep(2.5)
+        shutil.rmtree(self.folder / "results", ignore_errors=True)
+        os.rename(self.folder / "away", self.folder / "results")
+        told = run.communicate(timeout=300)[1]
+        self.assertEqual(run.returncode, 0, told)
+        self.assertEqual([t["state"] for t in self.trials()], ["done"] * 4)
+
     def test_trials_rest_at_rungs_and_go_on_from_where_they_stood(self):
         self.project(PRUNED)
         done = self.xp("sweep", "shared.toml")

@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <mutex>
 #include <thread>
 
 #include "base/text.h"
@@ -27,6 +31,26 @@ constexpr auto kPatience = std::chrono::minutes(10);  // with a results folder t
 
 std::atomic<bool> stop_asked{false};
 void ask_to_stop(int) { stop_asked = true; }
+
+/// Tells whether a folder was away at some moment since it began to look. What a trial writes meanwhile lies where
+/// the folder was and is gone when it comes back, so that the trial fails later.
+class AbsenceWatch {
+ public:
+  explicit AbsenceWatch(std::function<bool()> there)
+      : there_(std::move(there)), thread_([this](const std::stop_token& stop) {
+          std::unique_lock lock(mutex_);
+          while (!wake_.wait_for(lock, stop, kLongestWait, [&] { return stop.stop_requested(); }))
+            if (!there_()) seen_ = true;
+        }) {}
+  bool seen() const { return seen_ || !there_(); }
+
+ private:
+  std::function<bool()> there_;
+  std::atomic<bool> seen_{false};
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;
+};
 
 class Worker {
  public:
@@ -94,6 +118,7 @@ class Worker {
 
   Outcome attempt(const Step& step) {
     const auto start = Clock::now();
+    const AbsenceWatch away([this] { return storage_is_there(); });
     Outcome out;
     try {
       out = run_trial(step);
@@ -104,7 +129,7 @@ class Worker {
       }
       out = {.end = Outcome::End::failed, .failure = "error", .why = error.what()};
     }
-    if (out.end == Outcome::End::failed && !storage_is_there()) {
+    if (out.end == Outcome::End::failed && away.seen()) {
       out.end = Outcome::End::given_back, out.why = "the results folder was away";
     }
     out.seconds = seconds_since(start);
