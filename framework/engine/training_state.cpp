@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "base/file.h"
@@ -172,7 +173,8 @@ bool StateWriter::wants(std::int64_t step) const {
 
 void StateWriter::judge(std::int64_t step, const std::map<std::string, double>& seen, const std::string& by,
                         bool higher) {
-  if (const auto value = seen.find(by); value != seen.end()) scores_[step] = higher ? value->second : -value->second;
+  const auto value = seen.find(by);
+  if (value != seen.end() && std::isfinite(value->second)) scores_[step] = higher ? value->second : -value->second;
 }
 
 void StateWriter::load(const State& in) {

@@ -37,7 +37,8 @@ class StateWriter {
   StateWriter(std::filesystem::path work, std::function<void()> records_to_disk, StateRetention keep = {});
   ~StateWriter();                       ///< waits; a failure is logged
   bool wants(std::int64_t step) const;  ///< a state of this step would stay for its number or its score
-  /// What `seen` has for the metric `by` is the score of this step's state; nothing without that metric.
+  /// What `seen` has for the metric `by` is the score of this step's state; nothing where it is missing or not
+  /// finite.
   void judge(std::int64_t step, const std::map<std::string, double>& seen, const std::string& by, bool higher);
   void load(const State& in);  ///< scores of earlier states
   /// Copies the tensors to memory of its own, after waiting for the state before. Written as <work>/training.<step>/

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -111,6 +112,7 @@ TEST_CASE("Scores of training states outlive a kill") {
       writer.write(step, state_of(at::zeros({4})));
     }
     writer.judge(3, {{"dev.other", 0}}, "dev.loss", false);
+    writer.judge(3, {{"dev.loss", std::nan("")}}, "dev.loss", false);
     CHECK_FALSE(writer.wants(3));
   }
   StateWriter again(
