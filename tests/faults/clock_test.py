@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 import training
 
-XP, CLOCK = sys.argv.pop(1), sys.argv.pop(1)
+XP, CLOCK = (str(pathlib.Path(sys.argv.pop(1)).resolve()) for _ in range(2))
 DAY = 86400
 
 SWEEP = """

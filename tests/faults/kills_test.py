@@ -22,7 +22,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 import training
 
-XP = sys.argv.pop(1)
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
 KILLS = int(os.environ.get("XP_KILLS", "10"))
 SEED = int(os.environ.get("XP_KILL_SEED", "5"))
 

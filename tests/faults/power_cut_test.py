@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 import disk
 import training
 
-XP, RECORDER = sys.argv.pop(1), sys.argv.pop(1)
+XP, RECORDER = (str(pathlib.Path(sys.argv.pop(1)).resolve()) for _ in range(2))
 CUTS = int(os.environ.get("XP_CUTS", "3"))
 SEED = int(os.environ.get("XP_CUT_SEED", "5"))
 KINDS = [("synced", "synced"), ("all", "synced"), ("synced", "all"), ("some", "some")]  # names and bytes that survive

@@ -12,7 +12,7 @@ import unittest
 
 from training import write_tiny
 
-XP = sys.argv.pop(1)
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
 BITS = "adapt.bits_per_byte.bits.final"
 
 

@@ -9,7 +9,7 @@ import unittest
 
 from training import RECIPE, write_project
 
-XP = sys.argv.pop(1)
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
 PUBLISH = pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "publish"
 MORE = """
 [evaluator.quality]

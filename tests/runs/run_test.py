@@ -2,6 +2,7 @@
 """Runs the program on a small recipe as a user would: again, changed, twice at once, without results."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import unittest
 
 import training
 
-XP = sys.argv.pop(1)
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
 
 
 class Runs(training.Project):

@@ -3,6 +3,7 @@
 failures, an optimiser on a pipe."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import unittest
 
 import training
 
-XP = sys.argv.pop(1)
+XP = str(pathlib.Path(sys.argv.pop(1)).resolve())
 AWAY_SECONDS = float(os.environ.get("XP_AWAY_SECONDS", "3"))
 
 SWEEP = """
