@@ -6,6 +6,7 @@
 #include <unicode/utf8.h>
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
@@ -33,6 +34,12 @@ std::string fault(std::string_view line) {
   if (!any) return {};
   const auto byte = static_cast<unsigned char>(*std::find_if(line.begin(), line.end(), is_control));
   return "control character " + std::to_string(byte) + "; text has none but tabs";
+}
+
+bool is_ascii(const char* eight_bytes) {
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, eight_bytes, sizeof bytes);
+  return (bytes & 0x8080808080808080u) == 0;
 }
 
 /// The script that a language is usually written in ("zh-TW" gives "Hant"); empty if unknown.
@@ -111,6 +118,10 @@ std::string script_of_text(std::string_view text, const std::string& language) {
     latin += static_cast<unsigned char>((c | 0x20) - 'a') < 26;
   if (latin > 0) letters[USCRIPT_LATIN] = latin;
   for (std::int32_t at = 0; at < size;) {
+    if (size - at >= 8 && is_ascii(text.data() + at)) {
+      at += 8;
+      continue;
+    }
     if (static_cast<unsigned char>(text[static_cast<std::size_t>(at)]) < 0x80) {
       ++at;
       continue;

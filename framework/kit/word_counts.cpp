@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include "api/dataset.h"
 #include "base/error.h"
@@ -21,106 +23,135 @@
 namespace xp {
 namespace {
 
-/// Two numbers hold all bytes of words up to 16, so that hardly any two have one hash.
-std::size_t hash_of(std::string_view word) {
-  const auto load = [](const char* at, auto number) {
-    std::memcpy(&number, at, sizeof number);
-    return std::uint64_t{number};
-  };
-  const char* at = word.data();
-  std::size_t left = word.size();
-  std::uint64_t hash = left * 0x9E3779B97F4A7C15u;
-  const auto mix = [&](std::uint64_t low, std::uint64_t high) {
-    __extension__ using Wide = unsigned __int128;
-    const auto product = static_cast<Wide>(low ^ hash ^ 0xA0761D6478BD642Fu) * (high ^ 0xE7037ED1A0B428DBu);
-    hash = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-  };
-  for (; left > 16; at += 16, left -= 16) mix(load(at, std::uint64_t{}), load(at + 8, std::uint64_t{}));
-  if (left >= 8)
-    mix(load(at, std::uint64_t{}), load(at + left - 8, std::uint64_t{}));
-  else if (left >= 4)
-    mix(load(at, std::uint32_t{}), load(at + left - 4, std::uint32_t{}));
-  else if (left > 0)
-    mix(load(at, std::uint8_t{}) << 8 | load(at + left / 2, std::uint8_t{}), load(at + left - 1, std::uint8_t{}));
-  return hash;
+/// A word of up to 15 bytes and its length; of a longer one its length, a part of its hash, and 0xFF, which no length
+/// of a short word is.
+struct WordKey {
+  std::uint64_t low = 0, high = 0;
+};
+
+std::uint64_t mixed(std::uint64_t low, std::uint64_t high) {
+  __extension__ using Wide = unsigned __int128;
+  const auto product = static_cast<Wide>(low ^ 0xA0761D6478BD642Fu) * (high ^ 0xE7037ED1A0B428DBu);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-/// Words and their counts in the order of their first occurrence. Open addressing: a slot keeps a part of the hash,
-/// so that another word's bytes are hardly ever read.
+template <class Number>
+std::uint64_t load(const char* at) {
+  Number out;
+  std::memcpy(&out, at, sizeof out);
+  return out;
+}
+
+WordKey short_key(std::string_view word) {
+  static_assert(std::endian::native == std::endian::little);
+  const char *at = word.data(), *end = at + word.size();
+  const std::size_t size = word.size();
+  WordKey out{0, std::uint64_t{size} << 56};
+  if (size > 8)
+    out.low = load<std::uint64_t>(at), out.high |= load<std::uint64_t>(end - 8) >> 8 * (16 - size);
+  else if (size >= 4)
+    out.low = load<std::uint32_t>(at) | load<std::uint32_t>(end - 4) << 8 * (size - 4);
+  else if (size > 0)
+    out.low = load<std::uint8_t>(at) | load<std::uint8_t>(at + size / 2) << 8 * (size / 2) |
+              load<std::uint8_t>(end - 1) << 8 * (size - 1);
+  return out;
+}
+
+/// Words and their counts. Open addressing; a word of up to 15 bytes is in its slot.
 class WordTable {
  public:
-  void add(std::string_view word, std::int64_t n) {
-    const std::size_t hash = hash_of(word);
-    const auto tag = static_cast<std::uint32_t>(hash >> 32);
-    if ((entries_.size() + 1) * 2 > slots_.size()) grow();
-    for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
-      Slot& slot = slots_[at];
-      if (slot.entry == kFree) {
-        if (entries_.size() >= kFree) throw Error("the corpus has more than 2^32 distinct words", Exit::data);
-        slot = {tag, static_cast<std::uint32_t>(entries_.size())};
-        entries_.push_back({hash, bytes_.size(), static_cast<std::uint32_t>(word.size()), n});
-        bytes_ += word;
-        return;
-      }
-      if (slot.tag == tag && this->word(slot.entry) == word) {
-        entries_[slot.entry].count += n;
-        return;
-      }
-    }
-  }
+  void add(std::string_view word, std::int64_t n) { slot_of(key_of(word), word).count += n; }
 
-  std::size_t size() const { return entries_.size(); }
-  std::string_view word(std::size_t i) const { return {bytes_.data() + entries_[i].begin, entries_[i].size}; }
-  std::int64_t count(std::size_t i) const { return entries_[i].count; }
+  std::size_t size() const { return size_; }
 
   void add(const WordTable& other) {
-    for (std::size_t i = 0; i < other.size(); ++i) add(other.word(i), other.count(i));
+    for (const Slot& slot : other.slots_)
+      if (slot.count != 0) add(word_in(slot), slot.count);
   }
 
-  /// The entries by the bytes of their words.
-  std::vector<std::uint32_t> sorted() const {
+  /// All words by their bytes.
+  std::vector<WordCount> sorted() const {
     struct Place {
       std::uint64_t start;  // the first bytes of the word, which mostly decide
-      std::uint32_t entry;
+      const Slot* slot;
     };
-    std::vector<Place> order(size());
-    for (std::size_t i = 0; i < size(); ++i) {
-      std::uint64_t start = 0;
-      for (std::size_t k = 0; k < sizeof start; ++k)
-        start = start << 8 | (k < word(i).size() ? static_cast<unsigned char>(word(i)[k]) : 0u);
-      order[i] = {start, static_cast<std::uint32_t>(i)};
+    std::vector<Place> order;
+    order.reserve(size_);
+    for (const Slot& slot : slots_) {
+      if (slot.count == 0) continue;
+      const std::string_view word = word_in(slot);
+      order.push_back(
+          {__builtin_bswap64(word.size() <= kInSlot ? slot.key.low : load<std::uint64_t>(word.data())), &slot});
     }
     std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
-      return a.start != b.start ? a.start < b.start : word(a.entry) < word(b.entry);
+      return a.start != b.start ? a.start < b.start : word_in(*a.slot) < word_in(*b.slot);
     });
-    std::vector<std::uint32_t> out(size());
-    for (std::size_t i = 0; i < size(); ++i) out[i] = order[i].entry;
+    std::vector<WordCount> out;
+    out.reserve(size_);
+    for (const Place& one : order) out.push_back({std::string(word_in(*one.slot)), one.slot->count});
     return out;
   }
 
  private:
-  static constexpr std::uint32_t kFree = UINT32_MAX;
+  static constexpr std::size_t kInSlot = 15;
   struct Slot {
-    std::uint32_t tag = 0, entry = kFree;
-  };
-  struct Entry {
-    std::size_t hash, begin;
-    std::uint32_t size;
-    std::int64_t count;
+    WordKey key;  ///< of a longer word, `low` is where its bytes begin
+    std::int64_t count = 0;
   };
 
+  struct Hashed {
+    WordKey key;
+    std::size_t hash;
+  };
+  static Hashed key_of(std::string_view word) {
+    if (word.size() <= kInSlot) {
+      const WordKey key = short_key(word);
+      return {key, mixed(key.low, key.high)};
+    }
+    std::uint64_t hash = word.size();
+    const char* const end = word.data() + word.size();
+    for (const char* at = word.data(); at < end - 16; at += 16)
+      hash = mixed(load<std::uint64_t>(at) ^ hash, load<std::uint64_t>(at + 8));
+    hash = mixed(load<std::uint64_t>(end - 16) ^ hash, load<std::uint64_t>(end - 8));
+    return {{0, std::uint64_t{0xFF} << 56 | (hash >> 40) << 32 | word.size()}, hash};
+  }
+
+  // `long_word`: empty if the key has all of the word. A slot whose count is 0 is free.
+  Slot& slot_of(const Hashed& one, std::string_view long_word) {
+    if ((size_ + 1) * 2 > slots_.size()) grow();
+    const bool in_slot = one.key.high >> 56 <= kInSlot;
+    for (std::size_t at = one.hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
+      Slot& slot = slots_[at];
+      if (slot.count == 0) {
+        ++size_;
+        slot.key = one.key;
+        if (!in_slot) slot.key.low = bytes_.size(), bytes_ += long_word;
+        return slot;
+      }
+      if (slot.key.high == one.key.high && (in_slot ? slot.key.low == one.key.low : word_in(slot) == long_word))
+        return slot;
+    }
+  }
+
+  std::string_view word_in(const Slot& slot) const {
+    const auto size = slot.key.high >> 56;
+    if (size <= kInSlot) return {reinterpret_cast<const char*>(&slot.key), size};
+    return {bytes_.data() + slot.key.low, slot.key.high & UINT32_MAX};
+  }
+
   void grow() {
-    slots_.assign(std::max<std::size_t>(1 << 12, slots_.size() * 2), {});
-    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-      std::size_t at = entries_[i].hash & (slots_.size() - 1);
-      while (slots_[at].entry != kFree) at = (at + 1) & (slots_.size() - 1);
-      slots_[at] = {static_cast<std::uint32_t>(entries_[i].hash >> 32), i};
+    auto old = std::exchange(slots_, std::vector<Slot>(std::max<std::size_t>(1 << 12, slots_.size() * 2)));
+    for (const Slot& slot : old) {
+      if (slot.count == 0) continue;
+      std::size_t at = key_of(word_in(slot)).hash & (slots_.size() - 1);
+      while (slots_[at].count != 0) at = (at + 1) & (slots_.size() - 1);
+      slots_[at] = slot;
     }
   }
 
   std::vector<Slot> slots_;
-  std::vector<Entry> entries_;
-  std::string bytes_;
+  std::size_t size_ = 0;
+  std::string bytes_;  ///< of the words that are too long for a slot
 };
 
 /// Counts the words of texts on several threads: the one that reads the texts, and others that take batches from it.
@@ -277,10 +308,7 @@ std::vector<WordCount> count_words(const DataSource& corpus, const WordsOf& word
                           : "none of the corpus' " + std::to_string(read) +
                                 " documents has a word to fit a vocabulary on: all texts are empty or white space",
                 Exit::data);
-  std::vector<WordCount> out;
-  out.reserve(words.size());
-  for (const std::uint32_t i : words.sorted()) out.push_back({std::string(words.word(i)), words.count(i)});
-  return out;
+  return words.sorted();
 }
 
 std::vector<CharCount> count_chars(const std::vector<WordCount>& words) {

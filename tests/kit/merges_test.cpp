@@ -1,5 +1,7 @@
 #include "kit/merges.h"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <map>
 
@@ -75,28 +77,34 @@ TEST_CASE("merges of a hand example") {
 TEST_CASE("merges equal counting everything anew") {
   RandomStream random(11);
   for (int round = 0; round < 60; ++round) {
+    // Where merges lead to texts that are there already, pairs that were too rare become frequent.
+    auto symbols = letters(3);
+    if (round % 2 == 1) symbols.insert(symbols.end(), {"ab", "bc", "abc"});
     std::vector<std::string> words;
     std::vector<std::int64_t> counts;
     for (int w = 0; w < 30; ++w) {
       std::string word;
       // short words are merged by scanning, long ones by a queue
       for (std::int64_t n = 1 + random.below(round % 4 == 0 ? 80 : 12); n > 0; --n)
-        word += static_cast<char>('a' + random.below(3));
+        word += static_cast<char>('a' + random.below(std::ssize(symbols)));
       words.push_back(word), counts.push_back(1 + random.below(4));
     }
     const auto input = words_of(words, counts);
-    const auto fast = learn_merges(letters(3), input, {40, 2}, glue), slow = slow_merges(letters(3), input, 40, 2);
+    const std::int64_t least = std::array{1, 2, 9}[static_cast<std::size_t>(round % 3)];
+    const auto fast = learn_merges(symbols, input, {40, least}, glue), slow = slow_merges(symbols, input, 40, least);
     CHECK(fast.symbols == slow.symbols);
     CHECK((fast.merges == slow.merges));
 
-    // Applying them to the words they were learned from gives what learning ended with: replay each merge in order.
+    // Applying them to the words they were learned from gives what learning ended with, where each text has one way
+    // to come about: replay each merge in order.
+    if (symbols.size() > 3) continue;
     const MergeTable table(fast.merges);
     for (const auto& word : words) {
-      std::vector<SymbolId> symbols, replay;
-      for (const char c : word) symbols.push_back(static_cast<SymbolId>(c - 'a'));
-      replay = symbols;
-      std::vector<std::uint32_t> lengths(symbols.size(), 1);
-      table.apply(symbols, lengths);
+      std::vector<SymbolId> cut, replay;
+      for (const char c : word) cut.push_back(static_cast<SymbolId>(c - 'a'));
+      replay = cut;
+      std::vector<std::uint32_t> lengths(cut.size(), 1);
+      table.apply(cut, lengths);
       for (const auto& merge : fast.merges) {
         std::vector<SymbolId> next;
         for (std::size_t i = 0; i < replay.size(); ++i) {
@@ -106,8 +114,8 @@ TEST_CASE("merges equal counting everything anew") {
         }
         replay = next;
       }
-      CHECK(symbols == replay);
-      for (std::size_t i = 0; i < symbols.size(); ++i) CHECK(fast.symbols[symbols[i]].size() == lengths[i]);
+      CHECK(cut == replay);
+      for (std::size_t i = 0; i < cut.size(); ++i) CHECK(fast.symbols[cut[i]].size() == lengths[i]);
     }
   }
 }

@@ -22,7 +22,7 @@ void by_spaces(std::string_view text, const Word& word) {
     if (!one.empty()) word(one);
 }
 
-/// Texts of many distinct words, with some that differ late, that hold NUL, and that are longer than eight bytes.
+/// Texts of many distinct words of 1 to 24 bytes, with some that differ late and that hold NUL.
 std::vector<std::string> texts_of(std::size_t megabytes) {
   RandomStream random(5);
   std::vector<std::string> out;
@@ -30,8 +30,8 @@ std::vector<std::string> texts_of(std::size_t megabytes) {
     std::string text;
     for (int i = 0; i < 400; ++i) {
       const auto number = random.below(random.below(2) == 0 ? 50 : 60000);
-      text +=
-          (number % 3 == 0 ? std::string("long beginning") : std::string(static_cast<std::size_t>(number % 2), '\0'));
+      text += (number % 3 == 0 ? std::string("one-long-beginning-")
+                               : std::string(static_cast<std::size_t>(number % 2), '\0'));
       text += std::to_string(number) + ' ';
     }
     out.push_back(std::move(text));

@@ -56,6 +56,7 @@ TEST_CASE("Fast ids of a byte-level vocabulary whose file has patterns", "[pipel
   const std::string symbols = R"(| ?[^\s\p{L}\p{N}]+)", three = R"(\p{N}{1,3})", one = R"(\p{N})";
   const std::string small = prefix + upper + "*" + lower + "+", capital = prefix + upper + "+" + lower + "*";
   const std::vector<std::vector<std::string>> all{
+      {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
       {ends + "|" + letters + three + symbols + R"([\r\n]*|)" + rest},
       {ends + "|" + letters + one + symbols + R"([\r\n]*|)" + rest},
       {ends + "|[^\r\n\\p{L}\\p{N}]?\\p{L}+|" + three + symbols + "[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"},

@@ -173,6 +173,8 @@ const std::vector<KnownPatterns>& known_patterns() {
   const std::string without = cased + "*" + small + "+|" + cased + "+" + small + "*|";
   const std::string cased_others = R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*)";
   static const std::vector<KnownPatterns> all{
+      {{R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
+       byte_level_ids<Gpt2Words<false>>},
       {{contractions + letters + R"(|\p{N}{1,3})" + others + lines}, byte_level_ids<Cl100kWords<3>>},
       {{contractions + letters + R"(|\p{N})" + others + lines}, byte_level_ids<Cl100kWords<1>>},
       {{contractions + R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" + lines},
