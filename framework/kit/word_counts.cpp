@@ -66,7 +66,7 @@ class WordTable {
 
   void add(const WordTable& other) {
     for (const Slot& slot : other.slots_)
-      if (slot.count != 0) add(word_in(slot), slot.count);
+      if (slot.count != 0) add(other.word_in(slot), slot.count);
   }
 
   /// All words by their bytes.
