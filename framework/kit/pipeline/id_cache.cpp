@@ -64,7 +64,7 @@ void IdCache::keep(const Key& key, std::string_view word, const TokenId* ids, st
     std::fill_n(places_.get(), mask_ + 1, Place{});
     pool_.clear(), kept_ = 0;
   }
-  if (2 * ++kept_ > mask_ + 1 && mask_ + 1 < most_places_) grow();
+  if (4 * ++kept_ > mask_ + 1 && mask_ + 1 < most_places_) grow();
   Place place{.low = key.low, .high = key.high, .n = static_cast<std::uint32_t>(n)};
   if (pooled) {
     place.ids[0] = static_cast<TokenId>(pool_.size());
