@@ -66,7 +66,10 @@ class PieceTrieBuilder {
         if (pieces[begin].text.size() == node.depth + 1) id = static_cast<std::uint64_t>(pieces[begin++].id) + 1;
         trie_.units_[unit] = id << PieceTrie::kIdShift | (PieceTrie::kUsed | children_[i].byte)
                                                              << PieceTrie::kLabelShift;
-        if (begin < end) open.push_back({unit, begin, end, node.depth + 1});
+        if (begin + 1 == end)
+          trie_.units_[unit] |= PieceTrie::kTail | tail(pieces[begin], node.depth + 1);
+        else if (begin < end)
+          open.push_back({unit, begin, end, node.depth + 1});
       }
     }
   }
@@ -84,6 +87,18 @@ class PieceTrieBuilder {
   struct Link {
     std::uint32_t next = 0, before = 0;  // 0: none, as that unit is never free
   };
+
+  // Where the bytes of a piece from `depth` on are.
+  std::uint64_t tail(const SortedPiece& piece, std::size_t depth) {
+    const std::size_t at = trie_.tails_.size();
+    const PieceTrie::TailHead head{piece.id, static_cast<std::uint32_t>(piece.text.size() - depth)};
+    if (at > PieceTrie::kBase || piece.text.size() > UINT32_MAX) refuse();
+    trie_.tails_.append(reinterpret_cast<const char*>(&head), sizeof head).append(piece.text.substr(depth));
+    return at;
+  }
+  [[noreturn]] static void refuse() {
+    throw Error("a vocabulary whose pieces have more than " + count(PieceTrie::kBase, "byte"), Exit::data);
+  }
 
   // A base at which all children find a free unit; takes it and them.
   std::uint32_t place() {
@@ -112,8 +127,7 @@ class PieceTrieBuilder {
   }
   void add_block() {
     const auto begin = static_cast<std::uint32_t>(trie_.units_.size());
-    if (begin + kTrieBlock > PieceTrie::kBase)
-      throw Error("a vocabulary whose pieces have more than " + count(PieceTrie::kBase, "byte"), Exit::data);
+    if (begin + kTrieBlock > PieceTrie::kBase) refuse();
     const std::uint32_t end = begin + kTrieBlock;
     trie_.units_.resize(end), links_.resize(end), base_taken_.resize(end);
     for (std::uint32_t unit = begin; unit < end; ++unit) {
