@@ -97,4 +97,9 @@ TEST_CASE("Fast ids of a byte-level vocabulary that sets digits apart or compose
                             {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {digits, bytes}}}}},
                            20000) == "");
   }
+  CHECK(first_difference({{"model", byte_level_bpe()},
+                          {"added_tokens", {added_token(300, "<s>", true)}},
+                          {"normalizer", none},
+                          {"pre_tokenizer", bytes}},
+                         20000) == "");
 }

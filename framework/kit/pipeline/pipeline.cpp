@@ -54,6 +54,12 @@ std::optional<FrameEnds> ends_of(const PostProcessor* post_processor) {
   return again ? std::nullopt : std::optional(std::move(out));
 }
 
+// Some files say so that they normalise nothing.
+bool has_no_steps(const Json& normalizer) {
+  return is_step(normalizer, "Sequence") && normalizer.contains("normalizers") &&
+         normalizer.at("normalizers").empty();
+}
+
 // A step that writes marks would write them into the text of a single token, too. Files of old form name no types.
 bool writes_marks(const Json& normalizer) {
   if (!normalizer.is_object()) return false;
@@ -205,6 +211,7 @@ std::unique_ptr<const Pipeline> read_pipeline(std::string_view text, const std::
   auto parts = std::make_unique<PipelineParts>();
   parts->file = std::string(text);
   parts->normalizer = step("normalizer").is_null() ? nullptr : read_normalizer(step("normalizer"));
+  if (has_no_steps(step("normalizer").json())) parts->normalizer = nullptr;
   parts->pre_tokenizer = step("pre_tokenizer").is_null() ? nullptr : read_pre_tokenizer(step("pre_tokenizer"));
   parts->model = read_model(root.at("model"));
   parts->added = std::make_unique<AddedTokens>(root, *parts->model, parts->normalizer.get());
