@@ -5,6 +5,7 @@
 #include "api/checkpoint_transform.h"
 #include "api/constraint.h"
 #include "api/dataset.h"
+#include "api/document_stage.h"
 #include "api/fitter.h"
 #include "api/generator.h"
 #include "api/optimizer.h"
@@ -27,6 +28,9 @@ Transform::~Transform() = default;
 Encoder::~Encoder() = default;
 TextFrame Encoder::around() const { return {reserved("begin"), reserved("end")}; }
 Tokenizer::~Tokenizer() = default;
+DocumentContext::~DocumentContext() = default;
+AnyStage::~AnyStage() = default;
+DocumentStage::~DocumentStage() = default;
 Fitter::~Fitter() = default;
 Backend::~Backend() = default;
 Generator::~Generator() = default;

@@ -1,10 +1,10 @@
 #pragma once
 // Nodes of the experiment's graph. Ports are declared in describe(): artifact fields are inputs, gives("output",
 // name, kind) are outputs, draws() puts the seed into the digest.
-#include <filesystem>
 #include <optional>
 
 #include "api/constraint.h"
+#include "api/document_stage.h"
 #include "api/evaluator.h"
 #include "api/objective.h"
 #include "api/optimizer.h"
@@ -78,49 +78,27 @@ struct TrainRequest {
   std::string output = {};  ///< name of the stage's output that gets the checkpoint; empty: the first
 };
 
-/// What a stage may do. Inputs are read, outputs are written under a temporary name and become an artifact as a whole
-/// when run() returns; a stage that was killed finds what it wrote so far in output() and goes on from there.
-class XP_API StageContext {
+/// What a stage with LibTorch may do.
+class XP_API StageContext : public virtual DocumentContext {
  public:
-  virtual ~StageContext();
-  virtual const RandomStreams& random() const = 0;
-  virtual Recorder& recorder() = 0;
-  virtual const PartMaker& parts() const = 0;
-
-  virtual std::filesystem::path input(const Reference& artifact) const = 0;  ///< its folder, or the outside file
-  virtual std::filesystem::path output(std::string_view name = {}) = 0;      ///< a folder, made when first asked for
-
-  virtual Checkpoint checkpoint(const Reference& artifact) = 0;                     ///< weights are private copies
-  virtual std::shared_ptr<const Encoder> tokenizer(const Reference& artifact) = 0;  ///< of a tokenizer or checkpoint
+  ~StageContext() override;
+  virtual Checkpoint checkpoint(const Reference& artifact) = 0;  ///< weights are private copies
   /// A new model of this type for a vocabulary, as training would start it. `tokenizer` may be null.
   virtual Checkpoint fresh(const ModelSpec& spec, const Reference* tokenizer) = 0;
   virtual State state(const Reference& artifact) = 0;  ///< of a fitted artifact
-  /// Documents of the reference's split in a fixed order; with the dataset's `sampling`, repeated accordingly.
-  virtual std::shared_ptr<const DataSource> documents(const Reference& dataset) = 0;
 
+  using DocumentContext::save;
   /// `tokenizer_from` is the tokenizer artifact or checkpoint whose tokenizer goes into the directory.
   virtual void save(const Checkpoint& checkpoint, const Reference* tokenizer_from, std::string_view output = {}) = 0;
-  virtual void save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output = {}) = 0;
   virtual void save(const State& state, std::string_view output = {}) = 0;
-
-  /// A folder that stages share: `make` fills it for the first that asks, others wait or find it in the cache. `what`
-  /// is the key: it and the libraries of this stage's components decide all that lies in there.
-  virtual std::filesystem::path shared(std::string_view name, const std::string& what,
-                                       const std::function<void(const std::filesystem::path&)>& make) = 0;
 
   virtual void train(TrainRequest request) = 0;
   virtual std::unique_ptr<Handle> handle(const Reference& checkpoint, View view = {}) = 0;
   virtual void evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators, std::string_view view = {}) = 0;
-
-  /// For long work: shows `done` of `total`, and throws (to a good end) if the run was asked to stop.
-  virtual void progress(double done, double total, std::string_view what) = 0;
-  virtual int threads() const = 0;
 };
 
-/// "stage": train, evaluate, transfer, generate, fit, transform are all stages.
-class XP_API Stage : public Component {
+class XP_API Stage : public AnyStage {
  public:
-  static constexpr const char* kInterface = "stage";
   ~Stage() override;
   virtual void run(StageContext& context) = 0;
 };

@@ -146,16 +146,7 @@ std::string read_file(const fs::path& file, std::uint64_t limit) {
 }
 
 std::string read_text_file(const fs::path& file, std::uint64_t limit) {
-  const auto ending = file.extension();
-  if (ending == ".zst") {
-    detail::ZstdInput input(file);
-    return detail::read_all(input, file, limit);
-  }
-  if (ending == ".gz") {
-    detail::GzipInput input(file);
-    return detail::read_all(input, file, limit);
-  }
-  return read_file(file, limit);
+  return detail::with_text_input(file, [&](auto& input) { return detail::read_all(input, file, limit); });
 }
 
 void write_file(const fs::path& file, std::string_view bytes) {

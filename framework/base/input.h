@@ -50,6 +50,22 @@ class XP_API GzipInput {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Calls `use` with the stream that the file's ending asks for: `.zst`, `.gz`, any other.
+template <class Use>
+auto with_text_input(const std::filesystem::path& file, Use use) {
+  const auto ending = file.extension();
+  if (ending == ".zst") {
+    ZstdInput input(file);
+    return use(input);
+  }
+  if (ending == ".gz") {
+    GzipInput input(file);
+    return use(input);
+  }
+  Input input(file);
+  return use(input);
+}
+
 [[noreturn]] void too_large(const std::filesystem::path& file, std::uint64_t limit);
 
 /// Everything a stream gives; never asks for memory by a size that the file states.

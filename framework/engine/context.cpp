@@ -64,53 +64,17 @@ at::ScalarType precision_of(const Plan& plan) {
 
 }  // namespace
 
-int stage_threads(const Plan& plan) { return static_cast<int>(thread_count(plan.setting.threads)); }
-
-StageRun::StageRun(const RunShared& shared, const PlanNode& node, std::filesystem::path work,
+StageRun::StageRun(const RunShared& shared, Processes& processes, const PlanNode& node, std::filesystem::path work,
                    JournalRecorder& recorder)
-    : shared_(shared),
-      node_(node),
-      work_(std::move(work)),
+    : DocumentRun(shared, node, std::move(work), recorder),
+      processes_(processes),
       training_(work_ / kScratchFolder),
-      recorder_(recorder),
-      random_(static_cast<std::uint64_t>(node.draws ? node.seed : 0), "stage"),
       pool_(shared.registry, stage_threads(shared.plan),
             {.folder = [this](const Reference& made) { return input(made); },
              .tokenizer = [this](const Reference& artifact) { return tokenizer(artifact); }}) {}
 StageRun::~StageRun() = default;
 
-int StageRun::threads() const { return pool_.threads(); }
-at::Device StageRun::device() const { return device_of(shared_.plan, shared_.processes.rank()); }
-
-std::filesystem::path StageRun::input(const Reference& artifact) const {
-  if (artifact.node.empty()) return artifact.path;
-  const auto entry = shared_.cache.find(artifact.digest);
-  if (!entry)
-    throw Error("the output of stage " + backquoted(artifact.node) + " is not in the cache any more; run again");
-  const auto made_by = std::find_if(shared_.plan.nodes.begin(), shared_.plan.nodes.end(),
-                                    [&](const auto& n) { return n.digest == artifact.digest; });
-  std::string name = artifact.output;
-  if (name.empty() && made_by != shared_.plan.nodes.end() && !made_by->outputs.empty())
-    name = made_by->outputs.front().name;
-  return entry->folder / name;
-}
-
-std::filesystem::path StageRun::output(std::string_view name) {
-  const std::string wanted = name.empty() && !node_.outputs.empty() ? node_.outputs.front().name : std::string(name);
-  const bool declared =
-      std::any_of(node_.outputs.begin(), node_.outputs.end(), [&](const auto& o) { return o.name == wanted; });
-  if (!declared) throw Error("stage type " + backquoted(node_.type) + " declares no output " + backquoted(wanted));
-  written_.insert(wanted);
-  const auto folder = work_ / wanted;
-  std::filesystem::create_directories(folder);
-  return folder;
-}
-
-void StageRun::check_outputs() const {
-  for (const auto& output : node_.outputs)
-    if (!written_.contains(output.name))
-      throw Error("stage " + backquoted(node_.name) + " ended without its output " + backquoted(output.name));
-}
+at::Device StageRun::device() const { return device_of(shared_.plan, processes_.rank()); }
 
 Checkpoint StageRun::checkpoint(const Reference& artifact) {
   const auto folder = input(artifact);
@@ -122,12 +86,8 @@ Checkpoint StageRun::checkpoint(const Reference& artifact) {
   return std::move(*read.checkpoint);
 }
 
-std::shared_ptr<const Encoder> StageRun::tokenizer(const Reference& artifact) {
-  const auto folder = input(artifact);
-  auto& known = encoders_[folder.string()];
-  if (!known && std::filesystem::is_directory(folder)) known = load_tokenizer(folder, shared_.registry);
-  if (!known && artifact.node.empty()) known = format_of(shared_.registry, folder)->read(folder).tokenizer;
-  return known;
+std::shared_ptr<const Encoder> StageRun::foreign_tokenizer(const Reference& artifact) {
+  return format_of(shared_.registry, input(artifact))->read(input(artifact)).tokenizer;
 }
 
 Checkpoint StageRun::fresh(const ModelSpec& spec, const Reference* tokenizer_from) {
@@ -165,9 +125,6 @@ void StageRun::save(const Checkpoint& checkpoint, const Reference* tokenizer_fro
   if (std::filesystem::exists(folder / "tokenizer.json")) return;
   if (const auto encoder = tokenizer(*tokenizer_from)) save_foreign_tokenizer(folder, *encoder);
 }
-void StageRun::save(const Encoder& encoder, const Tokenizer& made_by, std::string_view output_name) {
-  save_tokenizer(output(output_name), encoder, made_by);
-}
 void StageRun::save(const State& state, std::string_view output_name) { save_state(output(output_name), state); }
 
 void StageRun::train(TrainRequest request) {
@@ -176,7 +133,7 @@ void StageRun::train(TrainRequest request) {
   if (!announced_) {
     const auto at = std::find_if(shared_.plan.nodes.begin(), shared_.plan.nodes.end(),
                                  [&](const auto& node) { return node.digest == node_.digest; });
-    shared_.processes.post(std::to_string(at - shared_.plan.nodes.begin()) + "\n" + training_.string());
+    processes_.post(std::to_string(at - shared_.plan.nodes.begin()) + "\n" + training_.string());
     announced_ = true;
   }
   TrainingHost host{.registry = shared_.registry,
@@ -209,7 +166,7 @@ void StageRun::train(TrainRequest request) {
                     .precision = precision_of(shared_.plan),
                     .device = device(),
                     .threads = threads(),
-                    .processes = shared_.processes,
+                    .processes = processes_,
                     .checkpoint_seconds = shared_.checkpoint_seconds,
                     .keep_states = shared_.keep_states,
                     .fingerprints = fingerprints()};
@@ -266,40 +223,6 @@ void StageRun::evaluate(Handle& subject, std::vector<NamedEvaluator>& evaluators
                                             owned->session().categories(), random_.child("evaluation"), named);
     evaluator->evaluate(subject, *context);
   }
-}
-
-std::filesystem::path StageRun::shared(std::string_view name, const std::string& what,
-                                       const std::function<void(const std::filesystem::path&)>& make) {
-  constexpr std::chrono::milliseconds kPoll{100};
-  Digest digest;
-  digest.add("shared").add(name).add(what);
-  for (const auto& [interface, type] : node_.components) {
-    const auto* info = shared_.registry.catalogue().find(interface, type);
-    digest.add(interface).add(type).add(info ? info->hash : std::string());
-  }
-  const auto key = digest.hex();
-  const auto started = std::chrono::steady_clock::now();
-  for (;;) {
-    if (const auto entry = shared_.cache.find(key)) return entry->folder;
-    std::string holder;
-    if (const auto lease = shared_.cache.claim(key, &holder)) {
-      if (const auto entry = shared_.cache.find(key)) return entry->folder;
-      make(lease->work());
-      CacheEntry about;
-      about.stage_type = name, about.stage_name = node_.name, about.recipe = shared_.plan.name;
-      about.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-      return lease->commit(about).folder;
-    }
-    progress(0, 1, "waits for " + holder);
-    std::this_thread::sleep_for(kPoll);
-  }
-}
-
-void StageRun::progress(double done, double total, std::string_view what) {
-  if (const int signal = shared_.stop.load())
-    throw Error("interrupted in stage " + backquoted(node_.name),
-                signal == 15 ? Exit::terminated : Exit::interrupted);
-  shared_.progress(node_.digest, total > 0 ? done / total : 0, std::string(what));
 }
 
 }  // namespace xp

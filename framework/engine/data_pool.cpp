@@ -185,7 +185,7 @@ std::unique_ptr<BatchReader> DataPool::read(const Reference& dataset, const Read
   if (request.most > 0 && std::ssize(units) > request.most) {
     const RandomStreams pick(0, "subset");
     const auto key = [&](std::size_t u) {
-      const auto id = by_document ? xp::key_of(corpus(dataset)->documents[u].id) : static_cast<std::int64_t>(u);
+      const auto id = by_document ? document_key(corpus(dataset)->documents[u].id) : static_cast<std::int64_t>(u);
       return std::pair(pick.stream(0, static_cast<std::uint64_t>(id)).next(), u);
     };
     std::sort(units.begin(), units.end(), [&](auto a, auto b) { return key(a) < key(b); });

@@ -92,7 +92,7 @@ class TextExamples final : public ExampleSource {
     const auto streams = random.child("order");
     for (std::size_t unit = 0; unit < first_.size(); ++unit) {
       const auto i = first_[unit];
-      auto stream = streams.stream(epoch, static_cast<std::uint64_t>(key_of(corpus_->documents[i].id)));
+      auto stream = streams.stream(epoch, static_cast<std::uint64_t>(document_key(corpus_->documents[i].id)));
       for (int n = times_in_epoch(*corpus_, i, epoch, random); n > 0; --n)
         units.push_back(unit), keys.push_back(stream.next());
     }
@@ -108,7 +108,7 @@ class TextExamples final : public ExampleSource {
     if (rule_.groups) return {whole(unit, epoch, transform, input)};
     std::size_t at = 0;
     for (std::uint64_t window = 0; window == 0 || (rule_.windows && at < tokens.size()); ++window) {
-      const auto id = key_of(document.id + "\x1f" + std::to_string(window));
+      const auto id = document_key(document.id + "\x1f" + std::to_string(window));
       const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(id)));
       const auto n = std::min(static_cast<std::size_t>(room), tokens.size() - at);
       if (n == 0 && window > 0) break;
@@ -140,7 +140,7 @@ class TextExamples final : public ExampleSource {
     std::vector<Example> out;
     for (auto i = first_[unit]; i < end; ++i) {
       const auto& document = corpus_->documents[i];
-      const auto id = key_of(document.id + "\x1f" + "0");
+      const auto id = document_key(document.id + "\x1f" + "0");
       const auto by = out.empty() ? id : out.front().sample_id;
       const auto room = room_for(transform, input.stream(epoch, static_cast<std::uint64_t>(by)));
       out.push_back(make(document, i, 0, std::min(static_cast<std::size_t>(room), cut(i).tokens.size()), id));
@@ -190,7 +190,7 @@ class TextExamples final : public ExampleSource {
   Example make(const Document& document, std::size_t unit, std::size_t at, std::size_t n, std::int64_t id) const {
     const auto& pieces = cut(unit);
     Example example{.sample_id = id,
-                    .group_id = key_of(document.group.empty() ? document.id : document.group),
+                    .group_id = document_key(document.group.empty() ? document.id : document.group),
                     .source = source_of(document)};
     Ints ids, word, begin, end, segment;
     const auto special = [&](const std::optional<TokenId>& token, std::int64_t part) {

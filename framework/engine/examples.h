@@ -6,7 +6,7 @@
 
 #include "api/tokenizer.h"
 #include "api/transform.h"
-#include "engine/corpus.h"
+#include "graph/corpus.h"
 
 namespace xp {
 

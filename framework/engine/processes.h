@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "api/tensor.h"
-#include "engine/engine.h"
+#include "graph/run.h"
 
 namespace xp {
 

@@ -1,80 +1,83 @@
-// The door of libxp_engine: loads plugins, runs the graph, folds the result.
-#include <unistd.h>
-
-#include <atomic>
-#include <csignal>
-#include <cstdlib>
+// The door of libxp_engine: stages with LibTorch, in one process or several.
+#include <ATen/Parallel.h>
 
 #include "base/file.h"
-#include "base/text.h"
+#include "engine/context.h"
 #include "engine/device.h"
 #include "engine/door.h"
 #include "engine/engine.h"
-#include "engine/graph.h"
 #include "engine/tensor_memory.h"
-#include "plugin/loader.h"
-#include "recipe/provenance.h"
 
 namespace xp {
 namespace {
 
-std::atomic<int> stop_signal{0};
-
-void on_signal(int signal) {
-  // A person's second ^C ends the process at once. A scheduler may well send SIGTERM twice: to all processes of a
-  // job, and to the script that passes it on.
-  if (stop_signal.exchange(signal) != 0 && signal == SIGINT) std::_Exit(128 + signal);
-}
-
-/// Installs the handlers for the life of a run.
-class Signals {
- public:
-  Signals() {
-    stop_signal = 0;
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
+/// A folder that goes with the object.
+struct Scratch {
+  std::filesystem::path path = make_scratch(std::filesystem::temp_directory_path(), "xp-follow-");
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
   }
-  ~Signals() {
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+};
+
+class AllStages final : public StageRunner {
+ public:
+  AllStages(const RunShared& shared, const ProcessPlace& place)
+      : shared_(shared), processes_(Processes::join(place)) {}
+
+  bool leads() const override { return processes_->first(); }
+  bool alone() const override { return processes_->alone(); }
+  void thread_begins() override { at::set_num_threads(stage_threads(shared_.plan)); }
+  void return_memory() override { return_free_memory(); }
+
+  void run(const PlanNode& node, const std::filesystem::path& work, JournalRecorder& recorder) override {
+    const auto any = shared_.registry.make<AnyStage>(stage_settings(node));
+    if (auto* reads = dynamic_cast<DocumentStage*>(any.get())) {
+      DocumentRun context(shared_, node, work, recorder);
+      reads->run(context);
+      return context.check_outputs();
+    }
+    StageRun context(shared_, *processes_, node, work, recorder);
+    dynamic_cast<Stage&>(*any).run(context);
+    context.check_outputs();
+  }
+
+  // Trains along wherever the first process trains.
+  void follow() override {
+    const auto stopped = [&] { return shared_.stop.load() != 0; };
+    thread_begins();
+    while (const auto message = processes_->await(stopped)) {
+      const auto line = message->find('\n');
+      if (line == std::string::npos) {
+        processes_->any(false);
+        return;
+      }
+      const auto& node = shared_.plan.nodes.at(std::stoul(message->substr(0, line)));
+      const Scratch scratch;
+      JournalRecorder recorder(scratch.path / "record.journal");
+      StageRun context(shared_, *processes_, node, scratch.path, recorder);
+      context.follow(message->substr(line + 1));
+      const auto stage = shared_.registry.make<AnyStage>(stage_settings(node));
+      try {
+        dynamic_cast<Stage&>(*stage).run(context);
+      } catch (const Error& error) {
+        if (error.exit() != Exit::stopped || processes_->lost()) throw;
+        return;  // all agreed to stop, and the first one says so
+      }
+    }
+  }
+
+  void finished(bool whole) override {
+    processes_->post("done");
+    if (whole) processes_->any(false);  // the others read it before this one goes
   }
 
  private:
-  static constexpr int kSignals[] = {SIGINT, SIGTERM};
-  struct sigaction before_[2]{};
+  const RunShared& shared_;
+  std::unique_ptr<Processes> processes_;
 };
-
-}  // namespace
-
-namespace {
-
-// What was wrong with which stages.
-std::string failure_text(const GraphOutcome& outcome) {
-  std::string text;
-  for (const auto& [node, why] : outcome.failures)
-    text += (text.empty() ? "" : "\n") + std::string("stage ") + node + ": " + why;
-  if (outcome.held_back > 0) text += "\n" + count(outcome.held_back, "stage") + " behind it not run";
-  return text;
-}
-
-// Status, exit code and reason from how the graph ended.
-void conclude(const GraphOutcome& outcome, int signal, bool out_of_time, RunSummary& summary) {
-  if (signal != 0) {
-    summary.status = outcome.exit == Exit::stopped ? "stopped" : "interrupted";
-    summary.exit = outcome.exit == Exit::stopped || out_of_time ? Exit::stopped
-                   : signal == SIGTERM                          ? Exit::terminated
-                                                                : Exit::interrupted;
-    const char* by = out_of_time ? "--max-time" : signal == SIGTERM ? "request" : "interrupt";
-    summary.why = std::string("stopped by ") + by + "; the same command goes on from here";
-    if (out_of_time) summary.failure = "timeout";
-  } else if (outcome.failed > 0) {
-    summary.status = "failed", summary.exit = outcome.exit == Exit::ok ? Exit::failed : outcome.exit;
-    summary.failure = outcome.failure.empty() ? "error" : outcome.failure;
-    summary.why = failure_text(outcome);
-  } else {
-    summary.status = "done";
-  }
-}
 
 }  // namespace
 
@@ -83,54 +86,8 @@ RunSummary run(const Plan& plan, const Catalogue& catalogue, const RunOptions& o
   set_determinism(plan);
   warn_of_slow_precision(plan);
   keep_tensor_memory();
-  Registry registry;
-  load_plugins(registry, catalogue, libraries(plan, catalogue));
-  Cache cache(options.results);
-  const Signals signals;
-  const auto processes = Processes::join(options.place);
-  RunSummary summary;
-  if (!processes->first()) {
-    follow_graph({plan, registry, cache, stop_signal, *processes, [](const auto&, double, const auto&) {}});
-    summary.status = "done";
-    return summary;
-  }
-  summary.run = options.run.empty() ? new_run_id() : options.run;
-  RunLog log(options.results, plan.name, summary.run, run_attributes(plan, catalogue, options.command),
-             to_value(plan), options.below);
-  std::size_t missing = 0;
-  for (const auto& node : plan.nodes) missing += cache.find(node.digest) ? 0 : 1;
-  Reporter reporter(missing, options.quiet);
-  std::atomic<bool> out_of_time{false};
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.max_seconds);
-  const RunShared shared{
-      plan,
-      registry,
-      cache,
-      stop_signal,
-      *processes,
-      [&](const std::string& node, double share, const std::string& what) {
-        if (options.max_seconds > 0 && std::chrono::steady_clock::now() > deadline && stop_signal == 0)
-          stop_signal = SIGTERM, out_of_time = true;
-        reporter.progress(node, share, what);
-      },
-      options.rest_at,
-      options.rest_share,
-      options.checkpoint_seconds,
-      options.keep_states,
-      [&](const std::string& node, double share, const std::string& from) { reporter.goes_on(node, share, from); }};
-  const auto outcome = run_graph(shared, log, reporter);
-  processes->post("done");
-  if (outcome.failed == 0 && stop_signal == 0) processes->any(false);  // the others read it before this one goes
-  summary.executed = outcome.executed, summary.cached = outcome.cached, summary.failed = outcome.failed;
-  if (!options.rest_at.empty() && stop_signal == 0 && outcome.failed == outcome.stopped) {
-    summary.status = "rests";
-    log.discard();
-    return summary;
-  }
-  conclude(outcome, stop_signal.load(), out_of_time, summary);
-  summary.file = log.close(summary.status, cache);
-  if (summary.exit != Exit::ok && !options.tell_failure) throw Error(summary.why, summary.exit);
-  return summary;
+  return run_with(plan, catalogue, options,
+                  [&](const RunShared& shared) { return std::make_unique<AllStages>(shared, options.place); });
 }
 
 }  // namespace xp

@@ -19,7 +19,7 @@
 #include "engine/step_sums.h"
 #include "engine/towers.h"
 #include "engine/training_state.h"
-#include "engine/work_clock.h"
+#include "graph/work_clock.h"
 #include "kit/chain.h"
 
 namespace xp {

@@ -15,7 +15,7 @@
 #include "engine/processes.h"
 #include "engine/references.h"
 #include "engine/session.h"
-#include "engine/state_retention.h"
+#include "graph/graph.h"
 
 namespace xp {
 
@@ -51,12 +51,6 @@ struct TrainingHost {
 struct Trained {
   Checkpoint checkpoint;
   Counters counters;
-};
-
-/// Training whose gradients stay broken.
-class Diverged final : public Error {
- public:
-  using Error::Error;
 };
 
 Trained train(TrainRequest request, TrainingHost host);

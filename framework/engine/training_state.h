@@ -11,7 +11,7 @@
 #include "api/state.h"
 #include "api/transform.h"
 #include "engine/loader.h"
-#include "engine/state_retention.h"
+#include "graph/state_retention.h"
 
 namespace xp {
 

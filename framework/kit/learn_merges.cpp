@@ -18,10 +18,14 @@ constexpr std::size_t kHead = 4;  ///< numbers before a word's symbols: its coun
 
 using Place = std::uint32_t;  ///< of a word: where its head begins
 
+/// Words, and lists of places in them, are reached by numbers of 32 bits.
+void check_size(std::uint64_t numbers) {
+  if (numbers >= UINT32_MAX) throw Error("the corpus has too many distinct words to learn merges from", Exit::data);
+}
+
 struct PairStats {
   std::int64_t count = 0;
-  std::uint64_t begin = 0;  ///< of its list of places
-  std::uint32_t places = 0;
+  std::uint32_t begin = 0, places = 0;  ///< its list of places, and how many they are
 };
 
 struct Candidate {
@@ -40,7 +44,7 @@ class Side {
     std::int64_t lost = 0, gained = 0;
     std::uint32_t places = 0;
     Place last = UINT32_MAX;
-    std::uint64_t next = 0;  ///< where its list goes on
+    std::uint32_t next = 0;  ///< where its list goes on
   };
 
   void lose(SymbolId symbol, std::int64_t n) { of(symbol).lost += n; }
@@ -64,8 +68,9 @@ class Side {
   void write_places(std::int64_t min_count, std::vector<Place>& lists) {
     std::uint64_t end = lists.size();
     for_each([&](SymbolId, Neighbour& one) {
-      if (one.gained >= min_count) one.next = end, end += one.places;
+      if (one.gained >= min_count) one.next = static_cast<std::uint32_t>(end), end += one.places;
     });
+    check_size(end);
     lists.resize(end);
     for (const auto& [symbol, place] : seen_)
       if (Neighbour& one = neighbours_[symbol]; one.gained >= min_count) lists[one.next++] = place;
@@ -91,8 +96,9 @@ class Side {
 
 class Learner {
  public:
-  Learner(const SymbolWords& words, std::int64_t min_count) : min_count_(min_count) {
+  Learner(SymbolWords words, std::int64_t min_count) : min_count_(min_count) {
     write_words(words);
+    words = {};  // not kept beside its copy
     count_pairs();
   }
 
@@ -129,12 +135,14 @@ class Learner {
     before_.for_each([&](SymbolId x, const Side::Neighbour& one) { set(pair_of(x, result), one); });
     behind_.for_each([&](SymbolId y, const Side::Neighbour& one) { set(pair_of(result, y), one); });
     before_.clear(), behind_.clear();
+    unused_ += stats.places;
+    if (unused_ > lists_.size() / 2) drop_unused_lists();
   }
 
  private:
   void write_words(const SymbolWords& words) {
     const std::size_t n = words.counts.size(), numbers = words.symbols.size() + kHead * n;
-    if (numbers >= UINT32_MAX) throw Error("the corpus has too many distinct words to learn merges from", Exit::data);
+    check_size(numbers);
     words_.reserve(numbers);
     for (std::size_t w = 0; w < n; ++w) {
       const auto begin = words.symbols.begin() + static_cast<std::ptrdiff_t>(words.begins[w]);
@@ -169,8 +177,9 @@ class Learner {
     pairs_.for_each([&](PairKey pair, PairStats& stats) {
       if (stats.count < min_count_) return;
       all.push_back({stats.count, pair});
-      stats.begin = end, end += std::exchange(stats.places, 0);
+      stats.begin = static_cast<std::uint32_t>(end), end += std::exchange(stats.places, 0);
     });
+    check_size(end);
     lists_.resize(end);
     each_word([&](Place word, const SymbolId* symbols, std::uint32_t size) {
       for (std::uint32_t i = 0; i + 1 < size; ++i) {
@@ -243,15 +252,34 @@ class Learner {
 
   void set(PairKey pair, const Side::Neighbour& one) {
     if (one.gained < min_count_) return;
-    if (pairs_.is_full()) pairs_.keep_if([&](const PairStats& stats) { return stats.count >= min_count_; });
+    if (pairs_.is_full())
+      pairs_.keep_if([&](const PairStats& stats) {
+        const bool stays = stats.count >= min_count_;
+        if (!stays) unused_ += stats.places;
+        return stays;
+      });
     pairs_[pair] = {one.gained, one.next - one.places, one.places};
     queue_.push({one.gained, pair});
+  }
+
+  void drop_unused_lists() {
+    std::vector<Place> used;
+    used.reserve(lists_.size() - unused_);
+    pairs_.for_each([&](PairKey, PairStats& stats) {
+      const auto begin = lists_.begin() + stats.begin;
+      if (stats.count < min_count_)
+        stats.places = 0;  // nothing makes it more, but for a merge with a list of its own
+      stats.begin = static_cast<std::uint32_t>(used.size());
+      used.insert(used.end(), begin, begin + stats.places);
+    });
+    lists_ = std::move(used), unused_ = 0;
   }
 
   std::int64_t min_count_;
   std::vector<std::uint32_t> words_;
   PairTable<PairStats> pairs_;  // that occur often enough, and some that did
   std::vector<Place> lists_;    // of pairs one behind the other; may name a word in vain
+  std::size_t unused_ = 0;      // of them, as far as is known
   std::priority_queue<Candidate> queue_;
   Side before_, behind_;
   std::vector<std::uint32_t> places_;
@@ -259,13 +287,13 @@ class Learner {
 
 }  // namespace
 
-LearnedMerges learn_merges(std::vector<std::string> symbols, const SymbolWords& words, const MergeLimits& limits,
+LearnedMerges learn_merges(std::vector<std::string> symbols, SymbolWords words, const MergeLimits& limits,
                            const std::function<std::string(const std::string&, const std::string&)>& join) {
   LearnedMerges out{std::move(symbols), {}};
   std::unordered_map<std::string, SymbolId> ids;
   for (std::size_t i = 0; i < out.symbols.size(); ++i) ids.emplace(out.symbols[i], static_cast<SymbolId>(i));
   constexpr std::size_t kTellEvery = 256;
-  Learner learner(words, std::max<std::int64_t>(1, limits.min_count));
+  Learner learner(std::move(words), std::max<std::int64_t>(1, limits.min_count));
   const auto begin = out.symbols.size();
   while (out.symbols.size() < limits.symbols) {
     if (out.merges.size() % kTellEvery == 0)

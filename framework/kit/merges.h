@@ -44,8 +44,7 @@ struct MergeLimits {
 /// Merges the pair of neighbours with the highest count, again and again; of pairs with equal counts the one with the
 /// smallest left symbol, then the smallest right symbol. A pair is counted at every position (aaa has two of aa) and
 /// replaced from left to right. `join` gives the text of a merged symbol; two merges may lead to one text.
-XP_API LearnedMerges learn_merges(std::vector<std::string> symbols, const SymbolWords& words,
-                                  const MergeLimits& limits,
+XP_API LearnedMerges learn_merges(std::vector<std::string> symbols, SymbolWords words, const MergeLimits& limits,
                                   const std::function<std::string(const std::string&, const std::string&)>& join);
 
 /// A table of merges: the earliest learned is applied first, at its leftmost place.

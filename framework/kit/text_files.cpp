@@ -11,11 +11,15 @@
 #include <map>
 
 #include "base/digest.h"
-#include "base/file.h"
+#include "base/input.h"
 #include "base/text.h"
 
 namespace xp {
 namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::size_t kBlockBytes = std::size_t{1} << 18;
+constexpr std::size_t kLongestLine = std::size_t{1} << 36;
 
 std::string text_at(const Table& table, std::string_view key) {
   const auto found = table.find(key);
@@ -97,17 +101,27 @@ void bad_line(const DataFile& file, std::int64_t line, const std::string& what) 
 }
 
 void for_each_line(const DataFile& file, const std::function<void(std::string_view, std::int64_t)>& visit) {
-  const std::string content = read_text_file(file.path);
-  std::string_view rest = content;
-  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
-  for (std::int64_t number = 1; !rest.empty(); ++number) {
-    const auto end = rest.find('\n');
-    auto line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  std::int64_t number = 0;
+  const auto hand_over = [&](std::string_view line) {
+    if (++number == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (const auto why = fault(line); !why.empty()) bad_line(file, number, why);
     visit(line, number);
-  }
+  };
+  detail::with_text_input(file.path, [&](auto& input) {
+    std::vector<char> block(kBlockBytes);
+    std::string held;  // the beginning of a line that goes on in the next block
+    while (const auto n = input.read(block.data(), block.size())) {
+      std::string_view rest(block.data(), n);
+      for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+        hand_over(held.empty() ? rest.substr(0, end) : held.append(rest.substr(0, end)));
+        held.clear(), rest.remove_prefix(end + 1);
+      }
+      held.append(rest);
+      if (held.size() > kLongestLine) bad_line(file, number + 1, "a line of more than 64 GiB");
+    }
+    if (!held.empty() && (number > 0 || held != kByteOrderMark)) hand_over(held);
+  });
 }
 
 std::string script_of_text(std::string_view text, const std::string& language) {

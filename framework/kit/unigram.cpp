@@ -19,7 +19,8 @@ void UnigramModel::cut(std::string_view word, std::vector<CutPiece>& out) const 
     std::uint32_t from = kNowhere;
     std::int32_t id = 0;
   };
-  std::vector<Node> best(word.size() + 1);
+  static thread_local std::vector<Node> best;
+  best.assign(word.size() + 1, {});
   for (std::size_t at = 0; at < word.size();) {
     std::size_t next = at;
     next_char(word, next);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "base/error.h"
 #include "kit/unicode.h"
@@ -26,9 +27,6 @@ class Fitter {
     for (const auto& seed : lattice_.seeds) scores_.push_back(std::log(seed.weight / total));
     single_.assign(scores_.size(), false);
     for (std::size_t i = 0; i < text.alphabet.size(); ++i) single_[i] = true;
-    names_.resize(scores_.size());
-    for (std::size_t i = 0; i < names_.size(); ++i)
-      names_[i] = i < text.alphabet.size() ? char_text(text.alphabet[i]) : text_of(lattice_.seeds[i]);
     split_parts();
   }
 
@@ -52,9 +50,15 @@ class Fitter {
   }
 
  private:
-  std::string text_of(const UnigramSeed& seed) const {
+  // Its characters by number, which are in the order of their code points. Single ones come first and always stay.
+  std::span<const std::uint32_t> chars_of(std::size_t id) const {
+    const auto& seed = lattice_.seeds[id];
+    return {&text_.chars[seed.at], seed.length};
+  }
+  std::string text_of(std::size_t id) const {
+    if (single_[id]) return char_text(text_.alphabet[id]);
     std::string out;
-    for (std::uint32_t i = 0; i < seed.length; ++i) append_char(out, text_.alphabet[text_.chars[seed.at + i]]);
+    for (const auto number : chars_of(id)) append_char(out, text_.alphabet[number]);
     return out;
   }
 
@@ -81,37 +85,74 @@ class Fitter {
     std::vector<double> beta, node, edge;
   };
 
-  // Expected uses of the pieces in one stretch: beta[i] is the log probability of what follows place i, node[i] the
-  // posterior that a piece begins there (equation 6 of the paper, summed over all cuts). Gives log P(stretch).
+  // Expected uses of the pieces in one stretch, added to `uses`; gives log P(stretch) times its count. beta[i] is the
+  // probability of what follows place i, node[i] the posterior that a piece begins there, times the count (equation 6
+  // of the paper, summed over all cuts).
   double expect(std::size_t stretch, std::vector<double>& uses, Scratch& scratch) const {
     const std::uint32_t begin = text_.begins[stretch], size = text_.begins[stretch + 1] - begin;
     const std::uint64_t first = lattice_.first[begin];
     scratch.beta.assign(size + 1, 0);
-    scratch.node.assign(size + 1, 0);
     scratch.edge.resize(lattice_.first[begin + size] - first);
+    const double log_p = size <= most_linear_ ? go_back(begin, size, scratch) : go_back_in_logs(begin, size, scratch);
+    scratch.node.assign(size + 1, 0);
+    scratch.node[0] = static_cast<double>(text_.counts[stretch]);
+    for (std::uint32_t i = 0; i < size; ++i) {
+      const double share = scratch.node[i] / scratch.beta[i];
+      for (std::uint64_t e = lattice_.first[begin + i]; e < lattice_.first[begin + i + 1]; ++e) {
+        const double p = share * scratch.edge[e - first];
+        scratch.node[i + lattice_.edges[e].length] += p;
+        uses[lattice_.edges[e].id] += p;
+      }
+    }
+    return log_p * static_cast<double>(text_.counts[stretch]);
+  }
+
+  // Of each place, beta and what its edges add to it.
+  double go_back(std::uint32_t begin, std::uint32_t size, Scratch& scratch) const {
+    const std::uint64_t first = lattice_.first[begin];
+    scratch.beta[size] = 1;
+    for (std::uint32_t i = size; i-- > 0;) {
+      double sum = 0;
+      for (std::uint64_t e = lattice_.first[begin + i]; e < lattice_.first[begin + i + 1]; ++e)
+        sum += scratch.edge[e - first] = odds_[lattice_.edges[e].id] * scratch.beta[i + lattice_.edges[e].length];
+      scratch.beta[i] = sum;
+    }
+    return std::log(scratch.beta[0]);
+  }
+
+  // The same where the numbers would become too small: the edges of a place by their share, so that its beta is 1.
+  double go_back_in_logs(std::uint32_t begin, std::uint32_t size, Scratch& scratch) const {
+    const std::uint64_t first = lattice_.first[begin];
+    auto& beta = scratch.beta;
     for (std::uint32_t i = size; i-- > 0;) {
       const std::uint64_t from = lattice_.first[begin + i], to = lattice_.first[begin + i + 1];
-      double top = -std::numeric_limits<double>::infinity();
+      double top = -std::numeric_limits<double>::infinity(), sum = 0;
       for (std::uint64_t e = from; e < to; ++e) {
         const auto& edge = lattice_.edges[e];
-        scratch.edge[e - first] = scores_[edge.id] + scratch.beta[i + edge.length];
+        scratch.edge[e - first] = scores_[edge.id] + beta[i + edge.length];
         top = std::max(top, scratch.edge[e - first]);
       }
-      double sum = 0;
       for (std::uint64_t e = from; e < to; ++e)
         sum += scratch.edge[e - first] = std::exp(scratch.edge[e - first] - top);
       for (std::uint64_t e = from; e < to; ++e) scratch.edge[e - first] /= sum;
-      scratch.beta[i] = top + std::log(sum);
+      beta[i] = top + std::log(sum);
     }
-    scratch.node[0] = 1;
-    const auto count = static_cast<double>(text_.counts[stretch]);
-    for (std::uint32_t i = 0; i < size; ++i)
-      for (std::uint64_t e = lattice_.first[begin + i]; e < lattice_.first[begin + i + 1]; ++e) {
-        const double p = scratch.node[i] * scratch.edge[e - first];
-        scratch.node[i + lattice_.edges[e].length] += p;
-        uses[lattice_.edges[e].id] += p * count;
-      }
-    return scratch.beta[0] * count;
+    const double out = beta[0];
+    std::fill(beta.begin(), beta.end(), 1.0);
+    return out;
+  }
+
+  // What one iteration computes with. A stretch is at least as probable as its single characters, so that up to
+  // most_linear_ of them no probability is too small for a double.
+  void set_odds() {
+    constexpr double kLeastLog = -690;
+    odds_.resize(scores_.size());
+    double least = -1;
+    for (std::size_t i = 0; i < scores_.size(); ++i) {
+      odds_[i] = std::exp(scores_[i]);
+      if (single_[i]) least = std::min(least, scores_[i]);
+    }
+    most_linear_ = static_cast<std::uint32_t>(kLeastLog / least);
   }
 
   static void add_up(std::vector<std::vector<double>>& parts) {
@@ -123,6 +164,7 @@ class Fitter {
     std::vector<std::vector<double>> uses(kParts, std::vector<double>(scores_.size()));
     std::vector<double> likelihood(kParts);
     std::vector<Scratch> scratch(kParts);
+    set_odds();
     over_parts([&](std::size_t p, std::size_t s) { likelihood[p] += expect(s, uses[p], scratch[p]); });
     add_up(uses);
     const UnigramFit::Step step{scores_.size(), std::accumulate(likelihood.begin(), likelihood.end(), 0.0)};
@@ -200,12 +242,15 @@ class Fitter {
     });
     std::vector<std::uint32_t> order(scores_.size());
     std::iota(order.begin(), order.end(), 0u);
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return loss[a] != loss[b] ? loss[a] > loss[b] : names_[a] < names_[b];
-    });
+    want = std::min(want, order.size());
+    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(want), order.end(),
+                     [&](auto a, auto b) {
+                       if (loss[a] != loss[b] || single_[a] || single_[b])
+                         return loss[a] != loss[b] ? loss[a] > loss[b] : a < b;
+                       return std::ranges::lexicographical_compare(chars_of(a), chars_of(b));
+                     });
     std::vector<char> keep(scores_.size());
-    for (std::size_t k = 0; k < order.size() && k < want; ++k)
-      keep[order[k]] = loss[order[k]] > -std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k < want; ++k) keep[order[k]] = loss[order[k]] > -std::numeric_limits<double>::infinity();
     drop(keep);
   }
 
@@ -219,10 +264,9 @@ class Fitter {
       if (!keep[i]) continue;
       now[i] = n;
       scores_[n] = scores_[i], single_[n] = single_[i], lattice_.seeds[n] = lattice_.seeds[i];
-      if (n != i) names_[n] = std::move(names_[i]);
       ++n;
     }
-    scores_.resize(n), single_.resize(n), lattice_.seeds.resize(n), names_.resize(n);
+    scores_.resize(n), single_.resize(n), lattice_.seeds.resize(n);
     std::uint64_t out = 0, from = 0;
     for (std::size_t i = 0; i + 1 < lattice_.first.size(); ++i) {
       const std::uint64_t to = lattice_.first[i + 1];
@@ -238,7 +282,7 @@ class Fitter {
   std::vector<UnigramPiece> best(std::size_t want) const {
     std::vector<UnigramPiece> singles, others;
     for (std::size_t i = 0; i < scores_.size(); ++i)
-      (single_[i] ? singles : others).push_back({names_[i], std::round(scores_[i] * 1e6) / 1e6});
+      (single_[i] ? singles : others).push_back({text_of(i), std::round(scores_[i] * 1e6) / 1e6});
     const auto better = [](const UnigramPiece& a, const UnigramPiece& b) {
       return a.score != b.score ? a.score > b.score : a.text < b.text;
     };
@@ -254,7 +298,8 @@ class Fitter {
   const UnigramSettings& settings_;
   std::vector<double> scores_;
   std::vector<char> single_;
-  std::vector<std::string> names_;
+  std::vector<double> odds_;  // exp of the scores
+  std::uint32_t most_linear_ = 0;
   std::vector<std::size_t> parts_;
 };
 

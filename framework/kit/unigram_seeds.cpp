@@ -195,43 +195,68 @@ std::vector<Interval> repeated(const UnigramText& text, const SortedPlaces& sort
   return out;
 }
 
+// The `most` of them with the highest counts times lengths, in the order of their texts.
+void select(std::vector<Interval>& found, std::size_t most) {
+  const auto weight = [](const Interval& one) { return static_cast<double>(one.count) * one.length; };
+  const auto by_text = [](const Interval& a, const Interval& b) {
+    return a.from != b.from ? a.from < b.from : a.length < b.length;
+  };
+  if (found.size() > most) {
+    std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(most), found.end(),
+                     [&](const Interval& a, const Interval& b) {
+                       return weight(a) != weight(b) ? weight(a) > weight(b) : by_text(a, b);
+                     });
+    found.resize(most);
+  }
+  std::sort(found.begin(), found.end(), by_text);
+}
+
+// visit(i, numbers) for each sorted place with the intervals that it lies in, the shortest first: one lies within the
+// other.
+template <class Visit>
+void each_place(const std::vector<Interval>& found, std::size_t places, Visit visit) {
+  std::vector<std::uint32_t> open;
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < places; ++i) {
+    while (!open.empty() && found[open.back()].to <= i) open.pop_back();
+    while (next < found.size() && found[next].from == i) open.push_back(next++);
+    visit(i, open);
+  }
+}
+
 }  // namespace
 
 UnigramLattice seeds_of(const UnigramText& text, const UnigramSettings& settings) {
   const SortedPlaces sorted(text, static_cast<std::uint32_t>(settings.max_chars));
   auto found = repeated(text, sorted);
-  const auto weight = [](const Interval& one) { return static_cast<double>(one.count) * one.length; };
-  std::sort(found.begin(), found.end(), [&](const Interval& a, const Interval& b) {
-    if (weight(a) != weight(b)) return weight(a) > weight(b);
-    return a.from != b.from ? a.from < b.from : a.length < b.length;
-  });
-  if (found.size() > settings.seeds) found.resize(settings.seeds);
-  std::sort(found.begin(), found.end(), [](const Interval& a, const Interval& b) {
-    return a.length != b.length ? a.length < b.length : a.from < b.from;
-  });
+  select(found, std::min(settings.seeds, kMostUnigramSeeds));
 
   UnigramLattice out;
   const auto singles = static_cast<std::uint32_t>(text.alphabet.size());
-  out.seeds.resize(singles + found.size());
-  const auto counts = counts_by_place(text);
-  out.first.assign(text.chars.size() + 1, 0);
-  for (std::uint32_t i = 0; i < text.chars.size(); ++i) {
-    auto& seed = out.seeds[text.chars[i]];
-    seed.at = i, seed.length = 1, seed.weight += static_cast<double>(counts[i]);
-    out.first[i + 1] = 1;
-  }
+  out.seeds.resize(singles);
+  for (std::size_t s = 0; s + 1 < text.begins.size(); ++s)
+    for (std::uint32_t i = text.begins[s]; i < text.begins[s + 1]; ++i) {
+      auto& seed = out.seeds[text.chars[i]];
+      seed.at = i, seed.length = 1, seed.weight += static_cast<double>(text.counts[s]);
+    }
   for (const auto& one : found)
-    for (std::uint32_t i = one.from; i < one.to; ++i) ++out.first[sorted.place(i) + 1];
+    out.seeds.push_back({sorted.place(one.from), one.length, static_cast<double>(one.count) * one.length});
+  out.first.assign(text.chars.size() + 1, 0);
+  each_place(found, sorted.size(),
+             [&](std::size_t i, const auto& open) { out.first[sorted.place(i) + 1] = 1 + open.size(); });
   for (std::size_t i = 1; i < out.first.size(); ++i) out.first[i] += out.first[i - 1];
   out.edges.resize(out.first.back());
-  std::vector<std::uint64_t> next(out.first.begin(), out.first.end() - 1);
-  for (std::uint32_t i = 0; i < text.chars.size(); ++i) out.edges[next[i]++] = {text.chars[i], 1};
-  for (std::size_t k = 0; k < found.size(); ++k) {
-    const auto id = static_cast<std::uint32_t>(singles + k);
-    out.seeds[id] = {sorted.place(found[k].from), found[k].length, weight(found[k])};
-    for (std::uint32_t i = found[k].from; i < found[k].to; ++i)
-      out.edges[next[sorted.place(i)]++] = {id, found[k].length};
-  }
+  each_place(found, sorted.size(), [&](std::size_t i, const auto& open) {
+    constexpr std::size_t kAhead = 8;  // sorted places lie all over the text
+    if (i + 2 * kAhead < sorted.size()) {
+      __builtin_prefetch(&out.first[sorted.place(i + 2 * kAhead)]);
+      __builtin_prefetch(&out.edges[out.first[sorted.place(i + kAhead)]], 1);
+    }
+    const std::uint32_t place = sorted.place(i);
+    auto* to = &out.edges[out.first[place]];
+    *to++ = {text.chars[place], 1};
+    for (const std::uint32_t one : open) *to++ = {singles + one, found[one].length};
+  });
   return out;
 }
 

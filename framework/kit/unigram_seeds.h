@@ -19,11 +19,13 @@ struct UnigramText {
 /// Cuts words where script, digits or others change and where a character is dropped.
 UnigramText stretches_of(const std::vector<WordCount>& words, const UnigramSettings& settings);
 
-/// An occurrence of a piece: `id` fits the `length` characters from here.
+/// An occurrence of a piece: `id` fits the `length` characters from here. There are several for each character of the
+/// text, which is why they are small.
 struct UnigramEdge {
-  std::uint32_t id;
-  std::uint32_t length;
+  std::uint32_t id : 24;
+  std::uint32_t length : 8;
 };
+constexpr std::size_t kMostUnigramSeeds = 15'000'000;  ///< beside the alphabet
 
 struct UnigramSeed {
   std::uint32_t at = 0;  ///< a place where it stands in UnigramText::chars
@@ -31,7 +33,8 @@ struct UnigramSeed {
   double weight = 0;  ///< count times length
 };
 
-/// Candidates, single characters first, and for each place in the text those that begin there, shortest first.
+/// Candidates, single characters first, the others in the order of their texts; and for each place in the text those
+/// that begin there, shortest first.
 struct UnigramLattice {
   std::vector<UnigramSeed> seeds;
   std::vector<UnigramEdge> edges;

@@ -69,26 +69,24 @@ class WordTable {
       if (slot.count != 0) add(other.word_in(slot), slot.count);
   }
 
-  /// All words by their bytes.
-  std::vector<WordCount> sorted() const {
-    struct Place {
-      std::uint64_t start;  // the first bytes of the word, which mostly decide
-      const Slot* slot;
+  /// All words by their bytes; the table is given up for them, since both together would be the most memory of all.
+  std::vector<WordCount> sorted() && {
+    std::vector<Slot> used;
+    used.reserve(size_);
+    std::copy_if(slots_.begin(), slots_.end(), std::back_inserter(used),
+                 [](const Slot& slot) { return slot.count != 0; });
+    slots_ = {};
+    const auto start = [&](const Slot& slot) {  // the first bytes of the word, which mostly decide
+      return __builtin_bswap64(slot.key.high >> 56 <= kInSlot ? slot.key.low
+                                                              : load<std::uint64_t>(&bytes_[slot.key.low]));
     };
-    std::vector<Place> order;
-    order.reserve(size_);
-    for (const Slot& slot : slots_) {
-      if (slot.count == 0) continue;
-      const std::string_view word = word_in(slot);
-      order.push_back(
-          {__builtin_bswap64(word.size() <= kInSlot ? slot.key.low : load<std::uint64_t>(word.data())), &slot});
-    }
-    std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
-      return a.start != b.start ? a.start < b.start : word_in(*a.slot) < word_in(*b.slot);
+    std::sort(used.begin(), used.end(), [&](const Slot& a, const Slot& b) {
+      const auto first = start(a), second = start(b);
+      return first != second ? first < second : word_in(a) < word_in(b);
     });
     std::vector<WordCount> out;
-    out.reserve(size_);
-    for (const Place& one : order) out.push_back({std::string(word_in(*one.slot)), one.slot->count});
+    out.reserve(used.size());
+    for (const Slot& slot : used) out.push_back({std::string(word_in(slot)), slot.count});
     return out;
   }
 
@@ -302,13 +300,13 @@ std::vector<WordCount> count_words(const DataSource& corpus, const WordsOf& word
     counter.add(document.text);
     if (++read % kTellEvery == 0) show_progress(0, 0, "counting words, " + std::to_string(read) + " documents read");
   });
-  const WordTable& words = counter.finish();
+  WordTable& words = counter.finish();
   if (words.size() == 0)
     throw Error(read == 0 ? "the corpus has no documents to fit a vocabulary on"
                           : "none of the corpus' " + std::to_string(read) +
                                 " documents has a word to fit a vocabulary on: all texts are empty or white space",
                 Exit::data);
-  return words.sorted();
+  return std::move(words).sorted();
 }
 
 std::vector<CharCount> count_chars(const std::vector<WordCount>& words) {

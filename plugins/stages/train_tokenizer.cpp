@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/stage.h"
+#include "api/document_stage.h"
 #include "kit/counting_tokenizer.h"
 #include "plugin/plugin.h"
 
@@ -31,7 +31,7 @@ class CountedSource final : public xp::DataSource {
 };
 
 /// Fits a tokenizer to a corpus.
-class TrainTokenizer final : public xp::Stage {
+class TrainTokenizer final : public xp::DocumentStage {
  public:
   struct Params {
     std::unique_ptr<xp::Tokenizer> method;
@@ -50,7 +50,7 @@ class TrainTokenizer final : public xp::Stage {
   };
   explicit TrainTokenizer(Params params) : p_(std::move(params)) {}
 
-  void run(xp::StageContext& context) override {
+  void run(xp::DocumentContext& context) override {
     xp::Reserve reserve;
     for (const auto& [purpose, count] : p_.reserve) {
       const auto* n = count.as<std::int64_t>();
@@ -76,7 +76,7 @@ class TrainTokenizer final : public xp::Stage {
 
   // Tokenizers that count alike share their counts, whatever they make of them.
   void fit_counts(const xp::CountingTokenizer& method, const xp::DataSource& documents, const xp::Reserve& reserve,
-                  xp::StageContext& context) const {
+                  xp::DocumentContext& context) const {
     method.check(reserve);
     std::optional<xp::CountedCorpus> counted;
     const auto folder =
@@ -89,7 +89,7 @@ class TrainTokenizer final : public xp::Stage {
   }
 
   static xp::CountedCorpus kept_counts(const std::filesystem::path& folder, const xp::CountingTokenizer& method,
-                                       const xp::DataSource& documents, xp::StageContext& context) {
+                                       const xp::DataSource& documents, xp::DocumentContext& context) {
     try {
       return xp::read_counts(folder);
     } catch (const xp::Error& error) {
@@ -106,7 +106,7 @@ class TrainTokenizer final : public xp::Stage {
     return out;
   }
 
-  void finish(const xp::Encoder& encoder, double bytes, double tokens, xp::StageContext& context) const {
+  void finish(const xp::Encoder& encoder, double bytes, double tokens, xp::DocumentContext& context) const {
     context.save(encoder, *p_.method);
     context.recorder().metric("size", static_cast<double>(encoder.size()), {.unit = "tokens"});
     if (tokens > 0)
@@ -115,7 +115,7 @@ class TrainTokenizer final : public xp::Stage {
 
   // Bytes and tokens of all documents.
   static std::pair<double, double> measure(const CountedSource& corpus, const xp::Encoder& encoder,
-                                           xp::StageContext& context) {
+                                           xp::DocumentContext& context) {
     constexpr std::size_t kBatchBytes = std::size_t{1} << 22;
     double bytes = 0, tokens = 0;
     const auto all = static_cast<double>(corpus.documents());  // 0 if fitting has not read them

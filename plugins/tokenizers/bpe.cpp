@@ -217,9 +217,9 @@ class Bpe final : public xp::CountingTokenizer {
     limits.forbidden = {vocabulary.tokens().begin(), vocabulary.tokens().end()};
     auto symbols =
         params_.byte_level ? all_bytes() : frequent_chars(words, std::max<std::size_t>(1, limits.symbols / 2));
-    const auto coded = encode_words(words, symbols);
+    auto coded = encode_words(words, symbols);
     const auto learned =
-        xp::learn_merges(std::move(symbols), coded, limits,
+        xp::learn_merges(std::move(symbols), std::move(coded), limits,
                          [](const std::string& left, const std::string& right) { return left + right; });
     for (const auto& token : learned.symbols) vocabulary.add(token);
     xp::warn_if_smaller(vocabulary.size(), params_.vocab_size, "no more pairs of pieces occur min_count times");

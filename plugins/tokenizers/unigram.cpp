@@ -197,7 +197,7 @@ class Unigram final : public xp::CountingTokenizer {
             "Share of the corpus' characters that get a token of their own, the most frequent first.")
           .above(0)
           .max(1);
-      f.add(&Params::seed_size, "seed_size", "Most candidate pieces that fitting begins with.").min(1).max(1e8);
+      f.add(&Params::seed_size, "seed_size", "Most candidate pieces that fitting begins with.").min(1).max(15e6);
       f.add(&Params::shrink, "shrink", "Share of the candidates that a round of pruning keeps.").above(0).below(1);
       f.add(&Params::em_iterations, "em_iterations",
             "Estimations of the probabilities between two rounds of pruning.")

@@ -286,10 +286,10 @@ class WordPiece final : public xp::CountingTokenizer {
     limits.min_count = params_.min_count;
     limits.forbidden = {vocabulary.tokens().begin(), vocabulary.tokens().end()};
     auto symbols = alphabet(words, limits.symbols / 2);
-    const auto coded = encode_words(words, symbols);
+    auto coded = encode_words(words, symbols);
     const std::size_t prefix = params_.continuing_prefix.size();
     const auto learned = xp::learn_merges(
-        std::move(symbols), coded, limits,
+        std::move(symbols), std::move(coded), limits,
         [&](const std::string& left, const std::string& right) { return left + right.substr(prefix); });
     for (const auto& token : learned.symbols) vocabulary.add(token);
     xp::warn_if_smaller(vocabulary.size(), params_.vocab_size, "no more pairs of pieces occur min_count times");

@@ -1,7 +1,7 @@
 // Losses by where items come from, and what counts as supervised.
 #include "api/ops.h"
 #include "base/file.h"
-#include "engine/corpus.h"
+#include "graph/corpus.h"
 #include "training.h"
 
 // Behind LibTorch, which has a CHECK of its own.

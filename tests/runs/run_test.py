@@ -144,6 +144,26 @@ stop      = "2 steps"
             done = self.xp(*verb, env={**os.environ, "LD_DEBUG": "files"})
             self.assertNotIn("libtorch", done.stderr, verb)
 
+    def test_stages_of_documents_run_without_libtorch(self):
+        tiny = (self.folder / "tiny.toml").read_text()
+        tokens = tiny[:tiny.index("[stage.pretrain]")].replace('"tiny"', '"tokens"') + "[arm.all]\n"
+        (self.folder / "tokens.toml").write_text(tokens)
+        alone = self.xp("run", "tokens.toml", env={**os.environ, "LD_DEBUG": "files"})
+        self.assertNotIn("libtorch", alone.stderr)
+        self.assertNotIn("libxp_engine", alone.stderr)
+        self.assertIn("source_tokenizer: done in", alone.stderr)
+        whole = self.xp("run", "tiny.toml", "--seed", "1", env={**os.environ, "LD_DEBUG": "files"})
+        self.assertIn("libtorch", whole.stderr)
+        self.assertNotIn("source_tokenizer: done in", whole.stderr)  # from the cache
+        shutil.rmtree(self.folder / "results")
+        beside = self.xp("run", "tiny.toml", "--seed", "1")
+        self.assertIn("source_tokenizer: done in", beside.stderr)
+        self.assertEqual(whole.stdout, beside.stdout)
+        stopped = self.xp("run", "tokens.toml", "--results", "other", "--max-time", "0.001 s", code=75)
+        self.assertIn("the same command goes on from here", stopped.stderr)
+        bad = self.xp("run", "tokens.toml", "--results", "other", "--set", 'stage.source_tokenizer.corpus="english:nope"', code=2)
+        self.assertIn("nope", bad.stderr)
+
     def test_same_weights_for_any_threads_and_process(self):
         self.xp("run", "tiny.toml", "--results", "a", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")
         self.xp("run", "tiny.toml", "--results", "b", "--set", 'determinism="bitwise"', "--arm", "random", "--seed", "0")

@@ -139,8 +139,15 @@ class BadInput(unittest.TestCase):
         self.assertIn("unreadable", self.xp("ls").stdout)
         self.refused(4, "aaaaaa.h5", "table")
 
+    def test_a_full_standard_output(self):
+        self.xp("run", "small.toml")
+        for verb in (["ls"], ["table", "--columns", "tokens.size"], ["plugins"], ["--version"], ["docs", "evaluator"]):
+            with self.subTest(verb), open("/dev/full", "w") as full:
+                done = subprocess.run([XP, *verb], cwd=self.folder, env=self.env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (1, "error: cannot write to the standard output\n"))
+
     def test_results_that_are_no_folder(self):
-        for verb in (["run", "small.toml"], ["ls"], ["table"], ["cache", "ls"], ["repair"]):
+        for verb in (["run", "small.toml"], ["ls"], ["table", "--columns", "tokens.size"], ["cache", "ls"], ["repair"]):
             self.refused(2, "results cannot be in `en.txt`: it is no folder", "--results", "en.txt", *verb)
         if os.getuid() != 0:
             (self.folder / "closed").mkdir(mode=0o500)

@@ -70,7 +70,7 @@ std::vector<Measure> measure(const Program& program, const Catalogue& catalogue,
   const auto plan = recipe.plan(program, catalogue, true);
   RunOptions options;
   options.results = scratch.folder / "results", options.command = program.command, options.quiet = true;
-  const auto summary = run_in_engine(plan, catalogue, options);
+  const auto summary = run_plan(plan, catalogue, options);
   const Cache cache(scratch.folder / "results");
   const auto result = read_result(summary.file, &cache);
   const auto* member = result->member(plan.members.front().arm, plan.members.front().seed);

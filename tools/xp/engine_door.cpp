@@ -19,7 +19,8 @@ void call(const char* name, Door*, Args... args) {
 
 }  // namespace
 
-RunSummary run_in_engine(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
+RunSummary run_plan(const Plan& plan, const Catalogue& catalogue, const RunOptions& options) {
+  if (options.place.size == 1 && !needs_tensors(plan, catalogue)) return run_documents(plan, catalogue, options);
   RunSummary summary;
   call("xp_engine_run", static_cast<decltype(&xp_engine_run)>(nullptr), &plan, &catalogue, &options, &summary);
   return summary;

@@ -112,10 +112,15 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int exit = run(argc, argv);
+  int exit = run(argc, argv);
+  std::cout.flush();
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) && exit == 0) {
+    std::fputs("error: cannot write to the standard output\n", stderr);
+    exit = static_cast<int>(xp::Exit::failed);
+  }
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   // LibTorch's static objects take a tenth of a second to give back memory that the system takes anyway.
-  std::cout.flush(), std::fflush(nullptr);
+  std::fflush(nullptr);
   std::_Exit(exit);
 #endif
   return exit;

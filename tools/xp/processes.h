@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "engine/engine.h"
+#include "graph/run.h"
 
 namespace xp::program {
 

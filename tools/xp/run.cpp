@@ -52,7 +52,7 @@ RunSummary fold_cached(const Program& program, const Plan& plan, const Catalogue
 RunSummary run_engine(const Program& program, const Plan& plan, const Catalogue& catalogue, RunOptions options) {
   options.results = program.results_folder();
   options.command = program.command, options.quiet = program.quiet;
-  return run_in_engine(plan, catalogue, options);
+  return run_plan(plan, catalogue, options);
 }
 
 /// One of those that train along; the first process reports and prints.

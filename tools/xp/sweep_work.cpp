@@ -163,7 +163,7 @@ class Worker {
     const double left = request_.max_seconds > 0 ? request_.max_seconds - seconds_since(began_) : 0;
     const bool by_worker = left > 0 && (options.max_seconds == 0 || left < options.max_seconds);
     if (by_worker) options.max_seconds = left;
-    const auto summary = run_in_engine(plan, setup_.catalogue, options);
+    const auto summary = run_plan(plan, setup_.catalogue, options);
     if (summary.exit == Exit::ok) return judged(step, plan, summary);
     if (summary.failure.empty() || (summary.failure == "timeout" && by_worker)) {
       if (summary.failure.empty()) stop_asked = true;  // the engine's own handler took the signal

@@ -43,8 +43,9 @@ class IdCache {
   }
 
   /// Writes the word's ids to `to`, which has room for kInline, and gives their number; for more than that the ids
-  /// are in more(). -1: the word is not there.
-  int find(const Key& key, std::string_view word, TokenId* to) {
+  /// are in more(). -1: the word is not there. Called for each word of a text: inline, whatever else is compiled with
+  /// it.
+  [[gnu::always_inline]] int find(const Key& key, std::string_view word, TokenId* to) {
     Place* pair = &places_[key.hash & mask_ & ~std::uint64_t{1}];
     if (pair[0].low != key.low || pair[0].high != key.high) {
       if (pair[1].low != key.low || pair[1].high != key.high) return -1;

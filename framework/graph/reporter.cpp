@@ -1,4 +1,4 @@
-#include "engine/reporter.h"
+#include "graph/reporter.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>

@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/export.h"
+
 namespace xp {
 
 struct StateRetention {
@@ -21,6 +23,6 @@ struct SavedState {
 
 /// Of `saved`, the newest first, whether each stays. What `max_bytes` has no room for goes in this order: of `every`
 /// the oldest first, then the worst of `best`, then the oldest of `last`.
-std::vector<bool> staying(const std::vector<SavedState>& saved, const StateRetention& keep);
+XP_API std::vector<bool> staying(const std::vector<SavedState>& saved, const StateRetention& keep);
 
 }  // namespace xp

@@ -1,4 +1,4 @@
-#include "engine/state_retention.h"
+#include "graph/state_retention.h"
 
 #include <algorithm>
 

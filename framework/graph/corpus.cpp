@@ -1,4 +1,4 @@
-#include "engine/corpus.h"
+#include "graph/corpus.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -32,6 +32,49 @@ class CorpusSource final : public DataSource {
  private:
   std::shared_ptr<const Corpus> corpus_;
   RandomStreams random_;
+};
+
+/// One split of a dataset's documents, as its source reads them.
+class OneSplit final : public DataSource {
+ public:
+  OneSplit(const Reference& dataset, const Registry& registry) : text_(dataset.text), split_(dataset.split) {
+    if (!dataset.component) throw Error(backquoted(dataset.text) + " is not a dataset");
+    Table settings = *dataset.component;
+    shares_ = split_shares(settings), how_ = sampling(settings);
+    settings.erase("split"), settings.erase("sampling");
+    source_ = registry.make<DataSource>(settings);
+  }
+
+  /// How its documents are repeated. Only training follows the sampling: a measurement weighs them as they are.
+  std::optional<Sampling> how() const { return split_ == "train" ? how_ : std::nullopt; }
+
+  void for_each(const std::function<void(const Document&)>& visit) const override {
+    std::set<std::string, std::less<>> ids, seen;
+    std::size_t given = 0;
+    source_->for_each([&](const Document& document) {
+      if (!ids.insert(document.id).second)
+        throw Error("dataset " + backquoted(text_) + " has two documents with the id " + backquoted(document.id),
+                    Exit::data);
+      const auto split = split_of(document, shares_);
+      if (split == split_) return ++given, visit(document);
+      seen.insert(split);
+    });
+    if (given == 0)
+      throw Error("split " + backquoted(split_) + " of dataset " + backquoted(text_) +
+                      " is empty; documents lie in " + listed({seen.begin(), seen.end()}),
+                  Exit::data);
+  }
+  std::string fingerprint() const override {
+    Digest digest;
+    digest.add(source_->fingerprint()).add(split_).add(number_text(shares_.dev)).add(number_text(shares_.test));
+    return digest.hex();
+  }
+
+ private:
+  std::string text_, split_;
+  SplitShares shares_;
+  std::optional<Sampling> how_;
+  std::unique_ptr<DataSource> source_;
 };
 
 double number_at(const Table& table, std::string_view key, double otherwise) {
@@ -68,7 +111,7 @@ std::vector<double> repeats_for(const std::vector<Document>& documents, const Sa
 
 }  // namespace
 
-std::int64_t key_of(std::string_view id) {
+std::int64_t document_key(std::string_view id) {
   return static_cast<std::int64_t>(RandomStreams(0, id).stream().next() >> 1);
 }
 
@@ -99,35 +142,20 @@ std::optional<Sampling> sampling(const Table& dataset) {
 }
 
 Corpus load_corpus(const Reference& dataset, const Registry& registry) {
-  if (!dataset.component) throw Error(backquoted(dataset.text) + " is not a dataset");
-  Table settings = *dataset.component;
-  const auto shares = split_shares(settings);
-  const auto how = sampling(settings);
-  settings.erase("split"), settings.erase("sampling");
-  const auto source = registry.make<DataSource>(settings);
+  const OneSplit split(dataset, registry);
   Corpus corpus;
   corpus.name = dataset.text.find(':') == std::string::npos ? dataset.text + ":" + dataset.split : dataset.text;
-  std::set<std::string, std::less<>> ids;
-  std::map<std::string, std::size_t> seen;
-  source->for_each([&](const Document& document) {
-    if (!ids.insert(document.id).second)
-      throw Error("dataset " + backquoted(dataset.text) + " has two documents with the id " + backquoted(document.id),
-                  Exit::data);
-    const auto split = split_of(document, shares);
-    ++seen[split];
-    if (split == dataset.split) corpus.documents.push_back(document);
-  });
-  if (corpus.documents.empty()) {
-    std::vector<std::string> splits;
-    for (const auto& [name, n] : seen) splits.push_back(name);
-    throw Error("split " + backquoted(dataset.split) + " of dataset " + backquoted(dataset.text) +
-                    " is empty; documents lie in " + listed(splits),
-                Exit::data);
-  }
-  // Only training follows the sampling: a measurement weighs its documents as they are.
-  corpus.repeats = how && dataset.split == "train" ? repeats_for(corpus.documents, *how)
-                                                   : std::vector<double>(corpus.documents.size(), 1.0);
+  split.for_each([&](const Document& document) { corpus.documents.push_back(document); });
+  const auto how = split.how();
+  corpus.repeats = how ? repeats_for(corpus.documents, *how) : std::vector<double>(corpus.documents.size(), 1.0);
   return corpus;
+}
+
+std::shared_ptr<const DataSource> streamed_source(const Reference& dataset, const Registry& registry,
+                                                  const RandomStreams& random) {
+  auto split = std::make_shared<const OneSplit>(dataset, registry);
+  if (!split->how()) return split;
+  return as_source(std::make_shared<const Corpus>(load_corpus(dataset, registry)), random);
 }
 
 Corpus made_corpus(const std::filesystem::path& file, const std::string& name) {
@@ -171,7 +199,8 @@ int times_in_epoch(const Corpus& corpus, std::size_t index, std::int64_t epoch, 
   const double repeats = corpus.repeats[index];
   const double whole = std::floor(repeats);
   if (repeats == whole) return static_cast<int>(whole);
-  auto stream = random.child("repeat").stream(epoch, static_cast<std::uint64_t>(key_of(corpus.documents[index].id)));
+  auto stream =
+      random.child("repeat").stream(epoch, static_cast<std::uint64_t>(document_key(corpus.documents[index].id)));
   return static_cast<int>(whole) + (stream.uniform() < repeats - whole ? 1 : 0);
 }
 

@@ -2,10 +2,12 @@
 // Time that a thread worked or waited for what it asked for, without the time that it waited for a core.
 #include <chrono>
 
+#include "base/export.h"
+
 namespace xp {
 
 /// Runs from its construction; belongs to the thread that made it.
-class WorkClock {
+class XP_API WorkClock {
  public:
   WorkClock();
   /// Seconds on the wall less those in which the thread was ready and others had the cores, so that a busy machine

@@ -1,17 +1,16 @@
-#include "engine/graph.h"
+#include "graph/graph.h"
 
-#include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/tensor_memory.h"
-#include "engine/trainer.h"
-#include "engine/work_clock.h"
+#include "graph/work_clock.h"
 #include "kit/word_counts.h"
 
 namespace xp {
@@ -21,26 +20,32 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPoll = std::chrono::milliseconds(300);
 constexpr double kLongStage = 5;  // seconds from which on giving memory back costs nothing beside the stage
 
-/// A folder that goes with the object.
-struct Scratch {
-  std::filesystem::path path = make_scratch(std::filesystem::temp_directory_path(), "xp-follow-");
-  Scratch() = default;
-  Scratch(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-};
-
 enum class Status { waiting, running, done, failed, left_out };
 
 /// LibTorch adds its own frames to what it throws, for those who debug it.
 std::string without_frames(std::string text) { return text.substr(0, text.find("\nException raised from ")); }
 
+/// Nodes that RunShared::rest_at leaves out: neither that stage nor what it needs.
+std::set<std::size_t> left_out(const RunShared& shared) {
+  std::set<std::size_t> out;
+  if (shared.rest_at.empty()) return out;
+  const auto& nodes = shared.plan.nodes;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].name != shared.rest_at) out.insert(i);
+  for (std::size_t i = nodes.size(); i-- > 0;)  // inputs stand before their users
+    if (!out.contains(i))
+      for (const auto input : nodes[i].inputs) out.erase(input);
+  return out;
+}
+
 class Graph {
  public:
-  Graph(const RunShared& shared, RunLog& log, Reporter& reporter)
-      : shared_(shared), log_(log), reporter_(reporter), status_(shared.plan.nodes.size(), Status::waiting) {
+  Graph(const RunShared& shared, StageRunner& runner, RunLog& log, Reporter& reporter)
+      : shared_(shared),
+        runner_(runner),
+        log_(log),
+        reporter_(reporter),
+        status_(shared.plan.nodes.size(), Status::waiting) {
     for (const auto& member : shared.plan.members)
       for (const auto& [name, index] : member.nodes) users_[index].push_back(&member);
     for (const auto index : left_out(shared)) status_[index] = Status::left_out;
@@ -67,7 +72,7 @@ class Graph {
   }
 
   std::size_t worker_count() const {
-    if (!shared_.processes.alone()) return 1;  // the others follow one stage at a time
+    if (!runner_.alone()) return 1;  // the others follow one stage at a time
     for (const auto& claim : shared_.plan.claims)
       if (claim.exclusive) return 1;
     return std::max<std::size_t>(1, thread_count(0) / static_cast<unsigned>(stage_threads(shared_.plan)));
@@ -91,14 +96,14 @@ class Graph {
   }
 
   void work() {
-    at::set_num_threads(stage_threads(shared_.plan));
+    runner_.thread_begins();
     for (;;) {
       std::size_t index = 0;
       {
         std::unique_lock lock(guard_);
         for (;;) {
           if (shared_.stop.load() != 0) return;
-          if (outcome_.failed > 0 && !shared_.processes.alone()) return;  // they may stand at different places now
+          if (outcome_.failed > 0 && !runner_.alone()) return;  // they may stand at different places now
           bool finished = false;
           const auto next = pick(finished);
           if (finished) return changed_.notify_all();
@@ -121,7 +126,7 @@ class Graph {
     reporter_.started(node.digest, label);
     try {
       const bool executed = make(node, label, started);
-      if (executed && seconds_since(started) > kLongStage) return_free_memory();
+      if (executed && seconds_since(started) > kLongStage) runner_.return_memory();
       const std::lock_guard lock(guard_);
       status_[index] = Status::done;
       ++(executed ? outcome_.executed : outcome_.cached);
@@ -164,11 +169,7 @@ class Graph {
     const WorkClock clock;
     log_.stage(node.digest, "started");
     JournalRecorder recorder(lease.work() / "record.journal");
-    StageRun context(shared_, node, lease.work(), recorder);
-    Table settings = node.settings;
-    settings.insert_or_assign("type", Value(node.type));
-    shared_.registry.make<Stage>(settings)->run(context);
-    context.check_outputs();
+    runner_.run(node, lease.work(), recorder);
     recorder.check();  // the commit brings the file to the disk
     CacheEntry about;
     about.digest = node.digest, about.stage_type = node.type, about.stage_name = node.name,
@@ -212,6 +213,7 @@ class Graph {
   }
 
   RunShared shared_;
+  StageRunner& runner_;
   RunLog& log_;
   Reporter& reporter_;
   std::vector<Status> status_;
@@ -223,45 +225,19 @@ class Graph {
 
 }  // namespace
 
-std::set<std::size_t> left_out(const RunShared& shared) {
-  std::set<std::size_t> out;
-  if (shared.rest_at.empty()) return out;
-  const auto& nodes = shared.plan.nodes;
-  for (std::size_t i = 0; i < nodes.size(); ++i)
-    if (nodes[i].name != shared.rest_at) out.insert(i);
-  for (std::size_t i = nodes.size(); i-- > 0;)  // inputs stand before their users
-    if (!out.contains(i))
-      for (const auto input : nodes[i].inputs) out.erase(input);
-  return out;
+GraphOutcome run_graph(const RunShared& shared, StageRunner& runner, RunLog& log, Reporter& reporter) {
+  return Graph(shared, runner, log, reporter).run();
 }
 
-GraphOutcome run_graph(const RunShared& shared, RunLog& log, Reporter& reporter) {
-  return Graph(shared, log, reporter).run();
-}
+StageRunner::~StageRunner() = default;
+void StageRunner::return_memory() { malloc_trim(0); }
 
-void follow_graph(const RunShared& shared) {
-  const auto stopped = [&] { return shared.stop.load() != 0; };
-  at::set_num_threads(stage_threads(shared.plan));
-  while (const auto message = shared.processes.await(stopped)) {
-    const auto line = message->find('\n');
-    if (line == std::string::npos) {
-      shared.processes.any(false);
-      return;
-    }
-    const auto& node = shared.plan.nodes.at(std::stoul(message->substr(0, line)));
-    const Scratch scratch;
-    JournalRecorder recorder(scratch.path / "record.journal");
-    StageRun context(shared, node, scratch.path, recorder);
-    context.follow(message->substr(line + 1));
-    Table settings = node.settings;
-    settings.insert_or_assign("type", Value(node.type));
-    try {
-      shared.registry.make<Stage>(settings)->run(context);
-    } catch (const Error& error) {
-      if (error.exit() != Exit::stopped || shared.processes.lost()) throw;
-      return;  // all agreed to stop, and the first one says so
-    }
-  }
+int stage_threads(const Plan& plan) { return static_cast<int>(thread_count(plan.setting.threads)); }
+
+Table stage_settings(const PlanNode& node) {
+  Table settings = node.settings;
+  settings.insert_or_assign("type", Value(node.type));
+  return settings;
 }
 
 }  // namespace xp

@@ -17,7 +17,7 @@ namespace xp {
 struct SplitShares {
   double dev = 0.05, test = 0.05;
 };
-std::string split_of(const Document& document, const SplitShares& shares);
+XP_API std::string split_of(const Document& document, const SplitShares& shares);
 
 /// { alpha, by }: strata (languages or sources) are drawn by n^alpha, n their bytes. Without it every document counts
 /// once.
@@ -27,8 +27,8 @@ struct Sampling {
 };
 
 /// How a dataset's table in the plan says it.
-SplitShares split_shares(const Table& dataset);
-std::optional<Sampling> sampling(const Table& dataset);
+XP_API SplitShares split_shares(const Table& dataset);
+XP_API std::optional<Sampling> sampling(const Table& dataset);
 
 /// All documents of one split in memory, in the source's order, with how often each counts per epoch.
 struct Corpus {
@@ -38,20 +38,26 @@ struct Corpus {
 };
 
 /// Loads documents of the reference. Throws Error (Exit::data) if the split is empty or ids repeat.
-Corpus load_corpus(const Reference& dataset, const Registry& registry);
+XP_API Corpus load_corpus(const Reference& dataset, const Registry& registry);
 
 /// Documents that a stage made: one JSON object per line, with the members of Document that are not empty. Throws
 /// Error (Exit::data) with the line for what is none.
-Corpus made_corpus(const std::filesystem::path& file, const std::string& name);
+XP_API Corpus made_corpus(const std::filesystem::path& file, const std::string& name);
 
 /// The corpus as a source; documents are repeated by their integral part, and once more where a draw keyed by the
 /// document falls below the rest.
-std::shared_ptr<const DataSource> as_source(std::shared_ptr<const Corpus> corpus, const RandomStreams& random);
+XP_API std::shared_ptr<const DataSource> as_source(std::shared_ptr<const Corpus> corpus, const RandomStreams& random);
+
+/// The documents that load_corpus() gives, read anew for each pass, so that one of them is in memory at a time; a
+/// pass throws as load_corpus() does. A corpus with repeated documents is loaded: how often they count needs all of
+/// them.
+XP_API std::shared_ptr<const DataSource> streamed_source(const Reference& dataset, const Registry& registry,
+                                                         const RandomStreams& random);
 
 /// Times that document `index` counts in an epoch: the draw is keyed by epoch and document only.
-int times_in_epoch(const Corpus& corpus, std::size_t index, std::int64_t epoch, const RandomStreams& random);
+XP_API int times_in_epoch(const Corpus& corpus, std::size_t index, std::int64_t epoch, const RandomStreams& random);
 
 /// 63-bit key of a text id, for sample_id and group_id.
-std::int64_t key_of(std::string_view id);
+XP_API std::int64_t document_key(std::string_view id);
 
 }  // namespace xp

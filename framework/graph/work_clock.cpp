@@ -1,4 +1,4 @@
-#include "engine/work_clock.h"
+#include "graph/work_clock.h"
 
 #include <fcntl.h>
 #include <unistd.h>
