@@ -230,7 +230,11 @@ GraphOutcome run_graph(const RunShared& shared, StageRunner& runner, RunLog& log
 }
 
 StageRunner::~StageRunner() = default;
-void StageRunner::return_memory() { malloc_trim(0); }
+void StageRunner::return_memory() {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
+}
 
 int stage_threads(const Plan& plan) { return static_cast<int>(thread_count(plan.setting.threads)); }
 

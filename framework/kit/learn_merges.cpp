@@ -175,7 +175,7 @@ class Learner {
     std::uint64_t end = 0;
     std::vector<Candidate> all;
     pairs_.for_each([&](PairKey pair, PairStats& stats) {
-      if (stats.count < min_count_) return;
+      if (stats.count < min_count_) return void(stats.places = 0);  // it gets no list
       all.push_back({stats.count, pair});
       stats.begin = static_cast<std::uint32_t>(end), end += std::exchange(stats.places, 0);
     });

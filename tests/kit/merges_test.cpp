@@ -120,6 +120,22 @@ TEST_CASE("merges equal counting everything anew") {
   }
 }
 
+TEST_CASE("merges among many pairs that are too rare") {
+  RandomStream random(12);
+  for (int rare = 10; rare < 300; rare += 10) {
+    std::vector<std::string> words{"abcdefghijklm", "nopqrstuvwxyz", "azbycxdw"};
+    std::vector<std::int64_t> counts{20, 30, 40};
+    for (int w = 0; w < rare; ++w) {
+      words.emplace_back();
+      for (int n = 0; n < 6; ++n) words.back() += static_cast<char>('a' + random.below(26));
+      counts.push_back(1);
+    }
+    const auto input = words_of(words, counts);
+    CHECK(learn_merges(letters(26), input, {70, 15}, glue).symbols ==
+          slow_merges(letters(26), input, 70, 15).symbols);
+  }
+}
+
 TEST_CASE("merges respect count, length and forbidden texts") {
   const auto input = words_of({"abab", "cd"}, {5, 3});
   CHECK(learn_merges(letters(4), input, {100, 4}, glue).symbols.back() == "abab");
