@@ -3,11 +3,8 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
-#include "base/digest.h"
 #include "base/text.h"
 #include "engine/artifacts.h"
 #include "engine/device.h"
@@ -16,7 +13,6 @@
 #include "engine/towers.h"
 #include "engine/trainer.h"
 #include "kit/tokenizer_files.h"
-#include "kit/word_counts.h"
 
 namespace xp {
 
