@@ -8,7 +8,8 @@
 namespace xp::pipeline {
 namespace {
 
-constexpr std::size_t kShort = 20;  ///< bytes up to which looking at every pair is fastest
+// Bytes up to which looking at every pair is fastest: fewer where tokens are of several characters beyond ASCII.
+constexpr std::size_t kShort = 20, kShortKnown = 10;
 
 }  // namespace
 
@@ -34,7 +35,8 @@ std::unique_ptr<const ByteMerges> ByteMerges::of(const Model& model) {
 void ByteMerges::cut(std::string_view word, std::vector<TokenId>& ids) const {
   if (model_.takes_whole_words())
     if (const auto whole = model_.tokens().find(to_byte_level(word))) return ids.push_back(*whole);
-  word.size() <= kShort ? cut_short(word, ids) : cut_long(word, ids);
+  const bool short_word = word.size() <= kShortKnown || (word.size() <= kShort && !(long_ && long_->knows(word)));
+  short_word ? cut_short(word, ids) : cut_long(word, ids);
 }
 
 void ByteMerges::cut_short(std::string_view word, std::vector<TokenId>& ids) const {

@@ -248,6 +248,7 @@ void FastNormalizer::take_step(std::string_view text, std::string& out) const {
 }
 
 void FastNormalizer::apply(std::string_view text, std::string& out) const {
+  if (step_ == nullptr) return void(out += text);
   std::size_t at = 0;
   if (!text.empty() && is_blank(text[0]) && !is_free(static_cast<unsigned char>(text[0]))) {
     if (!two_free(text, 1)) return take_step(text, out);

@@ -9,11 +9,12 @@
 #include "kit/byte_level.h"
 
 namespace xp::pipeline {
-
 std::unique_ptr<const LongMerges> LongMerges::of(const TokenTable& tokens, const MergeRules& rules,
                                                  const std::array<TokenId, 256>& bytes) {
   std::unique_ptr<LongMerges> out(new LongMerges(rules));
+  if (static_cast<std::uint64_t>(tokens.end()) > kMostId) return nullptr;
   out->origins_.resize(static_cast<std::size_t>(tokens.end()));
+  out->tokens_.resize(out->origins_.size());
   if (!out->read_rules(bytes)) return nullptr;
   out->add_valid_tokens(tokens);
   return out;
@@ -23,16 +24,17 @@ bool LongMerges::read_rules(const std::array<TokenId, 256>& bytes) {
   bool plain = true;
   rules_.for_each([&](TokenId left, TokenId right, const MergeRules::Rule& rule) {
     auto& made = origins_[static_cast<std::size_t>(rule.result)];
-    plain = plain && made.rank == 0;
-    made.left = left, made.right = right, made.rank = rule.rank + 1;
+    plain = plain && made.rank() == 0 && rule.rank < kMostRank;
+    made.bits = (rule.rank + std::uint64_t{1}) << kRankShift | static_cast<std::uint64_t>(left) << kIdBits |
+                static_cast<std::uint64_t>(right);
   });
   for (const TokenId byte : bytes) {
-    auto& single = origins_[static_cast<std::size_t>(byte)];
-    plain = plain && single.rank == 0;
-    single.size = 1;
+    plain = plain && origin(byte).rank() == 0;
+    tokens_[static_cast<std::size_t>(byte)].size = 1;
   }
-  for (const auto& made : origins_)
-    if (made.rank != 0) plain = plain && origin(made.left).rank < made.rank && origin(made.right).rank < made.rank;
+  for (const auto made : origins_)
+    if (made.rank() != 0)
+      plain = plain && origin(made.left()).rank() < made.rank() && origin(made.right()).rank() < made.rank();
   return plain;
 }
 
@@ -40,22 +42,23 @@ bool LongMerges::read_rules(const std::array<TokenId, 256>& bytes) {
 void LongMerges::add_valid_tokens(const TokenTable& tokens) {
   std::vector<TokenId> by_rank;
   for (TokenId id = 0; id < tokens.end(); ++id)
-    if (origin(id).rank != 0 || origin(id).size == 1) by_rank.push_back(id);
-  std::sort(by_rank.begin(), by_rank.end(), [&](TokenId a, TokenId b) { return origin(a).rank < origin(b).rank; });
+    if (origin(id).rank() != 0 || token(id).size == 1) by_rank.push_back(id);
+  std::sort(by_rank.begin(), by_rank.end(), [&](TokenId a, TokenId b) { return origin(a).bits < origin(b).bits; });
   std::vector<std::pair<std::string, TokenId>> valid;
   for (const TokenId id : by_rank) {
-    auto& made = origins_[static_cast<std::size_t>(id)];
-    if (made.rank != 0 && origin(made.left).size > 0 && origin(made.right).size > 0 &&
-        stay_apart(made.left, made.right))
-      made.size = origin(made.left).size + origin(made.right).size;
-    if (made.size > 0) valid.emplace_back(*from_byte_level(tokens.text(id)), id);
+    const auto made = origin(id);
+    auto& size = tokens_[static_cast<std::size_t>(id)].size;
+    if (made.rank() != 0 && token(made.left()).size > 0 && token(made.right()).size > 0 &&
+        stay_apart(made.left(), made.right()))
+      size = token(made.left()).size + token(made.right()).size;
+    if (size > 0) valid.emplace_back(*from_byte_level(tokens.text(id)), id);
   }
   trie_ = PieceTrie({valid.begin(), valid.end()});
   for (const auto& [text, id] : valid)
     trie_.prefixes(text, 0,
-                   [&, size = text.size(), made = &origins_[static_cast<std::size_t>(id)]](std::size_t length,
+                   [&, size = text.size(), whole = &tokens_[static_cast<std::size_t>(id)]](std::size_t length,
                                                                                            std::int32_t shorter) {
-                     if (length < size) made->shorter = shorter;
+                     if (length < size) whole->shorter = shorter;
                    });
 }
 
@@ -67,23 +70,15 @@ bool LongMerges::are_neighbours(TokenId left, TokenId right) const {
 // first. Of equal ranks the one further left comes first.
 bool LongMerges::stay_apart(TokenId left, TokenId right) const {
   for (;;) {
-    const auto &before = origin(left), &behind = origin(right);
-    std::uint32_t limit = 0;  // ranks from here on come too late
-    if (before.rank > behind.rank) {
-      limit = before.rank, left = before.right;
-    } else if (behind.rank > 0) {
-      limit = behind.rank + 1, right = behind.left;
-    } else {
-      return true;
-    }
+    const Origin before = origin(left), behind = origin(right);
+    if ((before.bits | behind.bits) >> kRankShift == 0) return true;
+    // Which of the two is later is hard to foresee: chosen without a branch.
+    const bool first = before.bits > behind.bits;
+    const auto limit = first ? before.rank() : behind.rank() + 1;  // ranks from here on come too late
+    left = first ? before.right() : left;
+    right = first ? right : behind.left();
     if (const auto rank = rules_.find(left, right).rank; rank != MergeRules::kNone && rank + 1 < limit) return false;
   }
-}
-
-TokenId LongMerges::longest(std::string_view text, std::size_t at) const {
-  TokenId out = -1;
-  trie_.prefixes(text, at, [&](std::size_t, std::int32_t id) { out = id; });
-  return out;
 }
 
 void LongMerges::cut(std::string_view word, std::vector<TokenId>& ids) const {
@@ -91,20 +86,20 @@ void LongMerges::cut(std::string_view word, std::vector<TokenId>& ids) const {
   dead.assign(word.size() + 1, false);
   const std::size_t first = ids.size();
   std::size_t at = 0;
-  TokenId token = longest(word, 0);
-  while (token >= 0) {
-    const std::size_t end = at + origin(token).size;
-    if (!dead[end] && (ids.size() == first || are_neighbours(ids.back(), token))) {
-      ids.push_back(token);
+  auto next = trie_.longest(word, 0);
+  while (next.id >= 0) {
+    const std::size_t end = at + next.length;
+    if (!dead[end] && (ids.size() == first || are_neighbours(ids.back(), next.id))) {
+      ids.push_back(next.id);
       at = end;
-      token = at < word.size() ? longest(word, at) : -1;
-    } else if (origin(token).shorter >= 0) {
-      token = origin(token).shorter;
+      next = at < word.size() ? trie_.longest(word, at) : PieceTrie::Match{};
+    } else if (const auto shorter = token(next.id).shorter; shorter >= 0) {
+      next = {token(shorter).size, shorter};
     } else if (ids.size() > first) {
       dead[at] = true;
-      token = ids.back();
+      next = {token(ids.back()).size, ids.back()};
       ids.pop_back();
-      at -= origin(token).size;
+      at -= next.length;
     } else {
       throw Error("no sequence of tokens covers " + backquoted(printable(word)));  // every byte has a token
     }

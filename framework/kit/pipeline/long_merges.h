@@ -16,33 +16,45 @@ namespace xp::pipeline {
 /// (van Antwerpen and Neubeck 2024, the crate `bpe` of rust-gems). Immutable, used from any thread.
 class LongMerges {
  public:
-  /// Null where two rules make the same token, or a rule comes before one that makes its parts: files of trained
-  /// vocabularies have neither.
+  /// Null where two rules make the same token, or a rule comes before one that makes its parts, which files of
+  /// trained vocabularies have not, and for more than two million tokens.
   static std::unique_ptr<const LongMerges> of(const TokenTable& tokens, const MergeRules& rules,
                                               const std::array<TokenId, 256>& bytes);
 
+  /// Whether a word, which is not empty, begins with a character beyond ASCII that some token has whole; a
+  /// blank before it does not count.
+  bool knows(std::string_view word) const { return trie_.labels_character(word, word[0] == ' ' ? 1 : 0); }
   /// Appends the ids of a word.
   void cut(std::string_view word, std::vector<TokenId>& ids) const;
 
  private:
-  /// How a token comes about. Those of single bytes have rank 0, others one more than their rule.
+  /// How a token comes about, in one number: one more than the rank of its rule, then the two parts. Those of single
+  /// bytes have rank 0. Numbers of different rules compare as their ranks.
   struct Origin {
-    TokenId left = -1, right = -1;
-    std::uint32_t rank = 0;
+    std::uint64_t bits = 0;
+    std::uint64_t rank() const { return bits >> kRankShift; }
+    TokenId left() const { return static_cast<TokenId>(bits >> kIdBits & kMostId); }
+    TokenId right() const { return static_cast<TokenId>(bits & kMostId); }
+  };
+  struct Token {
     std::uint32_t size = 0;  ///< in bytes; 0: no merges end with it
     TokenId shorter = -1;    ///< the longest other token that it begins with
   };
+  static constexpr int kIdBits = 21, kRankShift = 2 * kIdBits;
+  static constexpr std::uint64_t kMostId = (std::uint64_t{1} << kIdBits) - 1;
+  static constexpr std::uint64_t kMostRank = (std::uint64_t{1} << (64 - kRankShift)) - 1;
 
   explicit LongMerges(const MergeRules& rules) : rules_(rules) {}
   bool read_rules(const std::array<TokenId, 256>& bytes);
   void add_valid_tokens(const TokenTable& tokens);
   bool are_neighbours(TokenId left, TokenId right) const;
   bool stay_apart(TokenId left, TokenId right) const;
-  TokenId longest(std::string_view text, std::size_t at) const;
-  const Origin& origin(TokenId id) const { return origins_[static_cast<std::size_t>(id)]; }
+  Origin origin(TokenId id) const { return origins_[static_cast<std::size_t>(id)]; }
+  const Token& token(TokenId id) const { return tokens_[static_cast<std::size_t>(id)]; }
 
   const MergeRules& rules_;
   std::vector<Origin> origins_;
+  std::vector<Token> tokens_;
   PieceTrie trie_;  ///< of the tokens that merges can end with
 };
 

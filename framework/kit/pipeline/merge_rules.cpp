@@ -29,7 +29,8 @@ MergeRules::MergeRules() { resize(64); }
 void MergeRules::resize(std::size_t places) {
   const auto old = std::exchange(rules_, std::vector<Rule>(places));
   mask_ = places - 1;
-  shift_ = 64 - std::countr_zero(places);
+  shift_ = 64 - std::countr_zero(places), bit_shift_ = shift_ - kBitsOfPlace;
+  bits_.assign((places << kBitsOfPlace) / 64, 0);
   used_ = 0;
   for (const auto& rule : old)
     if (rule.key != UINT64_MAX)
@@ -42,9 +43,11 @@ void MergeRules::reserve(std::size_t rules) {
 
 void MergeRules::set(TokenId left, TokenId right, std::uint32_t rank, TokenId result) {
   if ((used_ + 1) * 2 > rules_.size()) resize(rules_.size() * 2);
-  auto& rule = const_cast<Rule&>(find(left, right));
+  const std::uint64_t key = key_of(left, right), hash = hash_of(key), bit = hash >> bit_shift_;
+  auto& rule = rules_[place_of(key, hash)];
   if (rule.key == UINT64_MAX) ++used_;
-  rule = {key_of(left, right), rank, result};
+  rule = {key, rank, result};
+  bits_[bit / 64] |= std::uint64_t{1} << bit % 64;
 }
 
 void MergeRules::apply(MergeWord& word, bool growing) const {

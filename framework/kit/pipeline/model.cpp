@@ -42,13 +42,10 @@ class WordPieceModel final : public Model {
     const std::size_t before = out.size();
     bool known = !is_longer(word);
     for (std::size_t at = 0; known && at < word.size();) {
-      CutPiece best{-1, 0};
-      const auto& trie = at == 0 ? first : inside_;
-      trie.prefixes(word, at, [&](std::size_t length, std::int32_t id) {
-        best = {id, static_cast<std::uint32_t>(at + length)};
-      });
+      const auto best = (at == 0 ? first : inside_).longest(word, at);
       known = best.id >= 0;
-      if (known) out.push_back(best), at = best.end;
+      at += best.length;
+      if (known) out.push_back({best.id, static_cast<std::uint32_t>(at)});
     }
     if (known) return;
     if (!unknown_) no_unknown(unknown_text_);

@@ -17,6 +17,17 @@ struct ViterbiNode {
   TokenId id = 0;
 };
 
+/// What cutting a word needs; kept, so that a word allocates nothing.
+struct Scratch {
+  PieceTrie::Labels labels;
+  std::vector<ViterbiNode> best;
+  std::vector<CutPiece> path;
+};
+
+constexpr std::size_t kMostKept = std::size_t{1} << 16;  // characters of a word whose scratch a thread keeps
+
+bool is_inside_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
 class UnigramFileModel final : public Model {
  public:
   explicit UnigramFileModel(const Entry& entry)
@@ -43,7 +54,7 @@ class UnigramFileModel final : public Model {
 
  private:
   void read_pieces(const Entry& list);
-  void forward(std::string_view word, std::vector<ViterbiNode>& best) const;
+  void forward(const PieceTrie::Labels& word, std::vector<ViterbiNode>& best) const;
   void put_unknown(std::string_view word, std::uint32_t begin, std::uint32_t end, std::vector<CutPiece>& out) const;
 
   PieceTrie trie_;
@@ -82,11 +93,11 @@ void UnigramFileModel::read_pieces(const Entry& list) {
 }
 
 // Of equal sums the first one found stays: the cut whose last piece is longest.
-void UnigramFileModel::forward(std::string_view word, std::vector<ViterbiNode>& best) const {
-  best.assign(word.size() + 1, {});
-  for (std::size_t at = 0; at < word.size();) {
-    std::size_t next = at;
-    next_char(word, next);
+void UnigramFileModel::forward(const PieceTrie::Labels& word, std::vector<ViterbiNode>& best) const {
+  best.assign(word.size + 1, {});
+  for (std::size_t at = 0; at < word.size;) {
+    std::size_t next = at + 1;
+    while (next < word.size && is_inside_character(word.text[word.begins[next]])) ++next;
     const double here = best[at].score;
     bool single = false;  // a character with a piece of its own is never unknown
     trie_.prefixes(word, at, [&](std::size_t length, std::int32_t id) {
@@ -96,8 +107,9 @@ void UnigramFileModel::forward(std::string_view word, std::vector<ViterbiNode>& 
       single = single || at + length == next;
     });
     if (auto& node = best[next]; !single && (node.from == UINT32_MAX || unknown_score_ + here > node.score)) {
+      const auto begin = word.begins[at], end = word.begins[next];
       if (!unknown_)
-        throw Error("the character " + backquoted(printable(word.substr(at, next - at))) +
+        throw Error("the character " + backquoted(printable(word.text.substr(begin, end - begin))) +
                         " is not in the vocabulary, and the model has no `unk_id`",
                     Exit::data);
       node = {unknown_score_ + here, static_cast<std::uint32_t>(at), *unknown_};
@@ -107,13 +119,14 @@ void UnigramFileModel::forward(std::string_view word, std::vector<ViterbiNode>& 
 }
 
 void UnigramFileModel::cut(std::string_view word, std::vector<CutPiece>& out) const {
-  static thread_local std::vector<ViterbiNode> best;
-  static thread_local std::vector<CutPiece> path;
-  forward(word, best);
+  static thread_local Scratch scratch;
+  auto& [labels, best, path] = scratch;
+  trie_.read(word, labels);
+  forward(labels, best);
   path.clear();
-  for (std::size_t end = word.size(); end > 0; end = best[end].from) {
+  for (std::uint32_t end = static_cast<std::uint32_t>(labels.size); end > 0; end = best[end].from) {
     if (unknown_ && best[end].id == *unknown_ && !path.empty() && path.back().id == *unknown_) continue;
-    path.push_back({best[end].id, static_cast<std::uint32_t>(end)});
+    path.push_back({best[end].id, labels.begins[end]});
   }
   std::uint32_t begin = 0;
   for (auto piece = path.rbegin(); piece != path.rend(); begin = piece->end, ++piece) {
@@ -123,7 +136,7 @@ void UnigramFileModel::cut(std::string_view word, std::vector<CutPiece>& out) co
       out.push_back(*piece);
     }
   }
-  if (best.size() > (std::size_t{1} << 16)) best = {};
+  if (best.size() > kMostKept) scratch = {};
 }
 
 // Neighbouring unknown characters are one piece, or the tokens of all its bytes.
