@@ -46,6 +46,8 @@ class PieceTrieBuilder {
 
  private:
   static constexpr std::uint32_t kRoot = UINT32_MAX;
+  // Characters beyond them are bytes: nodes with many children of many labels would find no place side by side.
+  static constexpr std::size_t kMostChars = 4096 - PieceTrie::kFirstChar;
   static constexpr std::uint8_t kMostTries = 16;  // how often a unit is tried as the first child of a node
   struct Node {
     std::uint32_t unit;
@@ -74,8 +76,8 @@ class PieceTrieBuilder {
     std::iota(codes.begin(), codes.end(), 0u);
     std::erase_if(codes, [&](std::uint32_t code) { return uses[code] == 0; });
     std::stable_sort(codes.begin(), codes.end(), [&](std::uint32_t a, std::uint32_t b) { return uses[a] > uses[b]; });
-    trie_.spells_ = codes.size() > PieceTrie::kLabel - PieceTrie::kFirstChar;
-    codes.resize(std::min<std::size_t>(codes.size(), PieceTrie::kLabel - PieceTrie::kFirstChar));
+    trie_.spells_ = codes.size() > kMostChars;
+    codes.resize(std::min(codes.size(), kMostChars));
     trie_.chars_.assign(uses.size(), PieceTrie::kNoLabel);
     for (std::size_t i = 0; i < codes.size(); ++i)
       trie_.chars_[codes[i]] = static_cast<std::uint16_t>(PieceTrie::kFirstChar + i);
@@ -135,9 +137,11 @@ class PieceTrieBuilder {
   static bool is_tail(const LabelledPiece& piece, std::size_t depth) {
     return piece.labels.size() > depth + 1 && piece.text.size() <= UINT16_MAX;
   }
-  // Where the bytes of a piece from `from` on are.
+  // Where the bytes of a piece from `from` on are, in steps.
   std::uint64_t tail(const LabelledPiece& piece, std::size_t depth, std::size_t from) {
-    const std::size_t at = trie_.tails_.size();
+    trie_.tails_.resize((trie_.tails_.size() + PieceTrie::kTailStep - 1) / PieceTrie::kTailStep *
+                        PieceTrie::kTailStep);
+    const std::size_t at = trie_.tails_.size() / PieceTrie::kTailStep;
     const PieceTrie::TailHead head{piece.id, static_cast<std::uint16_t>(piece.text.size() - from),
                                    static_cast<std::uint16_t>(piece.labels.size() - depth)};
     if (at > PieceTrie::kBase) refuse();
@@ -145,7 +149,7 @@ class PieceTrieBuilder {
     return at;
   }
   [[noreturn]] static void refuse() {
-    throw Error("a vocabulary whose pieces have more than " + count(PieceTrie::kBase, "byte"), Exit::data);
+    throw Error("a vocabulary whose pieces need a trie of more than " + count(PieceTrie::kBase, "unit"), Exit::data);
   }
 
   // A base at which all children find a free unit; takes it and them.

@@ -94,6 +94,7 @@ class XP_API PieceTrie {
   // Labels: 0 is that of free units, then what no piece has, the bytes, and characters beyond ASCII.
   static constexpr std::uint16_t kNoLabel = 1, kFirstByte = 2, kFirstChar = kFirstByte + 256;
 
+  static constexpr std::size_t kTailStep = 4;  // bytes: units number tails by them
   // What stands before the bytes of a tail.
   struct TailHead {
     std::int32_t id = -1;
@@ -175,7 +176,7 @@ class XP_API PieceTrie {
   }
   /// The tail of a unit if the text goes on with it, else one with id -1.
   TailHead tail_in(std::string_view text, std::size_t from, std::uint64_t unit) const {
-    const char* const tail = tails_.data() + (unit & kBase);
+    const char* const tail = tails_.data() + (unit & kBase) * kTailStep;
     TailHead head;
     std::memcpy(&head, tail, sizeof head);
     const bool fits =
